@@ -1,0 +1,45 @@
+"""An experiment is three things: settings, a run to arrays, and a drawing of the arrays."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from theory.theorem import Preset, Source
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLE = Path(__file__).with_name("style.mplstyle")
+"""The matplotlib style of every figure."""
+
+Progress = Callable[[float, str], None]
+"""``progress(fraction done in [0, 1], what is being done)``."""
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A figure, or a family of them, with everything needed to regenerate it.
+
+    Attributes:
+        name: ``system.name``.
+        title: one line saying what is shown.
+        source: the paper's figure or statement that it belongs to.
+        presets: settings by preset; each a frozen dataclass deriving from `theory.Settings`.
+        run: ``(settings, key, progress) -> arrays``; deterministic in settings and key.
+        draw: ``(arrays, settings) -> Figure``; runs nothing and reads nothing else.
+        summary: ``(arrays, settings) -> {name: number or list}``, the numbers printed and stored
+            in ``result.json`` beside the figure.
+    """
+
+    name: str
+    title: str
+    source: Source
+    presets: Mapping[Preset, Any]
+    run: Callable[[Any, Any, Progress], Arrays]
+    draw: "Callable[[Arrays, Any], Figure]"
+    summary: Callable[[Arrays, Any], dict[str, Any]]

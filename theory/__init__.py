@@ -1,0 +1,20 @@
+"""Theorems about two-layer ReLU networks as executable, error-controlled trials.
+
+Pure functions on arrays: no files, no plots, no printing, no global state.
+"""
+
+from theory import subspace as subspace
+from theory.ensemble import ensemble as ensemble
+from theory.networks import MLP as MLP
+from theory.networks import Linear as Linear
+from theory.networks import TwoLayerReLU as TwoLayerReLU
+from theory.networks import mlp as mlp
+from theory.networks import two_layer_relu as two_layer_relu
+from theory.theorem import Settings as Settings
+from theory.theorem import Theorem as Theorem
+from theory.theorem import Verdict as Verdict
+from theory.theorem import verify as verify
+from theory.training import Trained as Trained
+from theory.training import train as train
+from theory.training import train_in_span as train_in_span
+from theory.training import train_to_margin as train_to_margin

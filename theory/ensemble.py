@@ -1,0 +1,99 @@
+"""One function over thousands of keys, as one program."""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, Key, PyTree
+
+Strategy = Literal["auto", "vmap", "map", "sharded"]
+
+BATCH_BYTES = {"cpu": 2**14}
+"""Bytes of intermediates worth batching together, by backend; `MEMORY_BUDGET` elsewhere.
+
+A CPU runs members fastest one after another, each in its cache, unless a member is so small that
+the loop's own overhead counts; batching also costs compile time. An accelerator wants all the
+batch its memory can hold. Measured by ``relu-theory bench ensemble``; the numbers are in
+``figures/bench/ensemble``.
+"""
+
+MEMORY_BUDGET = 2**30
+"""Bytes of intermediates that one batch may hold on an accelerator."""
+
+
+def ensemble(
+    fn: Callable[[Key[Array, ""]], PyTree], keys: Key[Array, " n"], strategy: Strategy = "auto"
+) -> PyTree:
+    """Apply a function of a key to every key; outputs gain a leading axis of length n.
+
+    Args:
+        fn: a traceable function of one key.
+        keys: n keys.
+        strategy: ``"map"`` runs the members one after another, ``"vmap"`` in batches that fit in
+            `MEMORY_BUDGET`, ``"sharded"`` splits them over all devices first. ``"auto"`` is
+            sharded where there are several devices, and otherwise batched up to `BATCH_BYTES`.
+
+    Returns:
+        The pytree of ``fn``, each leaf stacked over the keys.
+
+    Raises:
+        ValueError: for a strategy of another name.
+
+    Example:
+        >>> keys = jax.random.split(jax.random.key(0), 4)
+        >>> ensemble(lambda key: jax.random.normal(key, (3,)), keys).shape
+        (4, 3)
+    """
+    if strategy not in get_args(Strategy):
+        raise ValueError(f"strategy is {strategy!r} and must be one of {get_args(Strategy)}")
+    if strategy == "sharded" or (strategy == "auto" and jax.device_count() > 1):
+        return _sharded(fn, keys)
+    return _run(fn, keys, strategy)
+
+
+def _run(fn, keys, strategy):
+    """``map`` or batches on one device; a batch is a whole number of members, at least one."""
+    limit = BATCH_BYTES.get(jax.default_backend(), MEMORY_BUDGET)
+    limit = {"map": 0, "vmap": MEMORY_BUDGET}.get(strategy, limit)
+    batch = max(1, min(limit // max(1, footprint(fn, keys[0])), keys.shape[0]))
+    return jax.lax.map(fn, keys, batch_size=None if batch == 1 else batch)
+
+
+def footprint(fn: Callable[..., Any], *args: Any) -> int:
+    """Bytes of all intermediate values of ``fn``, a loop body counted once.
+
+    An upper bound on what one ensemble member needs, from the trace alone (nothing is compiled).
+
+    Example:
+        >>> footprint(lambda x: (x * 2).sum(), jnp.zeros(100, jnp.float32))
+        404
+    """
+    return _jaxpr_bytes(jax.make_jaxpr(fn)(*args).jaxpr)
+
+
+def _jaxpr_bytes(jaxpr) -> int:
+    total = 0
+    for equation in jaxpr.eqns:
+        inner = [sub for sub in jax.tree.leaves(list(equation.params.values())) if hasattr(sub, "jaxpr")]
+        if inner:
+            total += sum(_jaxpr_bytes(sub.jaxpr) for sub in inner)
+        else:
+            total += sum(math.prod(v.aval.shape) * v.aval.dtype.itemsize for v in equation.outvars)
+    return total
+
+
+def _sharded(fn, keys):
+    """Split the keys over all devices (the last key repeated to make the shares equal)."""
+    mesh = Mesh(np.array(jax.devices()), ("members",))
+    spec = PartitionSpec("members")
+    n, shares = keys.shape[0], jax.device_count()
+    padded = keys[jnp.minimum(jnp.arange(-(-n // shares) * shares), n - 1)]
+    run = jax.shard_map(
+        lambda part: _run(fn, part, "auto"),
+        mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False,
+    )
+    return jax.tree.map(lambda leaf: leaf[:n], run(padded))

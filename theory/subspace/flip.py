@@ -1,0 +1,116 @@
+"""How far a point must move off the subspace before the network changes its sign."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from theory.geometry import Subspace
+from theory.networks import TwoLayerReLU
+
+
+def first_crossing(
+    pre_activation: Float[Array, " width"],
+    slope: Float[Array, " width"],
+    u: Float[Array, " width"],
+    offset: Float[Array, ""] | float = 0.0,
+) -> Float[Array, ""]:
+    """The smallest t > 0 at which f(t) = c + Σ_i u_i σ(a_i + t·b_i) has lost its sign at 0.
+
+    f is piecewise linear with kinks at t_i = −a_i/b_i, so the answer is exact: the first kink
+    past which the sign differs is found, and the crossing interpolated on that piece (or on the
+    unbounded last one).
+
+    Args:
+        pre_activation: a, at t = 0.
+        slope: b, the change of each pre-activation per unit of t.
+        u: output weights.
+        offset: c, the output bias.
+
+    Returns:
+        t, or infinity where the sign never changes.
+
+    Example:
+        >>> float(first_crossing(jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0]), jnp.array([1.0, -2.0])))
+        0.5
+    """
+    kinks = jnp.where(slope == 0, -1.0, -pre_activation / jnp.where(slope == 0, 1, slope))
+    kinks = jnp.sort(jnp.where(kinks > 0, kinks, jnp.inf))
+    finite = jnp.isfinite(kinks)
+    # Kinks that do not exist repeat the last real one, so that they add pieces of length zero.
+    last = jnp.max(jnp.where(finite, kinks, 0))
+    ends = jnp.concatenate([jnp.zeros(1, kinks.dtype), jnp.where(finite, kinks, last)])
+    z = pre_activation[None, :] + ends[:, None] * slope[None, :]
+    values = jax.nn.relu(z) @ u + offset
+    lost = jnp.sign(values) != jnp.sign(values[0])
+    piece = jnp.argmax(lost[1:])
+    before, after = values[piece], values[piece + 1]
+    gap = jnp.where(before == after, 1, before - after)
+    inside = ends[piece] + (ends[piece + 1] - ends[piece]) * before / gap
+    # Past the last kink the slope is that of the neurons which grow for ever.
+    final = jnp.where(slope > 0, u * slope, 0).sum()
+    beyond = last - values[-1] / jnp.where(final == 0, 1, final)
+    crosses = final * jnp.sign(values[0]) < 0
+    return jnp.where(lost.any(), inside, jnp.where(crosses, beyond, jnp.inf))
+
+
+def flip_distance(
+    net: TwoLayerReLU, x: Float[Array, " d"], direction: Float[Array, " d"]
+) -> Float[Array, ""]:
+    """The distance from x along ``direction`` at which N changes sign (infinity if it never does).
+
+    Example:
+        >>> net = TwoLayerReLU(jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([1.0, -1.0]))
+        >>> float(flip_distance(net, jnp.array([2.0, 0.0]), jnp.array([0.0, 5.0])))
+        2.0
+    """
+    unit = direction / jnp.linalg.norm(direction)
+    return first_crossing(net.w @ x, net.w @ unit, net.u)
+
+
+def universal_direction(net: TwoLayerReLU, subspace: Subspace) -> Float[Array, " d"]:
+    """v = Σ_i sign(u_i)·Π_{P^⊥} w_i, which flips every point of P at once when ℓ ≫ m.
+
+    Example:
+        >>> net = TwoLayerReLU(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([1.0, -1.0]))
+        >>> universal_direction(net, Subspace(jnp.array([[1.0], [0.0]]))).tolist()
+        [0.0, -2.0]
+    """
+    return jnp.sign(net.u) @ subspace.reject(net.w)
+
+
+def operator_norm(w: Float[Array, "width d"], squarings: int = 32) -> Float[Array, ""]:
+    """‖W‖_op as a Schatten norm of very high order: an upper bound, within m^(2^−33).
+
+    With B = WWᵀ, λ_max(B) ≤ (tr B^p)^{1/p} ≤ m^{1/p}·λ_max(B), p = 2^squarings. The squarings are
+    matrix products, where an SVD would be a library call that neither batches nor shards well.
+
+    Example:
+        >>> round(float(operator_norm(jnp.diag(jnp.array([3.0, 4.0])))), 5)
+        4.0
+    """
+    def square(i, carry):
+        power, log_norm = carry
+        scale = jnp.trace(power)
+        normalised = power / scale
+        return normalised @ normalised, log_norm + jnp.log(scale) * 0.5**i
+
+    gram = w @ w.T
+    power, log_norm = jax.lax.fori_loop(0, squarings, square, (gram, jnp.zeros((), w.dtype)))
+    return jnp.exp((log_norm + jnp.log(jnp.trace(power)) * 0.5**squarings) / 2)
+
+
+def certified_radius(
+    net: TwoLayerReLU, x: Float[Array, "*batch d"], subspace: Subspace
+) -> Float[Array, "*batch"]:
+    """|N(x)| / (‖u‖₂·‖Π_{P^⊥}W‖_op): no z ∈ P^⊥ shorter than this flips x ∈ P.
+
+    |N(x+z) − N(x)| ≤ ‖u‖₂‖W_⊥z‖₂ because σ is 1-Lipschitz; ‖u‖₂ = 1 for u_i = ±1/√m.
+
+    Example:
+        >>> net = TwoLayerReLU(jnp.eye(2), jnp.array([0.6, -0.8]))
+        >>> plane = Subspace(jnp.array([[1.0], [0.0]]))
+        >>> round(float(certified_radius(net, jnp.array([5.0, 0.0]), plane)), 4)
+        3.0
+    """
+    lipschitz = jnp.linalg.norm(net.u) * operator_norm(subspace.reject(net.w))
+    return jnp.abs(net(x)) / lipschitz

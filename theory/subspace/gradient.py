@@ -1,0 +1,64 @@
+"""The input gradient off the data's subspace, and the scale that theory gives it."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from theory.geometry import Subspace
+from theory.networks import TwoLayerReLU
+
+
+def off_subspace_gradient(
+    net: Callable[[Float[Array, "*batch d"]], Float[Array, "*batch"]],
+    x: Float[Array, "*batch d"],
+    basis: Float[Array, "d dim"],
+) -> Float[Array, "*batch d"]:
+    """Π_{P^⊥} ∇N(x), the part of the input gradient orthogonal to P.
+
+    Args:
+        net: any network, (..., d) -> (...).
+        x: points.
+        basis: orthonormal columns spanning P.
+
+    Returns:
+        The projected gradients, shaped as ``x``.
+
+    References:
+        Melamed, Yehudai, Vardi, NeurIPS 2023 (arXiv 2303.00783), Section 4.
+
+    Example:
+        >>> net = TwoLayerReLU(jnp.array([[1.0, 2.0]]), jnp.ones(1))
+        >>> off_subspace_gradient(net, jnp.array([3.0, 0.0]), jnp.array([[1.0], [0.0]])).tolist()
+        [0.0, 2.0]
+    """
+    flat = x.reshape((-1, x.shape[-1]))
+    gradients = jax.vmap(jax.grad(lambda point: net(point)))(flat)
+    return Subspace(basis).reject(gradients).reshape(x.shape)
+
+
+def active(net: TwoLayerReLU, x: Float[Array, "*batch d"]) -> Bool[Array, "*batch width"]:
+    """The set S of neurons active at x, ⟨w_i, x⟩ > 0 (as in JAX, a neuron at its kink is off).
+
+    Example:
+        >>> net = TwoLayerReLU(jnp.array([[1.0], [-1.0]]), jnp.ones(2))
+        >>> active(net, jnp.array([2.0])).tolist()
+        [True, False]
+    """
+    return x @ net.w.T > 0
+
+
+def gradient_scale(
+    net: TwoLayerReLU, x: Float[Array, "*batch d"], sigma: float
+) -> Float[Array, "*batch"]:
+    """σ·√(Σ_{i∈S} u_i²): the standard deviation of each coordinate of Π_{P^⊥} ∇N(x).
+
+    With u_i = ±1/√m this is σ√(k/m), k = |S|.
+
+    Example:
+        >>> net = TwoLayerReLU(jnp.eye(2), jnp.array([3.0, 4.0]))
+        >>> float(gradient_scale(net, jnp.ones(2), sigma=0.1))
+        0.5
+    """
+    return sigma * jnp.sqrt(jnp.where(active(net, x), net.u**2, 0).sum(axis=-1))

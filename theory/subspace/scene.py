@@ -1,0 +1,143 @@
+"""The scene in which every subspace theorem plays: data in P, a network, its training."""
+
+from dataclasses import replace
+from math import inf
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Key
+
+from theory.geometry import Subspace, random_subspace
+from theory.networks import TwoLayerReLU, two_layer_relu
+from theory.subspace.settings import Settings
+from theory.training import Trained, train_in_span
+
+CITATION = "melamed2023subspace"
+ARXIV = "2303.00783"
+
+ON_SUBSPACE = 1e4
+"""Machine epsilons by which a point may leave P through the rounding of its own coordinates."""
+
+
+class Scene(NamedTuple):
+    """Data, point of interest and network at initialisation.
+
+    Attributes:
+        subspace: P, uniformly random of dimension d − ℓ.
+        x, y: training points of norm √d in P and uniform labels ±1.
+        x0: another uniform point of norm √d in P.
+        network: the network at initialisation.
+    """
+
+    subspace: Subspace
+    x: Float[Array, "samples d"]
+    y: Float[Array, " samples"]
+    x0: Float[Array, " d"]
+    network: TwoLayerReLU
+
+
+def points_in(
+    key: Key[Array, ""], subspace: Subspace, count: int
+) -> Float[Array, "count d"]:
+    """Uniform points of norm √d in a subspace of R^d.
+
+    Example:
+        >>> points = points_in(jax.random.key(0), Subspace(jnp.eye(9)[:, :4]), 3)
+        >>> jnp.linalg.norm(points, axis=-1).round(4).tolist()
+        [3.0, 3.0, 3.0]
+    """
+    d, dim = subspace.basis.shape
+    coordinates = jax.random.normal(key, (count, dim))
+    norms = jnp.linalg.norm(coordinates, axis=-1, keepdims=True)
+    return (coordinates * (d**0.5 / norms)) @ subspace.basis.T
+
+
+def draw_scene(settings: Settings, key: Key[Array, ""]) -> Scene:
+    """Draw subspace, data and network independently of each other.
+
+    Example:
+        >>> scene = draw_scene(Settings(d=58, ell=48), jax.random.key(0))
+        >>> scene.x.shape, scene.network.w.shape
+        ((10, 58), (50, 58))
+    """
+    key_p, key_x, key_y, key_net = jax.random.split(key, 4)
+    subspace = random_subspace(key_p, settings.d, settings.dim)
+    points = points_in(key_x, subspace, settings.samples + 1)
+    y = jax.random.rademacher(key_y, (settings.samples,), dtype=points.dtype)
+    network = two_layer_relu(key_net, settings.d, settings.width, settings.sigma)
+    return Scene(subspace, points[1:], y, points[0], network)
+
+
+def train_scene(settings: Settings, scene: Scene, train_output: bool = False) -> Trained:
+    """Gradient descent with weight decay until the margin is reached, in the span of the data.
+
+    Example:
+        >>> settings = Settings(d=58, ell=48)
+        >>> trained = train_scene(settings, draw_scene(settings, jax.random.key(0)))
+        >>> float(trained.margin) >= 1
+        True
+    """
+    optimizer = optax.chain(
+        optax.add_decayed_weights(settings.weight_decay), optax.sgd(settings.rate)
+    )
+    return train_in_span(
+        scene.network, scene.x, scene.y,
+        optimizer=optimizer, steps=settings.steps, margin=settings.margin,
+        train_output=train_output,
+    )
+
+
+def assumptions(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""]]:
+    """The margins of what every theorem here assumes of its data and training.
+
+    Example:
+        >>> settings = Settings(d=58, ell=48, weight_decay=0.1)
+        >>> margins = assumptions(settings, draw_scene(settings, jax.random.key(0)))
+        >>> {name: bool(margin >= 0) for name, margin in margins.items()}
+        {'training points in P': True, 'x₀ in P': True, 'no weight decay': False}
+    """
+    def inside(points):
+        allowed = ON_SUBSPACE * jnp.finfo(points.dtype).eps
+        return allowed - jnp.max(scene.subspace.off_share(points))
+
+    return {
+        "training points in P": inside(scene.x),
+        "x₀ in P": inside(scene.x0),
+        "no weight decay": -jnp.asarray(settings.weight_decay, scene.x.dtype),
+    }
+
+
+def with_decay_factor(settings: Settings, factor: float, steps: int = 100) -> Settings:
+    """Settings that train for exactly ``steps`` steps, whose decay leaves ``factor`` of W_⊥.
+
+    Example:
+        >>> settings = with_decay_factor(Settings(), 0.5)
+        >>> round(settings.decay_factor**settings.steps, 6)
+        0.5
+    """
+    decay = (1 - factor ** (1 / steps)) / settings.rate
+    return replace(settings, weight_decay=decay, steps=steps, margin=inf)
+
+
+def missing_direction(scene: Scene) -> Scene:
+    """The same scene believed to live in a P that lacks the direction Σ_j y_j x_j of the data.
+
+    Training moves the weights along this direction most, so a subspace without it is the
+    sharpest way to break "the data lies in P". The basis of the smaller P is P's own,
+    reflected so that its first vector is that direction, which is then dropped.
+
+    Example:
+        >>> scene = draw_scene(Settings(d=58, ell=48), jax.random.key(0))
+        >>> missing_direction(scene).subspace.dim
+        9
+    """
+    target = scene.subspace.basis.T @ (scene.y @ scene.x)
+    target = target / jnp.linalg.norm(target)
+    # The Householder reflection H with H e₁ = ∓target; ± chosen against cancellation.
+    sign = jnp.where(target[0] >= 0, 1.0, -1.0).astype(target.dtype)
+    v = target.at[0].add(sign)
+    basis = scene.subspace.basis
+    reflected = basis - (2 / (v @ v)) * jnp.outer(basis @ v, v)
+    return scene._replace(subspace=Subspace(reflected[:, 1:]))
