@@ -78,7 +78,9 @@ def footprint(fn: Callable[..., Any], *args: Any) -> int:
 def _jaxpr_bytes(jaxpr) -> int:
     total = 0
     for equation in jaxpr.eqns:
-        inner = [sub for sub in jax.tree.leaves(list(equation.params.values())) if hasattr(sub, "jaxpr")]
+        inner = [
+            sub for sub in jax.tree.leaves(list(equation.params.values())) if hasattr(sub, "jaxpr")
+        ]
         if inner:
             total += sum(_jaxpr_bytes(sub.jaxpr) for sub in inner)
         else:
@@ -94,6 +96,9 @@ def _sharded(fn, keys):
     padded = keys[jnp.minimum(jnp.arange(-(-n // shares) * shares), n - 1)]
     run = jax.shard_map(
         lambda part: _run(fn, part, "auto"),
-        mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False,
+        mesh=mesh,
+        in_specs=spec,
+        out_specs=spec,
+        check_vma=False,
     )
     return jax.tree.map(lambda leaf: leaf[:n], run(padded))

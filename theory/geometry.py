@@ -55,6 +55,7 @@ def orthonormalise(columns: Float[Array, "d dim"]) -> Float[Array, "d dim"]:
         >>> bool(jnp.abs(q.T @ q - jnp.eye(4)).max() < 1e-5)
         True
     """
+
     def clear(j, q):
         column = columns[:, j]
         for _ in range(2):

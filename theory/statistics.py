@@ -27,6 +27,7 @@ def violation_bounds(violations: int, trials: int, alpha: float = ALPHA) -> tupl
         >>> lower, upper < 0.05
         (0.0, True)
     """
+
     def bound(alternative):
         test = stats.binomtest(violations, trials, alternative=alternative)
         return test.proportion_ci(confidence_level=1 - alpha, method="exact")
@@ -155,8 +156,12 @@ def fit_scaling(
         raise ValueError(f"a scaling needs five sizes and a held-out one, got {len(sizes)} in all")
     x = np.log(sizes)
     (a, b), covariance = optimize.curve_fit(
-        lambda x, a, b: a + b * x, x[:-1], log_values[:-1], p0=(0.0, 0.0),
-        sigma=errors[:-1], absolute_sigma=True,
+        lambda x, a, b: a + b * x,
+        x[:-1],
+        log_values[:-1],
+        p0=(0.0, 0.0),
+        sigma=errors[:-1],
+        absolute_sigma=True,
     )
     z = stats.norm.isf(alpha / 4)
     spread = z * math.sqrt(covariance[1, 1])

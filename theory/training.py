@@ -66,6 +66,7 @@ def _minimise(evaluate, params, optimizer, steps: int, margin: float) -> _State:
     ``evaluate(params)`` gives (loss, margin, gradient). The state keeps the loss and margin of
     its own parameters, so that each step costs one evaluation and the stop is exact.
     """
+
     def body(carry):
         state, gradient = carry
         updates, inner = optimizer.update(gradient, state.optimizer, state.params)
@@ -108,6 +109,7 @@ def train(
         >>> float(trained.margin) >= 1
         True
     """
+
     def objective(net):
         q = y * net(x)
         return jnp.mean(loss(q)), jnp.min(q)
@@ -130,8 +132,10 @@ def hidden_layer_only(optimizer: optax.GradientTransformation) -> optax.Gradient
         >>> updates.u.tolist()
         [0.0, 0.0]
     """
+    # The labels come from a function because a network is callable itself.
     return optax.partition(
-        {"train": optimizer, "freeze": optax.set_to_zero()}, TwoLayerReLU("train", "freeze")
+        {"train": optimizer, "freeze": optax.set_to_zero()},
+        lambda _: TwoLayerReLU("train", "freeze"),  # pyright: ignore[reportArgumentType]
     )
 
 

@@ -88,6 +88,7 @@ def operator_norm(w: Float[Array, "width d"], squarings: int = 32) -> Float[Arra
         >>> round(float(operator_norm(jnp.diag(jnp.array([3.0, 4.0])))), 5)
         4.0
     """
+
     def square(i, carry):
         power, log_norm = carry
         scale = jnp.trace(power)

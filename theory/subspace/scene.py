@@ -14,9 +14,6 @@ from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.subspace.settings import Settings
 from theory.training import Trained, train_in_span
 
-CITATION = "melamed2023subspace"
-ARXIV = "2303.00783"
-
 ON_SUBSPACE = 1e4
 """Machine epsilons by which a point may leave P through the rounding of its own coordinates."""
 
@@ -38,9 +35,7 @@ class Scene(NamedTuple):
     network: TwoLayerReLU
 
 
-def points_in(
-    key: Key[Array, ""], subspace: Subspace, count: int
-) -> Float[Array, "count d"]:
+def points_in(key: Key[Array, ""], subspace: Subspace, count: int) -> Float[Array, "count d"]:
     """Uniform points of norm √d in a subspace of R^d.
 
     Example:
@@ -83,8 +78,12 @@ def train_scene(settings: Settings, scene: Scene, train_output: bool = False) ->
         optax.add_decayed_weights(settings.weight_decay), optax.sgd(settings.rate)
     )
     return train_in_span(
-        scene.network, scene.x, scene.y,
-        optimizer=optimizer, steps=settings.steps, margin=settings.margin,
+        scene.network,
+        scene.x,
+        scene.y,
+        optimizer=optimizer,
+        steps=settings.steps,
+        margin=settings.margin,
         train_output=train_output,
     )
 
@@ -98,6 +97,7 @@ def assumptions(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""]]
         >>> {name: bool(margin >= 0) for name, margin in margins.items()}
         {'training points in P': True, 'x₀ in P': True, 'no weight decay': False}
     """
+
     def inside(points):
         allowed = ON_SUBSPACE * jnp.finfo(points.dtype).eps
         return allowed - jnp.max(scene.subspace.off_share(points))

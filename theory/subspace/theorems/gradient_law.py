@@ -13,8 +13,6 @@ from scipy import stats
 from theory.claims import Law
 from theory.subspace.gradient import active, gradient_scale, off_subspace_gradient
 from theory.subspace.scene import (
-    ARXIV,
-    CITATION,
     assumptions,
     draw_scene,
     train_scene,
@@ -42,7 +40,9 @@ def trial(settings: Settings, key) -> Trial:
 theorem = Theorem(
     name="subspace.gradient-law",
     statement="(m/kσ²)·‖Π_{P⊥}∇N(x₀)‖² ~ χ²_ℓ after training",
-    source=Source(paper=CITATION, label="S2", provenance="derived", arxiv=ARXIV),
+    source=Source(
+        paper="melamed2023subspace", label="S2", provenance="derived", arxiv="2303.00783"
+    ),
     claim=Law(cdf=lambda values, settings: stats.chi2.cdf(values, settings.ell)),
     presets={
         "smoke": Settings(ell=32, d=42, trials=118),

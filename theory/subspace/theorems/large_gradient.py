@@ -11,8 +11,6 @@ import jax.numpy as jnp
 from theory.claims import AtLeast
 from theory.subspace.gradient import active, gradient_scale, off_subspace_gradient
 from theory.subspace.scene import (
-    ARXIV,
-    CITATION,
     assumptions,
     draw_scene,
     train_scene,
@@ -38,7 +36,12 @@ def trial(settings: Settings, key) -> Trial:
 theorem = Theorem(
     name="subspace.large-gradient",
     statement="‖Π_{P⊥}∇N(x₀)‖ ≥ √(kℓ/2md) with probability ≥ 1 − e^{−ℓ/16}",
-    source=Source(paper=CITATION, label="Theorem 4.1 (S3)", provenance="paper", arxiv=ARXIV),
+    source=Source(
+        paper="melamed2023subspace",
+        label="Theorem 4.1 (S3)",
+        provenance="paper",
+        arxiv="2303.00783",
+    ),
     claim=AtLeast(failure=lambda settings: exp(-settings.ell / 16)),
     presets={
         "smoke": Settings(ell=32, d=42, trials=118),

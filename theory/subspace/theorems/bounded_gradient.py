@@ -1,0 +1,52 @@
+"""S3': the gradient off the subspace is not larger than twice its variance allows.
+
+From S2 and the lemma of Laurent and Massart (2000), Pr[χ²_ℓ ≥ 2ℓ] ≤ e^{−ℓ/16}.
+"""
+
+from dataclasses import replace
+from math import exp
+
+import jax.numpy as jnp
+
+from theory.claims import AtMost
+from theory.subspace.gradient import active, gradient_scale, off_subspace_gradient
+from theory.subspace.scene import assumptions, draw_scene, train_scene
+from theory.subspace.settings import Settings
+from theory.theorem import Control, Source, Theorem, Trial
+
+
+def trial(settings: Settings, key, true_sigma: float = 1.0) -> Trial:
+    """Measured: ‖Π_{P^⊥}∇N(x₀)‖. Predicted: σ√(2kℓ/m).
+
+    The network is initialised with ``true_sigma`` times the σ that is believed.
+    """
+    drawn = replace(settings, scale=settings.sigma * true_sigma)
+    scene = draw_scene(drawn, key)
+    net = train_scene(drawn, scene).network
+    gradient = off_subspace_gradient(net, scene.x0, scene.subspace.basis)
+    return Trial(
+        measured=jnp.linalg.norm(gradient),
+        predicted=gradient_scale(net, scene.x0, settings.sigma) * (2 * settings.ell) ** 0.5,
+        assumptions=assumptions(settings, scene),
+        given=active(net, scene.x0).any(),
+    )
+
+
+theorem = Theorem(
+    name="subspace.bounded-gradient",
+    statement="‖Π_{P⊥}∇N(x₀)‖ ≤ √(2kℓσ²/m) with probability ≥ 1 − e^{−ℓ/16}",
+    source=Source(
+        paper="melamed2023subspace", label="S3'", provenance="derived", arxiv="2303.00783"
+    ),
+    claim=AtMost(failure=lambda settings: exp(-settings.ell / 16)),
+    presets={
+        "smoke": Settings(ell=32, d=42, trials=68),
+        "course": Settings(ell=48, d=58, trials=185),
+        "paper": Settings(ell=74, d=84, trials=702),
+    },
+    trial=trial,
+    control=Control(
+        name="true σ 1.3 times the believed one",
+        trial=lambda settings, key: trial(settings, key, true_sigma=1.3),
+    ),
+)

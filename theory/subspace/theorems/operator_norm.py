@@ -1,0 +1,58 @@
+"""S5, second part: the operator norm behind the certified radius, known before training.
+
+W_⊥ is an m×ℓ Gaussian matrix with independent entries N(0, σ²), frozen by S1, so the bound of
+Davidson and Szarek (2001) holds at any time of training.
+"""
+
+from dataclasses import dataclass
+from math import exp
+
+import jax.numpy as jnp
+
+from theory.claims import AtMost
+from theory.subspace.flip import operator_norm
+from theory.subspace.scene import assumptions, draw_scene, train_scene
+from theory.subspace.settings import Settings
+from theory.subspace.theorems.universal_flip import identical_rows
+from theory.theorem import Control, Source, Theorem, Trial
+
+
+@dataclass(frozen=True)
+class NormSettings(Settings):
+    """The scene's settings and the t of the deviation bound."""
+
+    t: float = 2.5
+    """deviation, in units of σ"""
+
+
+def trial(settings: NormSettings, key, prepare=lambda scene: scene) -> Trial:
+    """Measured: ‖Π_{P^⊥}W‖_op after training. Predicted: σ(√m + √ℓ + t)."""
+    scene = prepare(draw_scene(settings, key))
+    net = train_scene(settings, scene).network
+    measured = operator_norm(scene.subspace.reject(net.w))
+    bound = settings.sigma * (settings.width**0.5 + settings.ell**0.5 + settings.t)
+    return Trial(
+        measured=measured,
+        predicted=jnp.asarray(bound, measured.dtype),
+        assumptions=assumptions(settings, scene),
+    )
+
+
+theorem = Theorem(
+    name="subspace.operator-norm",
+    statement="‖W_⊥‖_op ≤ σ(√m + √ℓ + t) after training, with probability ≥ 1 − e^{−t²/2}",
+    source=Source(
+        paper="melamed2023subspace", label="S5", provenance="derived", arxiv="2303.00783"
+    ),
+    claim=AtMost(failure=lambda settings: exp(-(settings.t**2) / 2)),
+    presets={
+        "smoke": NormSettings(ell=32, d=42, trials=68),
+        "course": NormSettings(ell=48, d=58, t=2.5, trials=160),
+        "paper": NormSettings(ell=74, d=84, t=3.1, trials=850),
+    },
+    trial=trial,
+    control=Control(
+        name="identical rows of W_⊥",
+        trial=lambda settings, key: trial(settings, key, identical_rows),
+    ),
+)

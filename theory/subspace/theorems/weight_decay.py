@@ -1,0 +1,81 @@
+"""S7, Theorem 6.2: L2 regularisation shrinks the weights off the subspace by a known factor.
+
+Proof. The step of plain descent is w ← w − η(∇L + λw) with Π_{P^⊥}∇L = 0, hence a factor 1 − ηλ
+per step; decay applied after momentum, as here, gives the same. Decay inside the momentum does
+not: there c_{t+1} = (1+μ−ηλ)c_t − μc_{t−1}, the control.
+"""
+
+from math import inf
+
+import jax.numpy as jnp
+import optax
+
+from theory.claims import Identity
+from theory.subspace.scene import assumptions, draw_scene
+from theory.subspace.settings import Settings
+from theory.theorem import Control, Source, Theorem, Trial
+from theory.training import hidden_layer_only, train
+
+MOMENTUM = 0.9
+
+
+def trial(settings: Settings, key, coupled: bool = False, missed_steps: int = 0) -> Trial:
+    """Measured: ‖Π_{P^⊥}(W(T) − c_T W(0))‖_F, c_T = (1−ηλ)^T. Predicted (its scale): ‖W(0)‖_F.
+
+    Training is in full dimension, with the decay before the momentum if ``coupled``. The exponent
+    compared is T − ``missed_steps``.
+    """
+    scene = draw_scene(settings, key)
+    momentum, decay = optax.trace(MOMENTUM), optax.add_decayed_weights(settings.weight_decay)
+    parts = (decay, momentum) if coupled else (momentum, decay)
+    optimizer = hidden_layer_only(optax.chain(*parts, optax.scale(-settings.rate)))
+    start = scene.network
+    trained = train(
+        start,
+        scene.x,
+        scene.y,
+        optimizer=optimizer,
+        steps=settings.steps,
+        margin=settings.margin,
+    )
+    exponent = (trained.steps - missed_steps).astype(scene.x.dtype)
+    factor = jnp.asarray(settings.decay_factor, scene.x.dtype) ** exponent
+    difference = scene.subspace.reject(trained.network.w - factor * start.w)
+    margins = assumptions(settings, scene)
+    del margins["no weight decay"]
+    return Trial(
+        measured=jnp.linalg.norm(difference),
+        predicted=jnp.linalg.norm(start.w),
+        assumptions=margins,
+    )
+
+
+def decayed(ell: int, trials: int, steps: int = 300) -> Settings:
+    """Settings that run all ``steps``, with ηλ = 1/steps: c_T is about 1/e."""
+    d = ell + 10
+    return Settings(
+        ell=ell, d=d, steps=steps, weight_decay=d / (4 * steps), margin=inf, trials=trials
+    )
+
+
+theorem = Theorem(
+    name="subspace.weight-decay",
+    statement="Π_{P⊥}w_i(T) = (1−ηλ)^T·Π_{P⊥}w_i(0) under decay after momentum",
+    source=Source(
+        paper="melamed2023subspace",
+        label="S7, Theorem 6.2",
+        provenance="recalled",
+        arxiv="2303.00783",
+    ),
+    claim=Identity(ulps=64),
+    presets={
+        "smoke": decayed(32, trials=10, steps=100),
+        "course": decayed(48, trials=135),
+        "paper": decayed(74, trials=688),
+    },
+    trial=trial,
+    control=Control(
+        name="decay inside the momentum",
+        trial=lambda settings, key: trial(settings, key, coupled=True),
+    ),
+)
