@@ -105,7 +105,8 @@ def train(
     Example:
         >>> from theory.networks import Linear
         >>> x, y = jnp.eye(2), jnp.array([1.0, -1.0])
-        >>> trained = train(Linear(jnp.zeros(2)), x, y, optimizer=optax.sgd(1.0), steps=99, margin=1.0)
+        >>> net = Linear(jnp.zeros(2))
+        >>> trained = train(net, x, y, optimizer=optax.sgd(1.0), steps=99, margin=1.0)
         >>> float(trained.margin) >= 1
         True
     """

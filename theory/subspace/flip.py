@@ -30,7 +30,8 @@ def first_crossing(
         t, or infinity where the sign never changes.
 
     Example:
-        >>> float(first_crossing(jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0]), jnp.array([1.0, -2.0])))
+        >>> a, b = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
+        >>> float(first_crossing(a, b, jnp.array([1.0, -2.0])))
         0.5
     """
     kinks = jnp.where(slope == 0, -1.0, -pre_activation / jnp.where(slope == 0, 1, slope))

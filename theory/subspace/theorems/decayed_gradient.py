@@ -47,7 +47,7 @@ theorem = Theorem(
     statement="‖Π_{P⊥}∇N(x₀)‖ ≤ |c_T|√(2kℓσ²/m) with probability ≥ 1 − e^{−ℓ/16}, c_T = (1−ηλ)^T",
     source=Source(
         paper="melamed2023subspace",
-        label="S7, Theorem 6.2",
+        label="S7 (Theorem 6.2)",
         provenance="recalled",
         arxiv="2303.00783",
     ),

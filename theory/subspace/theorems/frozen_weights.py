@@ -57,7 +57,7 @@ def trained_by_adam(settings: Settings, key) -> Trial:
 
 theorem = Theorem(
     name="subspace.frozen-weights",
-    statement="Π_{P⊥}w_i(t) = Π_{P⊥}w_i(0) under (S)GD with momentum, all layers and biases trained",
+    statement="Π_{P⊥}w_i(t) = Π_{P⊥}w_i(0) for SGD with momentum, all layers and biases trained",
     source=Source(
         paper="melamed2023subspace", label="S1", provenance="derived", arxiv="2303.00783"
     ),

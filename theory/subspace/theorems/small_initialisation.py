@@ -44,7 +44,7 @@ theorem = Theorem(
     statement="‖Π_{P⊥}∇N(x₀)‖ ≤ β√(2kℓ/m) with probability ≥ 1 − e^{−ℓ/16}, w(0) ~ N(0, β²I)",
     source=Source(
         paper="melamed2023subspace",
-        label="S6, Theorem 6.1",
+        label="S6 (Theorem 6.1)",
         provenance="recalled",
         arxiv="2303.00783",
     ),

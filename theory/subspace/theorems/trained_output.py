@@ -1,7 +1,8 @@
 """S2': the law of the off-subspace gradient when both layers are trained.
 
 Proof. As S2: (u_T, S) is a function of Π_P w(0), u(0) and the data, so it is independent of
-Π_{P^⊥}w(0), and given it Π_{P^⊥}∇N(x₀) = Σ_{i∈S} u_{i,T} Π_{P^⊥}w_i(0) ~ N(0, σ² Σ_{i∈S} u_{i,T}² I_ℓ).
+Π_{P^⊥}w(0), and given it Π_{P^⊥}∇N(x₀) = Σ_{i∈S} u_{i,T} Π_{P^⊥}w_i(0) is Gaussian on P^⊥ with
+covariance σ² Σ_{i∈S} u_{i,T}² I_ℓ.
 """
 
 from dataclasses import replace

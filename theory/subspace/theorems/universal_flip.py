@@ -93,7 +93,7 @@ theorem = Theorem(
     "‖z‖ ≤ (1+10⁻⁶)·4√2·|N(x₀)|·(m/k₋)/(σ√ℓ), with probability ≥ 1 − (m+1)e^{−ℓ/16} − δ",
     source=Source(
         paper="melamed2023subspace",
-        label="S4, after Theorem 5.1",
+        label="S4 (after Theorem 5.1)",
         provenance="derived",
         arxiv="2303.00783",
     ),

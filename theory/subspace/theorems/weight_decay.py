@@ -63,7 +63,7 @@ theorem = Theorem(
     statement="Π_{P⊥}w_i(T) = (1−ηλ)^T·Π_{P⊥}w_i(0) under decay after momentum",
     source=Source(
         paper="melamed2023subspace",
-        label="S7, Theorem 6.2",
+        label="S7 (Theorem 6.2)",
         provenance="recalled",
         arxiv="2303.00783",
     ),

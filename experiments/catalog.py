@@ -1,0 +1,141 @@
+"""What theorems and experiments there are, read from the source without importing it.
+
+`list`, `--help` and error messages need names and sources only, and importing JAX takes longer
+than all of them. Every theorem is the ``theorem = Theorem(name=..., source=Source(...))`` of one
+file in ``theory/<system>/theorems``, every experiment the ``experiment = Experiment(...)`` of one
+file in ``experiments/<system>``; their names and sources are literals, so the syntax tree has
+them. A test compares the catalog with the imported objects.
+"""
+
+import ast
+import difflib
+import fnmatch
+import importlib
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from experiments.errors import UsageError
+
+Kind = Literal["theorem", "experiment"]
+
+
+class Entry(NamedTuple):
+    """One theorem or experiment.
+
+    Attributes:
+        name: ``system.name``.
+        kind: theorem or experiment.
+        title: a theorem's statement, an experiment's title.
+        source: paper, label, provenance and arXiv number.
+        module: the module that holds it.
+        path: the module's file.
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    source: dict[str, str]
+    module: str
+    path: Path
+
+    @property
+    def system(self) -> str:
+        """The part of the name before the dot."""
+        return self.name.partition(".")[0]
+
+    def load(self) -> Any:
+        """Import the module and give its `Theorem` or `Experiment`."""
+        return getattr(importlib.import_module(self.module), self.kind)
+
+
+def package_folder(package: str) -> Path:
+    """The folder of a top-level package, without importing it.
+
+    Example:
+        >>> package_folder("experiments").name
+        'experiments'
+    """
+    spec = find_spec(package)
+    assert spec is not None and spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0])
+
+
+@cache
+def entries() -> tuple[Entry, ...]:
+    """Every theorem and experiment, theorems first, in the order of their labels.
+
+    Example:
+        >>> "subspace.large-gradient" in [entry.name for entry in entries()]
+        True
+    """
+    theorems = _read("theory", "*/theorems/*.py", "theorem")
+    experiments = _read("experiments", "*/*.py", "experiment")
+    return (
+        *sorted(theorems, key=lambda entry: (entry.system, entry.source["label"])),
+        *sorted(experiments),
+    )
+
+
+def _read(package: str, pattern: str, kind: Kind) -> Iterator[Entry]:
+    folder = package_folder(package)
+    for path in folder.glob(pattern):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=target)], value=ast.Call() as call) if (
+                    target == kind
+                ):
+                    given = {keyword.arg: keyword.value for keyword in call.keywords}
+                    source = given["source"]
+                    assert isinstance(source, ast.Call)
+                    yield Entry(
+                        name=ast.literal_eval(given["name"]),
+                        kind=kind,
+                        title=ast.literal_eval(
+                            given["statement" if kind == "theorem" else "title"]
+                        ),
+                        source={
+                            str(keyword.arg): ast.literal_eval(keyword.value)
+                            for keyword in source.keywords
+                        },
+                        module=".".join([package, *path.relative_to(folder).with_suffix("").parts]),
+                        path=path,
+                    )
+
+
+def select(kind: Kind, names: tuple[str, ...]) -> list[Entry]:
+    """The entries of one kind that the names mean: exact names, systems or globs; all if none.
+
+    Raises:
+        UsageError: where a name means nothing, with the nearest names.
+
+    Example:
+        >>> [entry.name for entry in select("theorem", ("subspace.large*",))]
+        ['subspace.large-gradient']
+    """
+    known = [entry for entry in entries() if entry.kind == kind]
+    chosen = set()
+    for name in names or ("*",):
+        matching = {
+            entry.name
+            for entry in known
+            if entry.system == name or fnmatch.fnmatchcase(entry.name, name)
+        }
+        if not matching:
+            raise UsageError(_unknown(kind, name, [entry.name for entry in known]))
+        chosen |= matching
+    return [entry for entry in known if entry.name in chosen]
+
+
+def _unknown(kind: Kind, name: str, known: list[str]) -> str:
+    other = [entry for entry in entries() if entry.name == name]
+    if other:
+        command = {"theorem": "verify", "experiment": "run"}[other[0].kind]
+        return f"{name!r} is a {other[0].kind}; use `relu-theory {command} {name}`."
+    near = difflib.get_close_matches(name, known + sorted({n.partition(".")[0] for n in known}))
+    short = {n.partition(".")[2]: n for n in known}
+    near += [short[n] for n in difflib.get_close_matches(name, short) if short[n] not in near]
+    hint = f"did you mean {' or '.join(near)}?" if near else "`relu-theory list` shows all names."
+    return f"No {kind} is called {name!r}; {hint}"

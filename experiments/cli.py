@@ -1,0 +1,285 @@
+"""The command line: one dataclass per command, parsed by tyro.
+
+Nothing here imports JAX or matplotlib until a command needs them, so that ``--help`` and
+``list`` answer at once.
+"""
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from experiments.catalog import entries, select
+from experiments.errors import UsageError
+
+Preset = Literal["smoke", "course", "paper"]
+Names = tyro.conf.Positional[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every command that computes takes."""
+
+    seed: int = 0
+    """every random key derives from it"""
+    precision: Literal["float32", "float64"] = "float64"
+    """floating point of all computation"""
+    devices: int | None = None
+    """devices to use; all accelerators, or one CPU, if not given"""
+    data: Path | None = None
+    """folder with the data sets, otherwise $RELU_THEORY_DATA, the user's cache, a download"""
+
+    def prepare(self) -> None:
+        """Check the options and configure JAX."""
+        from experiments.runtime import configure
+
+        if self.seed < 0:
+            raise UsageError(f"--seed is {self.seed} and must not be negative.")
+        if self.data is not None:
+            if not self.data.is_dir():
+                raise UsageError(f"--data {self.data} is no folder; give one with the data files.")
+            os.environ["RELU_THEORY_DATA"] = str(self.data)
+        configure(self.precision, self.devices)
+
+
+Shared = Annotated[Common, tyro.conf.OmitArgPrefixes]
+
+
+@dataclass(frozen=True)
+class List:
+    """Show every theorem and experiment: name, kind, paper, label."""
+
+    json: bool = False
+    """machine-readable"""
+
+    def __call__(self) -> int:
+        rows = [
+            {
+                "name": entry.name,
+                "system": entry.system,
+                "kind": entry.kind,
+                "title": entry.title,
+            }
+            | entry.source
+            for entry in entries()
+        ]
+        if self.json:
+            print(json.dumps(rows, indent=2, ensure_ascii=False))
+            return 0
+        table = Table("name", "kind", "source", "what")
+        for row in rows:
+            source = f"{row['paper']}, {row['label']} ({row['provenance']})"
+            table.add_row(row["name"], row["kind"], source, row["title"])
+        _console().print(table)
+        return 0
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Put theorems on trial and print a table of verdicts.
+
+    Exit code 0: nothing falsified and every control detected; 1: otherwise; 2: bad usage.
+    """
+
+    names: Names = ()
+    """theorems, systems or globs; all if none"""
+    preset: Preset = "course"
+    """smoke: seconds; course: minutes on a laptop; paper: as many trials as its δ needs"""
+    out: Path = Path("results")
+    """folder for trials and verdicts; what is there already is not computed again"""
+    json: bool = False
+    """print verdicts as JSON on stdout, and nothing else there"""
+    common: Shared = Common()
+
+    def __call__(self) -> int:
+        chosen = select("theorem", self.names)
+        self.common.prepare()
+        from experiments import store, verification
+        from experiments.progress import bar
+
+        with bar("verify") as progress:
+            verdicts = verification.verify_all(
+                chosen, self.preset, self.common.seed, self.out, progress
+            )
+        if self.json:
+            summary = verification.summary_json(verdicts)
+            print(store.to_json({"verdicts": verdicts, "summary": summary}), end="")
+        else:
+            _console().print(verification.table(verdicts))
+        return 0 if verification.succeeded(verdicts) else 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run one experiment; every field of its settings is an option too.
+
+    Leaves result.json, arrays.npz, figure.svg and figure.png in OUT/NAME.
+    """
+
+    name: tyro.conf.Positional[str]
+    """the experiment; `relu-theory run NAME --help` shows its own options"""
+    preset: Preset = "course"
+    """settings to start from"""
+    out: Path = Path("results")
+    """folder for the results"""
+    common: Shared = Common()
+
+    def with_settings(self, settings: Any) -> int:
+        """Run with these settings."""
+        (entry,) = select("experiment", (self.name,))
+        self.common.prepare()
+        from experiments import gallery, store
+        from experiments.progress import bar
+
+        with bar(self.name) as progress:
+            result = gallery.run(
+                entry, settings, self.preset, self.common.seed, self.out, progress
+            )
+        print(store.to_json(result["summary"]), end="")
+        print(f"{self.out / self.name / 'figure.png'}", file=sys.stderr)
+        return 0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Redraw figures from stored arrays; run what has none."""
+
+    names: Names = ()
+    """experiments, systems or globs; all if none"""
+    preset: Preset | None = None
+    """run again unless the stored arrays are of this preset; course where nothing is stored"""
+    out: Path = Path("results")
+    """folder that holds one folder per experiment"""
+    common: Shared = Common()
+
+    def __call__(self) -> int:
+        chosen = select("experiment", self.names)
+        self.common.prepare()
+        from experiments import gallery
+        from experiments.progress import bar
+
+        for entry in chosen:
+            with bar(entry.name) as progress:
+                done = gallery.redraw(entry, self.preset, self.common.seed, self.out, progress)
+            print(f"{done} {self.out / entry.name / 'figure.png'}", file=sys.stderr)
+        return 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write one self-contained HTML page of all verdicts and figures, computing what is missing."""
+
+    names: Names = ()
+    """systems or globs; all if none"""
+    preset: Preset = "course"
+    """preset of the verdicts and figures"""
+    out: Path = Path("report.html")
+    """the page"""
+    results: Path = Path("results")
+    """folder of stored results"""
+    common: Shared = Common()
+
+    def __call__(self) -> int:
+        theorems, experiments = (select(kind, self.names) for kind in ("theorem", "experiment"))
+        self.common.prepare()
+        from experiments import gallery, report, store, verification
+        from experiments.progress import bar
+
+        store.open_folder(self.out.parent)
+        seed = self.common.seed
+        with bar("verify") as progress:
+            verdicts = verification.verify_all(theorems, self.preset, seed, self.results, progress)
+        results = []
+        for entry in experiments:
+            with bar(entry.name) as progress:
+                settings = entry.load().presets[self.preset]
+                results.append(
+                    gallery.run(entry, settings, self.preset, seed, self.results, progress)
+                )
+        page = report.render(verdicts, results, self.results)
+        store.write_atomically(self.out, page)
+        print(self.out, file=sys.stderr)
+        return 0 if verification.succeeded(verdicts) else 1
+
+
+def _console() -> Console:
+    """Stdout at the terminal's width; wide enough for a table where there is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
+COMMANDS: dict[str, type] = {
+    "list": List,
+    "verify": Verify,
+    "run": Run,
+    "figures": Figures,
+    "report": Report,
+}
+
+
+def parse(args: list[str]) -> Callable[[], int]:
+    """Turn the arguments into the command to call.
+
+    Raises:
+        SystemExit: from tyro, with 0 for ``--help`` and 2 for what it cannot parse.
+        UsageError: for an unknown experiment or settings that are not valid.
+    """
+    if args[:1] == ["run"] and len(args) > 1 and not args[1].startswith("-"):
+        return _parse_run(args[1:])
+    return tyro.extras.subcommand_cli_from_dict(
+        COMMANDS,
+        prog="relu-theory",
+        description="Theorems about two-layer ReLU networks, put on trial.",
+        args=args,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def _parse_run(args: list[str]) -> Callable[[], int]:
+    """`run` has options that depend on its first argument and on its preset.
+
+    The first pass finds those two; the second knows the experiment's settings.
+    """
+    (entry,) = select("experiment", (args[0],))
+    without_help = [arg for arg in args if arg not in ("-h", "--help")]
+    first, _ = tyro.cli(Run, args=without_help, prog="relu-theory run", return_unknown_args=True)
+    default = entry.load().presets[first.preset]
+
+    def command(
+        options: tyro.conf.OmitArgPrefixes[Run], settings: tyro.conf.OmitArgPrefixes[Any]
+    ) -> Callable[[], int]:
+        return lambda: options.with_settings(settings)
+
+    command.__annotations__["settings"] = tyro.conf.OmitArgPrefixes[type(default)]
+    command.__defaults__ = (default,)
+    return tyro.cli(command, args=args, prog="relu-theory run")
+
+
+def main(args: list[str] | None = None) -> None:
+    """The entry point: parse, run, and turn what the user got wrong into one sentence."""
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    try:
+        code = _parsed(sys.argv[1:] if args is None else args)()
+    except UsageError as error:
+        print(f"relu-theory: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("relu-theory: interrupted; the same command goes on from here.", file=sys.stderr)
+        code = 130
+    sys.exit(code)
+
+
+def _parsed(args: list[str]) -> Callable[[], int]:
+    """Settings are checked where they are made, by the library, with a ValueError."""
+    try:
+        return parse(args)
+    except ValueError as error:
+        raise UsageError(str(error)) from error

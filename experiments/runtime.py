@@ -1,0 +1,30 @@
+"""What the command line sets in JAX before anything is computed; the library never does."""
+
+from experiments.errors import UsageError
+
+
+def configure(precision: str = "float64", devices: int | None = None) -> None:
+    """Set precision, promotion rules and the number of devices.
+
+    Args:
+        precision: ``float32`` or ``float64``.
+        devices: how many devices to use; all accelerators, or one CPU, when None.
+
+    Raises:
+        UsageError: if the machine has not as many.
+    """
+    import jax
+
+    jax.config.update("jax_enable_x64", precision == "float64")
+    jax.config.update("jax_default_matmul_precision", "highest")
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    if devices is not None:
+        if devices < 1:
+            raise UsageError(f"--devices is {devices} and must be at least 1.")
+        jax.config.update("jax_num_cpu_devices", devices)
+        jax.config.update("jax_cuda_visible_devices", ",".join(map(str, range(devices))))
+        if jax.device_count() != devices:
+            raise UsageError(
+                f"--devices is {devices} but {jax.device_count()} are there; give at most as many."
+            )

@@ -1,0 +1,182 @@
+"""Results on disk: one NPZ per result, written atomically, found again by its key.
+
+A file holds the arrays and, as one more array, the JSON that describes them, so there is no
+moment at which the two disagree. Names contain the key, or the key is compared on reading:
+whatever was computed with other settings, seed, code or versions is not found.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+import os
+import platform
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.catalog import Entry, package_folder
+from experiments.errors import UsageError
+
+DESCRIPTION = "description"
+"""The name of the array that holds the JSON."""
+
+
+def jsonable(value: Any) -> Any:
+    """The value in types that JSON has: no NaN and no infinity (null instead), no arrays.
+
+    Example:
+        >>> jsonable({"a": np.float64("nan"), "b": (1, np.int64(2))})
+        {'a': None, 'b': [1, 2]}
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return jsonable(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if hasattr(value, "_asdict"):
+        return jsonable(value._asdict())
+    if isinstance(value, np.ndarray | np.generic):
+        return jsonable(value.tolist())
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def to_json(value: Any) -> str:
+    """Readable JSON with a final newline.
+
+    Example:
+        >>> to_json({"a": 1})
+        '{\\n  "a": 1\\n}\\n'
+    """
+    return json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def environment() -> dict[str, Any]:
+    """The versions and the device behind a result."""
+    import jax
+
+    device = jax.devices()[0]
+    return {
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "device": f"{jax.device_count()} × {device.platform}"
+        + (f" ({device.device_kind})" if device.device_kind != device.platform else ""),
+        "x64": bool(jax.config.jax_enable_x64),
+        "matmul_precision": str(jax.config.jax_default_matmul_precision),
+    }
+
+
+def code_digest(entry: Entry) -> str:
+    """A hash of all source that a result may depend on.
+
+    These are the foundation files of ``theory``, the system's own room, and for an experiment its
+    file's folder; a room imports no other room but the attacks.
+    """
+    theory, experiments = package_folder("theory"), package_folder("experiments")
+    files = [*theory.glob("*.py"), *theory.glob(f"{entry.system}/**/*.py")]
+    files += theory.glob("attacks/**/*.py")
+    if entry.kind == "experiment":
+        files += [*entry.path.parent.glob("*.py"), experiments / "datasets.py"]
+    digest = hashlib.sha256()
+    for path in sorted(set(files)):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def result_key(entry: Entry, settings: Any, seed: int, **more: Any) -> str:
+    """The key of a result: name, settings, seed, code, versions and device."""
+    content = {
+        "name": entry.name,
+        "settings": settings,
+        "seed": seed,
+        "code": code_digest(entry),
+        "environment": environment(),
+        "versions": {name: version(name) for name in ("jaxlib", "numpy", "optax", "scipy")},
+        **more,
+    }
+    return hashlib.sha256(to_json(content).encode()).hexdigest()[:20]
+
+
+def open_folder(path: Path) -> Path:
+    """Create an output folder and prove that it can be written to, before any work is done.
+
+    Raises:
+        UsageError: if it cannot be.
+    """
+    with _clear_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path) as probe:
+            probe.write(b"x" * 4096)
+    return path
+
+
+@contextlib.contextmanager
+def _clear_errors(path: Path):
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"Cannot write to {path} ({reason}); give another folder with --out."
+        ) from error
+
+
+def write_atomically(path: Path, write: Callable[[Any], None] | str) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part.
+
+    Args:
+        path: where to; its folder is created.
+        write: the text, or a function that writes to a binary file object.
+
+    Raises:
+        UsageError: if the disk refuses.
+    """
+    with _clear_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(write.encode()) if isinstance(write, str) else write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def save(path: Path, arrays: dict[str, np.ndarray], description: dict[str, Any]) -> None:
+    """Write arrays and their description into one NPZ, atomically."""
+    text = np.array(to_json(description))
+    # Built in memory first, so that an error of the disk is not one of the zip format.
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays, **{DESCRIPTION: text})
+    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """Read what `save` wrote; None if there is nothing, and with a warning if it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        description = json.loads(str(arrays.pop(DESCRIPTION)))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        warnings.warn(f"{path} is damaged ({error}) and is computed again.", stacklevel=2)
+        return None
+    return arrays, description
