@@ -4,7 +4,7 @@ from experiments.errors import UsageError
 
 
 def configure(precision: str = "float64", devices: int | None = None) -> None:
-    """Set precision, promotion rules and the number of devices.
+    """Set precision, promotion rules, the number of devices, and a cache of compiled programs.
 
     Args:
         precision: ``float32`` or ``float64``.
@@ -14,7 +14,12 @@ def configure(precision: str = "float64", devices: int | None = None) -> None:
         UsageError: if the machine has not as many.
     """
     import jax
+    import pooch
 
+    if jax.config.jax_compilation_cache_dir is None:
+        # Compiling is most of a laptop run, and programs differ by settings, not by seed.
+        jax.config.update("jax_compilation_cache_dir", str(pooch.os_cache("relu-theory") / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     jax.config.update("jax_enable_x64", precision == "float64")
     jax.config.update("jax_default_matmul_precision", "highest")
     jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -13,10 +13,10 @@ from jaxtyping import Array, Float, Int
 
 from theory.networks import TwoLayerReLU
 
-Loss = Callable[[Float[Array, " n"]], Float[Array, " n"]]
+Loss = Callable[[Float[Array, "*batch"]], Float[Array, "*batch"]]
 
 
-def logistic(q: Float[Array, " n"]) -> Float[Array, " n"]:
+def logistic(q: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
     """The logistic loss log(1 + e^{−q}) of a margin; BCE on a sigmoid is the same function.
 
     Example:
@@ -26,7 +26,7 @@ def logistic(q: Float[Array, " n"]) -> Float[Array, " n"]:
     return jax.nn.softplus(-q)
 
 
-def exponential(q: Float[Array, " n"]) -> Float[Array, " n"]:
+def exponential(q: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
     """The exponential loss e^{−q} of a margin.
 
     Example:

@@ -46,7 +46,7 @@ theorem = Theorem(
     },
     trial=trial,
     control=Control(
-        name="true σ 1.3 times the believed one",
-        trial=lambda settings, key: trial(settings, key, true_sigma=1.3),
+        name="true σ 1.5 times the believed one",
+        trial=lambda settings, key: trial(settings, key, true_sigma=1.5),
     ),
 )

@@ -1,0 +1,37 @@
+# Every target sets up .venv by itself; nothing is needed but Python 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: verify test test-all figures report bench lint clean
+
+verify: $(READY)
+	$(BIN)/relu-theory verify
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+test-all: $(READY)
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+figures: $(READY)
+	$(BIN)/relu-theory figures subspace --out figures/subspace
+
+report: $(READY)
+	$(BIN)/relu-theory report
+
+bench: $(READY)
+	$(BIN)/relu-theory bench --out figures/bench
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv results report.html

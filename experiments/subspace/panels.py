@@ -1,0 +1,90 @@
+"""What this room's figures share: colours, and 95 % intervals over independent networks."""
+
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from experiments.experiment import STYLE
+
+# By value: a "C0" of matplotlib is looked up only when the figure is saved, in whatever style
+# then holds.
+COLOURS = matplotlib.rc_params_from_file(STYLE, use_default_template=False)[
+    "axes.prop_cycle"
+].by_key()["color"]
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS
+
+LEVEL = 0.95
+"""Coverage of every error bar; verdicts and fits keep the stricter level of `theory.statistics`."""
+
+
+class Interval(NamedTuple):
+    """An estimate and its interval, each of the shape left after the networks' axis is gone."""
+
+    centre: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    @property
+    def bars(self) -> NDArray[np.float64]:
+        """Lengths below and above the centre, as ``yerr`` of matplotlib wants them."""
+        return np.stack([self.centre - self.low, self.high - self.centre])
+
+
+def mean_interval(values: ArrayLike) -> Interval:
+    """The mean over the first axis with Student's interval.
+
+    Example:
+        >>> interval = mean_interval([1.0, 2.0, 3.0])
+        >>> float(interval.centre), round(float(interval.high), 2)
+        (2.0, 4.48)
+    """
+    values = np.asarray(values, float)
+    n = len(values)
+    centre = values.mean(axis=0)
+    reach = stats.t.ppf((1 + LEVEL) / 2, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+    return Interval(centre, centre - reach, centre + reach)
+
+
+def rms_interval(values: ArrayLike) -> Interval:
+    """The root mean square over the first axis, from Student's interval of the mean square.
+
+    Theory gives E‖Π∇N‖² exactly, so the root mean square has no finite-size bias; a mean has.
+
+    Example:
+        >>> float(rms_interval([3.0, 3.0]).centre)
+        3.0
+    """
+    return Interval(*(np.sqrt(np.maximum(x, 0)) for x in mean_interval(np.square(values))))
+
+
+def median_interval(values: ArrayLike) -> Interval:
+    """The median over the first axis with the interval of its order statistics.
+
+    Exact for any law, and it admits infinities: a flip that does not exist is infinitely far.
+
+    Example:
+        >>> interval = median_interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, np.inf])
+        >>> float(interval.low), float(interval.centre), float(interval.high)
+        (1.0, 4.0, inf)
+    """
+    ordered = np.sort(np.asarray(values, float), axis=0)
+    n = len(ordered)
+    # P(the median < the order statistic of rank r + 1) = P(Bin(n, ½) ≤ r).
+    rank = max(0, int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5)) - 1)
+    # The middle pair is not averaged by np.median, which makes NaN of two infinities' difference.
+    lower, upper = ordered[(n - 1) // 2], ordered[n // 2]
+    centre = np.where(lower == upper, lower, (lower + upper) / 2)
+    return Interval(centre, ordered[rank], ordered[n - 1 - rank])
+
+
+def finite(values: ArrayLike) -> list[float | None]:
+    """A list for JSON, which has no infinity: None in its place.
+
+    Example:
+        >>> finite([1.0, np.inf])
+        [1.0, None]
+    """
+    return [float(x) if np.isfinite(x) else None for x in np.ravel(values)]

@@ -1,0 +1,37 @@
+"""Numerics as the command line sets them, one cache of compiled programs, and the CLI itself."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_default_matmul_precision", "highest")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def cli(tmp_path_factory) -> Callable[..., subprocess.CompletedProcess]:
+    """Run `relu-theory` as a user does; compiled programs are shared within the session."""
+    cache = tmp_path_factory.mktemp("xla")
+    environment = os.environ | {
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
+        "PYTHONPATH": str(ROOT),
+    }
+
+    def run(*args, env: dict[str, str] | None = None, **options):
+        command = [sys.executable, "-m", "experiments", *map(str, args)]
+        return subprocess.run(
+            command, capture_output=True, text=True, env=environment | (env or {}), **options
+        )
+
+    return run
