@@ -5,6 +5,7 @@ step: x₀ and −x₀ are equally likely, and a neuron is active at one of them
 square is σ√(ℓ/2), √(ℓ/2d) at σ² = 1/d, whatever the width.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, NamedTuple
@@ -14,10 +15,11 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator
+from numpy.typing import ArrayLike
 
 from experiments.errors import UsageError
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
@@ -35,6 +37,9 @@ from theory.subspace.gradient import off_subspace_gradient
 from theory.subspace.scene import Scene
 from theory.theorem import Source
 from theory.training import train_in_span
+
+TOLERANCE = 0.05
+"""How far an exponent may lie from the claimed one and still agree on the range tried."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,8 @@ def padded_scene(
 ) -> Scene:
     """A scene with d, ℓ and m as *traced* numbers, so that one program serves a whole sweep.
 
-    Coordinates from d on are zero in weights and data, and neurons from m on have u_i = 0: they
-    neither act nor move. P is spanned by the first d − ℓ coordinates; as Gaussian weights and
+    Coordinates from d on are zero in weights and data, and neurons from m on are zero: none of
+    them ever moves. P is spanned by the first d − ℓ coordinates; as Gaussian weights and
     gradient descent do not see a rotation, every P gives the same law.
 
     Args:
@@ -105,15 +110,16 @@ def padded_scene(
     """
     rows, columns = largest
     key_x, key_y, key_w, key_u = jax.random.split(key, 4)
-    inside = jnp.arange(columns) < d - ell
+    column, row = jnp.arange(columns, dtype=float), jnp.arange(rows, dtype=float)
+    inside = column < d - ell
     x = jnp.where(inside, jax.random.normal(key_x, (settings.samples + 1, columns)), 0)
     x = x * (jnp.sqrt(d) / jnp.linalg.norm(x, axis=-1, keepdims=True))
     y = jax.random.rademacher(key_y, (settings.samples,), dtype=x.dtype)
     w = _sigma(settings, d) * jax.random.normal(key_w, (rows, columns))
     u = jax.random.rademacher(key_u, (rows,), dtype=x.dtype) / jnp.sqrt(width)
-    network = TwoLayerReLU(
-        jnp.where(jnp.arange(columns) < d, w, 0), jnp.where(jnp.arange(rows) < width, u, 0)
-    )
+    exists = row < width
+    there = exists[:, None] & (column < d)[None, :]
+    network = TwoLayerReLU(jnp.where(there, w, 0), jnp.where(exists, u, 0))
     return Scene(Subspace(jnp.diag(inside.astype(x.dtype))), x[1:], y, x[0], network)
 
 
@@ -151,3 +157,200 @@ def trial(
         "universal": distance[1] / unit,
         "certified": certified_radius(net, x0, scene.subspace) / unit,
     }
+
+
+def run(settings: Settings, key, progress: Progress) -> Arrays:
+    """One program per sweep; arrays of shape (trials, sizes), named after the sweep."""
+    arrays = {}
+    programs = _programs(settings)
+    for i, sweep in enumerate(sweeps(settings)):
+        progress(i / 3, f"{settings.trials} networks at each of {len(sweep.sizes)} {sweep.name}")
+        keys = jax.random.split(jax.random.fold_in(key, i), settings.trials)
+        shapes = jax.tree.map(jnp.asarray, _shapes(settings, sweep))
+        results = jax.device_get(programs[sweep.name](keys, shapes))
+        arrays |= {f"{sweep.name}_{name}": values for name, values in results.items()}
+    progress(1.0, "done")
+    return arrays
+
+
+def _programs(settings: Settings) -> dict[str, Callable[..., Any]]:
+    """By sweep, the program (keys, sizes) -> arrays (keys, sizes). Compiling takes most of the time.
+
+    Only the sweep over m gets arrays wide enough for its largest network, and it goes without the
+    flips: the operator norm of the certified radius costs m³.
+    """
+    def program(rows: int, columns: int, flips: bool):
+        def measure(key, shapes):
+            keys = jax.random.split(key, len(shapes["d"]))
+            return jax.lax.map(
+                lambda item: trial(settings, (rows, columns), flips, item[0], **item[1]),
+                (keys, shapes),
+            )
+
+        return jax.jit(lambda keys, shapes: ensemble(lambda key: measure(key, shapes), keys))
+
+    narrow = program(settings.width, max(settings.d, settings.dims[-1]), flips=True)
+    wide = program(max(settings.width, settings.widths[-1]), settings.d, flips=False)
+    return {"d": narrow, "ell": narrow, "width": wide}
+
+
+def _shapes(settings: Settings, sweep: Sweep) -> dict[str, np.ndarray]:
+    """d, ℓ and m at every size of the sweep."""
+    base = {"d": settings.d, "ell": settings.ell, "width": settings.width}
+    sizes = np.asarray(sweep.sizes, float)
+    return {name: np.full_like(sizes, value) for name, value in base.items()} | {sweep.name: sizes}
+
+
+def fit(arrays: Arrays, sweep: Sweep) -> Judgement:
+    """The exponent of the gradient's root mean square, and the held-out size."""
+    gradient = arrays[f"{sweep.name}_gradient"]
+    return Scaling(sweep.exponent, TOLERANCE, power=2.0).judge(gradient, gradient, sweep)
+
+
+def theory(settings: Settings, sweep: Sweep) -> np.ndarray:
+    """σ√(ℓ/2) at every size."""
+    shapes = _shapes(settings, sweep)
+    return _sigma(settings, shapes["d"]) * np.sqrt(shapes["ell"] / 2)
+
+
+def draw(arrays: Arrays, settings: Settings) -> Figure:
+    """The gradient against d, ℓ and m, and the flip distances against √(d/ℓ)."""
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(2, 2, figsize=(7.2, 6.0))
+        norms = axes.flat[:3]
+        for ax, sweep in zip(norms, sweeps(settings), strict=True):
+            _gradient_panel(ax, arrays, settings, sweep)
+        low = min(ax.get_ylim()[0] for ax in norms)
+        high = max(ax.get_ylim()[1] for ax in norms)
+        for ax in norms:
+            ax.set_ylim(low, high)
+        axes[0, 0].legend(loc="lower left")
+        _flip_panel(axes[1, 1], arrays, settings)
+    return figure
+
+
+def _gradient_panel(ax: Axes, arrays: Arrays, settings: Settings, sweep: Sweep) -> None:
+    sizes = np.asarray(sweep.sizes, float)
+    measured = rms_interval(arrays[f"{sweep.name}_gradient"])
+    ax.plot(sizes, theory(settings, sweep), color=BLUE, label=r"theory, $\sigma\sqrt{\ell/2}$")
+    for part, face, name in (
+        (slice(-1), VERMILION, "measured"), (slice(-1, None), "white", "held out")
+    ):
+        ax.errorbar(
+            sizes[part], measured.centre[part], measured.bars[:, part], fmt="o", capsize=2,
+            color=VERMILION, markerfacecolor=face, label=name,
+        )
+    detail = fit(arrays, sweep).detail
+    off = [100 * np.expm1(detail[f"held_out{end}"]) for end in ("", "_low", "_high")]
+    title = (
+        f"slope {detail['exponent']:.3f} [{detail['low']:.3f}, {detail['high']:.3f}]\n"
+        f"size held out: {off[0]:+.1f} % [{off[1]:+.1f}, {off[2]:+.1f}]"
+    )
+    ax.set_title(title.replace("-", "\N{MINUS SIGN}"))
+    ax.set_xlabel(sweep.symbol)
+    ax.set_ylabel(r"root mean square of $\|\Pi_{P^\perp}\nabla N(x_0)\|$")
+    _logarithmic(ax, sizes)
+
+
+def _logarithmic(ax: Axes, ticks: ArrayLike) -> None:
+    ax.set(xscale="log", yscale="log")
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FormatStrFormatter("%g"))
+        axis.set_minor_locator(NullLocator())
+
+
+def _flip_panel(ax: Axes, arrays: Arrays, settings: Settings) -> None:
+    marks = {
+        "universal": ("universal direction", GREEN, "s"),
+        "along_gradient": (r"along $\Pi_{P^\perp}\nabla N$", VERMILION, "o"),
+        "certified": ("certified: none nearer", BLACK, "v"),
+    }
+    for sweep, fill in zip(sweeps(settings)[:2], ("none", "full"), strict=True):
+        shapes = _shapes(settings, sweep)
+        sigma = _sigma(settings, shapes["d"])
+        x = 1 / (sigma * np.sqrt(shapes["ell"]))
+        for name, (label, color, marker) in marks.items():
+            median = [median_interval(values) for values in flips(arrays, sweep, name)]
+            ax.errorbar(
+                x, [m.centre for m in median], np.stack([m.bars for m in median], axis=1),
+                fmt=marker, color=color, fillstyle=fill, capsize=2,
+                label=label if fill == "full" else None,
+            )
+        edge = 1 / (sigma * (np.sqrt(shapes["width"]) + np.sqrt(shapes["ell"])))
+        ax.plot(x, edge, ":", color=BLACK)
+    line = np.array(ax.get_xlim())
+    ax.plot(line, 2 * line, "--", color=GREEN, label="its first order")
+    ax.plot(line, sqrt(2) * line, color=BLUE, label=r"$|N|/\|\Pi_{P^\perp}\nabla N\|$")
+    ax.plot([], [], ":", color=BLACK, label=r"$|N|/\sigma(\sqrt{m}+\sqrt{\ell})$")
+    ax.set_xlabel(r"$\sqrt{d/\ell}$" if settings.scale is None else r"$1/\sigma\sqrt{\ell}$")
+    ax.set_ylabel("distance to the flip / $|N(x_0)|$")
+    ax.set_title("distance to the flip, median\n(filled: over $\\ell$, open: over $d$)")
+    _logarithmic(ax, [1, 1.5, 2, 3, 4, 6, 8])
+    ax.set_ylim(top=ax.get_ylim()[1] * 8)
+    ax.legend(loc="upper left", ncols=2, fontsize=7.5, columnspacing=1)
+
+
+def flips(arrays: Arrays, sweep: Sweep, name: str) -> list[np.ndarray]:
+    """The distances, per unit of |N(x₀)|, of the networks with an opposing active neuron."""
+    values, given = arrays[f"{sweep.name}_{name}"], arrays[f"{sweep.name}_given"]
+    return [column[keep] for column, keep in zip(values.T, given.T, strict=True)]
+
+
+def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+    """The exponents, the held-out sizes, and the flips against their first order."""
+    out: dict[str, Any] = {"alpha": ALPHA, "tolerance": TOLERANCE}
+    for sweep in sweeps(settings):
+        measured = arrays[f"{sweep.name}_gradient"]
+        judgement = fit(arrays, sweep)
+        out[sweep.name] = {"status": judgement.status, "claimed": sweep.exponent} | {
+            "sizes": list(sweep.sizes),
+            "measured_over_theory": finite(rms_interval(measured).centre / theory(settings, sweep)),
+        } | judgement.detail
+        if sweep.name != "width":
+            out[sweep.name] |= _flip_summary(arrays, settings, sweep)
+    return out
+
+
+def _flip_summary(arrays: Arrays, settings: Settings, sweep: Sweep) -> dict[str, Any]:
+    # 1/‖Π∇N‖ is √2/(σ√ℓ) = 1/theory at first order.
+    first_order = 1 / theory(settings, sweep)
+    along = flips(arrays, sweep, "along_gradient")
+    universal = flips(arrays, sweep, "universal")
+    return {
+        "flip_excluded": [int(x) for x in (~arrays[f"{sweep.name}_given"]).sum(axis=0)],
+        "flip_none_along_gradient": [int(np.isinf(x).sum()) for x in along],
+        "flip_none_universal": [int(np.isinf(x).sum()) for x in universal],
+        "flip_over_first_order": finite(np.array([np.median(x) for x in along]) / first_order),
+        "flip_over_certified": finite(
+            [np.median(x / c) for x, c in
+             zip(along, flips(arrays, sweep, "certified"), strict=True)]
+        ),
+        "universal_over_gradient_flip": finite(
+            [np.median(u[np.isfinite(x)] / x[np.isfinite(x)])
+             for u, x in zip(universal, along, strict=True)]
+        ),
+    }
+
+
+experiment = Experiment(
+    name="subspace.scaling",
+    title="Off-subspace gradients grow as √(ℓ/d), and flips shrink as √(d/ℓ)",
+    source=Source(
+        paper="melamed2023subspace", arxiv="2303.00783", label="S8", provenance="derived"
+    ),
+    presets={
+        "smoke": Settings(trials=60),
+        "course": Settings(),
+        "paper": Settings(
+            d=512, ell=64, trials=1500,
+            dims=(72, 96, 128, 192, 256, 384, 512, 768),
+            ells=(8, 16, 32, 64, 128, 256, 480),
+            widths=(8, 16, 32, 64, 128, 256, 512),
+        ),
+    },
+    run=run,
+    draw=draw,
+    summary=summary,
+)

@@ -1,0 +1,277 @@
+"""`report`: every verdict and every figure on one HTML page that asks for nothing from anywhere.
+
+The template beside this file holds the words and the looks; this module shapes the JSON of
+`verify` and `run` for it. The page depends on its arguments and the pictures only, so the same
+results give the same page.
+"""
+
+import base64
+import math
+import re
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from experiments import verification
+
+SYSTEMS = {
+    "subspace": "Off-subspace gradients",
+    "unlearning": "Unlearning by gradient ascent",
+    "attribution": "Explaining text classifiers",
+    "healing": "Healing pruned networks",
+    "attacks": "Targets of adversarial attacks",
+    "energy": "Energy-guided test-time transformation",
+    "dimples": "The dimpled manifold model",
+}
+"""Headings; a system that is not here goes by its name."""
+
+LARGEST_SVG = 1_500_000
+"""Bytes beyond which the PNG is embedded instead: browsers get slow with so many paths."""
+
+NONE = "–"
+INFINITE = 3e38
+"""From here on a number stands for an infinity, which JSON cannot hold."""
+
+EXPONENT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def render(verdicts: list[dict[str, Any]], results: list[dict[str, Any]], folder: Path) -> str:
+    """The page as a string.
+
+    Args:
+        verdicts: as `verification.verify_all` gives them.
+        results: as `gallery.run` gives them, the content of each ``result.json``.
+        folder: where the figures are, in ``folder/NAME/figure.svg`` and ``figure.png``.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "block": block,
+        "evidence": verification.evidence,
+        "maths": maths,
+        "number": number,
+        "scale": scale,
+        "tightness": verification.tightness,
+    }
+    figures = [result | {"image": _image(folder / result["experiment"])} for result in results]
+    return environment.get_template("report.html").render(
+        verdicts=verdicts,
+        summary=verification.summary_json(verdicts),
+        caption=verification.caption(verdicts),
+        sections=_sections(verdicts, figures),
+        runs=_distinct({"preset": x["preset"], "seed": x["seed"]} for x in verdicts + results),
+        environments=_distinct(x["environment"] for x in verdicts + results),
+    )
+
+
+def _sections(verdicts: list[dict], figures: list[dict]) -> list[dict[str, Any]]:
+    """Theorems and figures by system, in the order in which the systems come."""
+    names = [v["system"] for v in verdicts] + [f["experiment"].partition(".")[0] for f in figures]
+    return [
+        {
+            "name": name,
+            "title": SYSTEMS.get(name, name),
+            "theorems": [v for v in verdicts if v["system"] == name],
+            "figures": [f for f in figures if f["experiment"].partition(".")[0] == name],
+        }
+        for name in dict.fromkeys(names)
+    ]
+
+
+def _distinct(values) -> list[dict[str, Any]]:
+    """Each value once, in the order of its first appearance."""
+    found = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def _image(folder: Path) -> str | None:
+    """The figure as a data URI, or None where there is no file.
+
+    An SVG inside an ``img`` element runs no script and loads nothing.
+    """
+    svg, png = folder / "figure.svg", folder / "figure.png"
+    small = svg.is_file() and svg.stat().st_size <= LARGEST_SVG
+    for path, kind in (
+        ((svg, "svg+xml"), (png, "png")) if small else ((png, "png"), (svg, "svg+xml"))
+    ):
+        if path.is_file():
+            return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return None
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Any value of JSON without objects, for reading.
+
+    Args:
+        value: a number, a string, null, or a list of them.
+        digits: significant digits of a float.
+
+    Example:
+        >>> number(None), number(2.2e-12), number(0.1353352), number(12345), number([1, 2.5])
+        ('–', '2.2 × 10⁻¹²', '0.135', '12\u202f345', '1, 2.5')
+    """
+    match value:
+        case None:
+            return NONE
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return _grouped(f"{value:,}") if abs(value) >= 10_000 else _minus(str(value))
+        case float():
+            return _float(value, digits)
+        case list():
+            texts = [
+                f"({number(x, digits)})" if isinstance(x, list) else number(x, digits)
+                for x in value
+            ]
+            if len(texts) > 12:
+                texts = [*texts[:8], "…", f"{texts[-1]} ({len(texts)} values)"]
+            return ", ".join(texts) or NONE
+    return str(value)
+
+
+def _float(value: float, digits: int) -> str:
+    if abs(value) >= INFINITE:
+        return "∞" if value > 0 else "−∞"
+    # Rounded to the digits asked for, but never to tens or hundreds.
+    text = f"{value:.0f}" if 10 ** (digits - 1) <= abs(value) < 1e6 else f"{value:.{digits}g}"
+    mantissa, _, power = text.partition("e")
+    if power:
+        mantissa += f" × 10{str(int(power)).translate(EXPONENT)}"
+    elif abs(value) >= 10_000 and "." not in mantissa:
+        mantissa = _grouped(f"{int(mantissa):,}")
+    return _minus(mantissa if value else "0")
+
+
+def _grouped(text: str) -> str:
+    return _minus(text.replace(",", "\u202f"))  # narrow space: a comma is read two ways
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+# A subscript or superscript: in braces (which may hold braces once more), or bare where it can be
+# nothing else: a number, letters after a symbol, one character. Thus gradient_ascent stays whole.
+SCRIPT = re.compile(
+    r"([_^])(?:\{((?:[^{}]|\{[^{}]*\})+)\}"
+    r"|([−-]?\d+|(?<![A-Za-z]{2}[_^])[a-z]+|\w(?![A-Za-z])|[⊥∞*+−]))"
+)
+
+
+def maths(text: str) -> Markup:
+    """Escaped text with TeX's ``_`` and ``^`` as subscripts and superscripts.
+
+    Example:
+        >>> print(maths("W_⊥ < e^{−ℓ/16}, ‖W‖_op, gradient_ascent"))
+        W<sub>⊥</sub> &lt; e<sup>−ℓ/16</sup>, ‖W‖<sub>op</sub>, gradient_ascent
+    """
+    pieces, end = [], 0
+    for match in SCRIPT.finditer(text):
+        tag = {"_": "sub", "^": "sup"}[match[1]]
+        inner = maths(match[2]) if match[2] else escape(match[3])
+        pieces += [escape(text[end : match.start()]), Markup(f"<{tag}>{inner}</{tag}>")]
+        end = match.end()
+    return Markup("").join([*pieces, escape(text[end:])])
+
+
+def scale(verdict: dict[str, Any]) -> dict[str, Any] | None:
+    """Where min, median and max of measured / predicted lie on a logarithmic axis around 1.
+
+    Returns:
+        Positions in percent of the axis, 1 being at 50; the decades shown on each side; and the
+        side of 1 on which a trial violates the claim. None without a positive ratio.
+
+    Example:
+        >>> ratios = {"min": 0.1, "median": 1.0, "max": 10.0}
+        >>> scale({"tightness": ratios, "claim": {"kind": "AtMost"}})
+        {'min': 0.0, 'median': 50.0, 'max': 100.0, 'low': '10⁻¹', 'high': '10¹', 'fails': 'right'}
+    """
+    ratios = verdict["tightness"]
+    if ratios is None or ratios["max"] <= 0:
+        return None
+    logs = {name: math.log10(x) if x > 0 else -math.inf for name, x in ratios.items()}
+    decades = max(1, *(math.ceil(abs(x) - 1e-9) for x in logs.values() if math.isfinite(x)))
+    side = {"AtLeast": "left", "AtMost": "right", "Identity": "right"}
+    return {
+        # What is 0 or below is infinitely far left: at the end of the axis.
+        **{name: round(max(0.0, 50 + 50 * x / decades), 2) for name, x in logs.items()},
+        "low": f"10{str(-decades).translate(EXPONENT)}",
+        "high": f"10{str(decades).translate(EXPONENT)}",
+        "fails": side.get(verdict["claim"]["kind"]),
+    }
+
+
+def block(values: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object laid out for reading: plain values, tables, and objects within it.
+
+    Neighbouring objects with the same keys, and a list of such objects, become one table.
+
+    Example:
+        >>> laid = block({"n": 3, "early": {"a": 1, "b": 2}, "late": {"a": 3, "b": 4}})
+        >>> laid["values"], laid["tables"][0]["head"], laid["tables"][0]["rows"]
+        ([('n', 3)], ['early', 'late'], [('a', [1, 3]), ('b', [2, 4])])
+    """
+    plain = [(_words(name), value) for name, value in values.items() if _flat(value)]
+    tables, inner = [], []
+    nested = [(name, value) for name, value in values.items() if not _flat(value)]
+    for keys, neighbours in groupby(nested, key=lambda item: _columns(item[1])):
+        group = list(neighbours)
+        if keys is None:
+            inner += [(_words(name), block(_object(value))) for name, value in group]
+        elif isinstance(group[0][1], list):
+            tables += [
+                _table(_words(name), keys, list(enumerate(value, 1))) for name, value in group
+            ]
+        elif len(group) == 1:
+            inner.append((_words(group[0][0]), block(group[0][1])))
+        else:
+            tables.append(_table("", keys, group))
+    return {"values": plain, "tables": tables, "inner": inner}
+
+
+def _columns(value: Any) -> tuple[str, ...] | None:
+    """The keys of an object of plain values, or those that all objects of a list share."""
+    objects = value if isinstance(value, list) else [value]
+    keys = tuple(objects[0]) if isinstance(objects[0], dict) else None
+    alike = all(
+        isinstance(o, dict) and tuple(o) == keys and all(map(_flat, o.values())) for o in objects
+    )
+    return keys if alike else None
+
+
+def _table(title: str, keys: tuple[str, ...], objects: list[tuple[Any, dict]]) -> dict[str, Any]:
+    """Objects as columns, or as rows where there are more of them than keys: tall, not wide."""
+    names = [_words(str(name)) for name, _ in objects]
+    if len(objects) <= len(keys):
+        rows = [(_words(key), [item[key] for _, item in objects]) for key in keys]
+        return {"title": title, "head": names, "rows": rows}
+    rows = [(name, list(item.values())) for name, (_, item) in zip(names, objects, strict=True)]
+    return {"title": title, "head": [_words(key) for key in keys], "rows": rows}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """A list as an object, numbered from 1."""
+    return value if isinstance(value, dict) else {str(i): x for i, x in enumerate(value, 1)}
+
+
+def _flat(value: Any) -> bool:
+    """Whether a value holds no object."""
+    return not isinstance(value, dict) and not (
+        isinstance(value, list) and not all(map(_flat, value))
+    )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,150 @@
+"""Theorems whose truth is known, to put the engine itself on trial."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from scipy import stats
+
+from theory.claims import AtLeast, AtMost, Identity, Law, Scaling
+from theory.theorem import Control, Settings, Source, Theorem, Trial
+
+SOURCE = Source(paper="none", label="toy", provenance="derived", arxiv="0000.00000")
+
+
+@dataclass(frozen=True)
+class Toy(Settings):
+    """|z| of a Gaussian against a bound."""
+
+    delta: float = 0.05
+    factor: float = 1.0
+    sizes: tuple[int, ...] = (4, 8, 16, 32, 64, 128)
+
+
+def quantile(settings):
+    """The exact bound: |z| exceeds it with probability δ."""
+    return float(stats.norm.isf(settings.delta / 2)) * settings.factor
+
+
+def gaussian(settings, key, spread=1.0):
+    measured = spread * jnp.abs(jax.random.normal(key))
+    bound = jnp.asarray(quantile(settings), measured.dtype)
+    return Trial(measured, bound, {"δ < 1": jnp.asarray(1.0 - settings.delta, measured.dtype)})
+
+
+def squared(settings, key, spread=1.0):
+    """The bound that forgot a square root: |z| compared with the square of its bound's root."""
+    trial = gaussian(settings, key, spread)
+    return trial._replace(predicted=jnp.sqrt(trial.predicted))
+
+
+def norms(settings, key, exponent=0.5):
+    """‖g‖ of a Gaussian in R^n grows as √n."""
+    largest = max(settings.sizes)
+    noise = jax.random.normal(key, (len(settings.sizes), largest))
+    sizes = jnp.asarray(settings.sizes)
+    inside = jnp.arange(largest)[None, :] < sizes[:, None]
+    norm = jnp.linalg.norm(jnp.where(inside, noise, 0), axis=1)
+    predicted = sizes.astype(norm.dtype) ** exponent
+    return Trial(norm, predicted, {})
+
+
+def rounding(settings, key, error=0.0):
+    x = jax.random.normal(key, (50,))
+    norm = jnp.linalg.norm(x)
+    doubled = jnp.linalg.norm(x + x) * (1 + error)
+    return Trial(jnp.abs(doubled - 2 * norm), norm, {})
+
+
+def unmet(settings, key):
+    trial = gaussian(settings, key)
+    return trial._replace(assumptions={"impossible": jnp.asarray(-0.25, trial.measured.dtype)})
+
+
+def lower(settings, key, spread=1.0):
+    """|z| is above its lower quantile."""
+    trial = gaussian(settings, key, spread)
+    bound = float(stats.norm.ppf(0.5 + settings.delta / 2)) * settings.factor
+    return trial._replace(predicted=jnp.asarray(bound, trial.measured.dtype))
+
+
+def fails(settings):
+    return settings.delta
+
+
+def make(name, claim, trial, control, **settings):
+    return Theorem(
+        name=f"toy.{name}",
+        statement=name,
+        source=SOURCE,
+        claim=claim,
+        presets={"smoke": Toy(trials=300, **settings)},
+        trial=trial,
+        control=Control(name="broken", trial=control),
+    )
+
+
+def wide(settings, key):
+    return gaussian(settings, key, spread=4.0)
+
+
+def tiny(settings, key):
+    return lower(settings, key, spread=0.01)
+
+
+BANK = {
+    # (theorem, statuses that are right)
+    "exact bound": (make("exact", AtMost(fails), gaussian, wide), {"inconclusive", "verified"}),
+    "loose bound": (make("loose", AtMost(fails), gaussian, wide, factor=2.0), {"verified"}),
+    "loose lower bound": (make("lower", AtLeast(fails), lower, tiny, factor=0.1), {"verified"}),
+    "vacuous bound": (
+        make("vacuous", AtMost(fails), gaussian, lambda s, k: gaussian(s, k, 1e9), factor=1e7),
+        {"verified"},
+    ),
+    "false by a missing square root": (
+        make("root", AtMost(fails), squared, lambda s, k: squared(s, k, 4.0)),
+        {"falsified"},
+    ),
+    "assumption fails": (make("unmet", AtMost(fails), unmet, wide), {"not applicable"}),
+    "deterministic identity": (
+        make("identity", Identity(), rounding, lambda s, k: rounding(s, k, 1e-9)),
+        {"verified"},
+    ),
+    "false identity": (
+        make("off", Identity(), lambda s, k: rounding(s, k, 1e-12), wide),
+        {"falsified"},
+    ),
+    "law": (
+        make(
+            "law",
+            Law(lambda v, s: stats.halfnorm.cdf(v)),
+            gaussian,
+            lambda s, k: gaussian(s, k, 2.0),
+        ),
+        {"verified"},
+    ),
+    "law of another spread": (
+        make(
+            "spread",
+            Law(lambda v, s: stats.halfnorm.cdf(v, scale=1.5)),
+            gaussian,
+            wide,
+        ),
+        {"falsified"},
+    ),
+    "scaling": (
+        make("scaling", Scaling(0.5, 0.05, power=2.0), norms, lambda s, k: gaussian_sizes(s, k)),
+        {"consistent"},
+    ),
+    "scaling with a wrong exponent": (
+        make("exponent", Scaling(0.6, 0.05, power=2.0), norms, lambda s, k: gaussian_sizes(s, k)),
+        {"falsified"},
+    ),
+}
+
+
+def gaussian_sizes(settings, key):
+    """A quantity that does not grow at all."""
+    trial = norms(settings, key)
+    return trial._replace(measured=trial.measured / trial.predicted)
+

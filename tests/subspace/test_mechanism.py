@@ -1,0 +1,206 @@
+"""Off-subspace gradients and flips against finite differences, brute force and invariances."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from theory.geometry import Subspace, random_subspace
+from theory.networks import mlp, two_layer_relu
+from theory.subspace import (
+    active,
+    certified_radius,
+    flip_distance,
+    gradient_scale,
+    off_subspace_gradient,
+    universal_direction,
+)
+from theory.subspace.flip import first_crossing, operator_norm
+from theory.subspace.scene import (
+    assumptions,
+    draw_scene,
+    missing_direction,
+    train_scene,
+    with_decay_factor,
+)
+from theory.subspace.settings import Settings
+
+SETTINGS = Settings(d=30, ell=20, width=12, samples=6)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return draw_scene(SETTINGS, jax.random.key(7))
+
+
+@pytest.fixture(scope="module")
+def net(scene):
+    return train_scene(SETTINGS, scene).network
+
+
+def test_gradient_against_finite_differences(scene, net):
+    step = 1e-6
+    shift = step * jnp.eye(30)
+    slope = np.asarray(net(scene.x0[None, :] + shift) - net(scene.x0[None, :] - shift)) / (2 * step)
+    basis = np.asarray(scene.subspace.basis)
+    slope = slope - basis @ (basis.T @ slope)
+    measured = off_subspace_gradient(net, scene.x0, scene.subspace.basis)
+    # Piecewise linear: the only error is rounding, 1e-16/1e-6.
+    assert np.abs(slope - measured).max() < 1e-8
+
+
+def test_gradient_is_the_sum_over_active_neurons(scene, net):
+    on = active(net, scene.x0)
+    by_hand = scene.subspace.reject(jnp.where(on, net.u, 0) @ net.w)
+    measured = off_subspace_gradient(net, scene.x0, scene.subspace.basis)
+    assert jnp.max(jnp.abs(by_hand - measured)) < 1e-14
+
+
+def test_gradient_takes_batches_and_other_networks(scene):
+    net = mlp(jax.random.key(1), (30, 9, 1))
+    batch = scene.x.reshape(2, 3, 30)
+    gradients = off_subspace_gradient(net, batch, scene.subspace.basis)
+    assert gradients.shape == (2, 3, 30)
+    one = off_subspace_gradient(net, batch[1, 2], scene.subspace.basis)
+    assert jnp.max(jnp.abs(gradients[1, 2] - one)) < 1e-15
+
+
+def test_rotation_moves_the_gradient_along(scene, net):
+    rotation = jax.random.orthogonal(jax.random.key(2), 30)
+    here = off_subspace_gradient(net, scene.x0, scene.subspace.basis)
+    there = off_subspace_gradient(
+        net._replace(w=net.w @ rotation), scene.x0 @ rotation, rotation.T @ scene.subspace.basis
+    )
+    assert jnp.max(jnp.abs(here @ rotation - there)) < 1e-13
+
+
+def test_gradient_scale_with_fixed_output_is_sigma_root_k_over_m(scene, net):
+    k = int(active(net, scene.x0).sum())
+    expected = 0.1 * np.sqrt(k / 12)
+    assert gradient_scale(net, scene.x0, 0.1) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_first_crossing_is_the_first_sign_change(seed):
+    """Against a scan of 4000 points and root finding; each ray has up to 9 kinks."""
+    rng = np.random.default_rng(seed)
+    a, b, u = rng.normal(size=(3, 9))
+    b[0] = 0.0
+    offset = rng.normal() * 0.3
+
+    def f(t):
+        return float(np.maximum(a + t * b, 0) @ u + offset)
+
+    grid = np.linspace(0, 40, 4001)
+    values = np.maximum(a[None, :] + grid[:, None] * b[None, :], 0) @ u + offset
+    change = np.nonzero(np.sign(values) != np.sign(values[0]))[0]
+    found = float(first_crossing(*map(jnp.asarray, (a, b, u)), jnp.asarray(offset)))
+    if change.size:
+        exact = brentq(f, grid[change[0] - 1], grid[change[0]], xtol=1e-13)
+        assert found == pytest.approx(exact, abs=1e-9)
+    else:
+        assert found > 40
+        if np.isfinite(found):
+            assert abs(f(found)) < 1e-9 * max(1.0, found)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "u", "expected"),
+    [
+        ([1.0], [0.0], [1.0], np.inf),  # nothing moves
+        ([1.0], [-1.0], [1.0], np.inf),  # reaches zero at a kink and stays there
+        ([1.0, -1.0], [0.0, 1.0], [1.0, -1.0], 2.0),  # another neuron takes over
+        ([2.0, 0.0], [0.0, 1.0], [1.0, -4.0], 0.5),  # a kink at t = 0
+    ],
+)
+def test_first_crossing_at_kinks(a, b, u, expected):
+    found = float(first_crossing(*(jnp.array(part) for part in (a, b, u))))
+    if expected == np.inf and a == [1.0] and b == [-1.0]:
+        # N = 0 is not the sign of x₀: the sign is lost where the last neuron dies.
+        assert found == 1.0
+    else:
+        assert found == expected
+
+
+def test_flip_distance_is_confirmed_by_the_network(scene, net):
+    direction = -jnp.sign(net(scene.x0)) * universal_direction(net, scene.subspace)
+    distance = flip_distance(net, scene.x0, direction)
+    unit = direction / jnp.linalg.norm(direction)
+    before, after = (net(scene.x0 + distance * f * unit) for f in (1 - 1e-9, 1 + 1e-9))
+    assert jnp.sign(before) == jnp.sign(net(scene.x0)) != jnp.sign(after)
+
+
+def test_no_flip_below_the_certified_radius(scene, net):
+    """5000 directions, adversarial ones among them."""
+    radius = certified_radius(net, scene.x0, scene.subspace)
+    noise = jax.random.normal(jax.random.key(3), (5000, 30))
+    named = jnp.stack(
+        [
+            off_subspace_gradient(net, scene.x0, scene.subspace.basis),
+            universal_direction(net, scene.subspace),
+        ]
+    )
+    directions = jnp.concatenate([scene.subspace.reject(noise), named, -named])
+    distances = jax.vmap(lambda direction: flip_distance(net, scene.x0, direction))(directions)
+    assert jnp.min(distances) >= radius
+    assert jnp.min(distances) < 20 * radius
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (50, 20), (20, 20)])
+def test_operator_norm_is_the_largest_singular_value(shape):
+    w = jax.random.normal(jax.random.key(0), shape)
+    exact = np.linalg.svd(w, compute_uv=False)[0]
+    assert operator_norm(w) == pytest.approx(exact, rel=1e-8)
+    assert operator_norm(1e-150 * w) == pytest.approx(1e-150 * exact, rel=1e-8)
+
+
+def test_operator_norm_with_equal_singular_values():
+    assert operator_norm(jnp.eye(50)) == pytest.approx(1.0, rel=1e-8)
+
+
+def test_universal_direction_is_off_the_subspace(scene, net):
+    v = universal_direction(net, scene.subspace)
+    assert jnp.linalg.norm(v @ scene.subspace.basis) < 1e-13
+
+
+def test_missing_direction_removes_exactly_that_direction(scene):
+    smaller = missing_direction(scene).subspace
+    lost = scene.y @ scene.x
+    assert smaller.dim == scene.subspace.dim - 1
+    assert jnp.max(jnp.abs(smaller.basis.T @ smaller.basis - jnp.eye(smaller.dim))) < 1e-14
+    assert smaller.off_share(lost) == pytest.approx(1.0, abs=1e-12)
+    assert jnp.max(scene.subspace.off_share(smaller.basis.T)) < 1e-12
+
+
+def test_assumptions_notice_what_is_broken(scene):
+    moved = scene._replace(x=scene.x + 1e-6)
+    assert assumptions(SETTINGS, scene)["training points in P"] >= 0
+    assert assumptions(SETTINGS, moved)["training points in P"] < 0
+    decayed = with_decay_factor(SETTINGS, 0.9)
+    assert assumptions(decayed, scene)["no weight decay"] < 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"ell": 30}, "ell is 30"),
+        ({"width": 0}, "width is 0"),
+        ({"samples": -1}, "samples is -1"),
+        ({"scale": -0.1}, "sigma"),
+        ({"learning_rate": 0.0}, "rate"),
+        ({"weight_decay": -1.0}, "decay"),
+        ({"margin": float("nan")}, "margin"),
+    ],
+)
+def test_settings_say_what_is_wrong(changes, word):
+    with pytest.raises(ValueError, match=word):
+        Settings(**{"d": 30, "ell": 20} | changes)
+
+
+def test_the_zero_point_and_the_dead_network_stay_finite():
+    net = two_layer_relu(jax.random.key(0), 5, 4)
+    plane = random_subspace(jax.random.key(1), 5, 2)
+    assert jnp.isfinite(off_subspace_gradient(net, jnp.zeros(5), plane.basis)).all()
+    assert Subspace(plane.basis).off_share(jnp.zeros(5)) == 0
+    assert gradient_scale(net, jnp.zeros(5), 1.0) == 0

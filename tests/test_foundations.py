@@ -1,0 +1,127 @@
+"""Networks, geometry and ensembles."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from theory.ensemble import ensemble, footprint
+from theory.geometry import Subspace, numerical_rank, orthonormalise, random_subspace, span
+from theory.networks import MLP, Linear, mlp, two_layer_relu
+
+EPS = 2.3e-16
+
+
+def test_two_layer_relu_against_a_loop():
+    net = two_layer_relu(jax.random.key(0), d=7, width=5)
+    x = jax.random.normal(jax.random.key(1), (3, 4, 7))
+    for index in np.ndindex(3, 4):
+        slow = sum(
+            float(net.u[i]) * max(0.0, float(np.dot(net.w[i], x[index]))) for i in range(5)
+        )
+        assert net(x)[index] == pytest.approx(slow, abs=1e-14)
+
+
+def test_initialisation_has_the_stated_moments():
+    net = two_layer_relu(jax.random.key(0), d=400, width=500, scale=0.3)
+    # 200 000 normal draws: the standard deviation's own error is 0.16 %, here five of them.
+    assert float(jnp.std(net.w)) == pytest.approx(0.3, rel=8e-3)
+    assert jnp.allclose(jnp.abs(net.u), 500**-0.5)
+    assert 180 < int(jnp.sum(net.u > 0)) < 320
+
+
+def test_networks_are_homogeneous_of_degree_one():
+    net = two_layer_relu(jax.random.key(0), d=7, width=5)
+    x = jax.random.normal(jax.random.key(1), (7,))
+    assert net._replace(w=3 * net.w)(x) == pytest.approx(float(3 * net(x)), rel=1e-14)
+    assert net(2 * x) == pytest.approx(float(2 * net(x)), rel=1e-14)
+
+
+def test_permuting_neurons_changes_nothing():
+    net = two_layer_relu(jax.random.key(0), d=7, width=5)
+    order = jnp.array([3, 1, 4, 0, 2])
+    x = jax.random.normal(jax.random.key(1), (7,))
+    permuted = net._replace(w=net.w[order], u=net.u[order])
+    assert permuted(x) == pytest.approx(float(net(x)), abs=1e-15)
+
+
+def test_mlp_and_linear_shapes():
+    net = mlp(jax.random.key(0), (3, 8, 8, 1))
+    assert isinstance(net, MLP)
+    assert net(jnp.zeros((2, 5, 3))).shape == (2, 5)
+    bound = 3**-0.5
+    assert jnp.max(jnp.abs(net.weights[0])) <= bound
+    assert Linear(jnp.ones(3))(jnp.ones((4, 3))).tolist() == [3.0] * 4
+
+
+@pytest.mark.parametrize(("d", "dim"), [(5, 1), (60, 10), (300, 299)])
+def test_random_subspace_is_orthonormal_and_splits_space(d, dim):
+    subspace = random_subspace(jax.random.key(0), d, dim)
+    gram = subspace.basis.T @ subspace.basis
+    assert jnp.max(jnp.abs(gram - jnp.eye(dim))) < 50 * EPS
+    assert (subspace.dim, subspace.ell) == (dim, d - dim)
+    x = jax.random.normal(jax.random.key(1), (4, d))
+    on, off = subspace.project(x), subspace.reject(x)
+    assert jnp.max(jnp.abs(on + off - x)) < 1e-13
+    assert jnp.max(jnp.abs(off @ subspace.basis)) < 1e-12
+    assert jnp.max(subspace.off_share(on)) < 1e-13
+
+
+def test_orthonormalise_agrees_with_qr_and_survives_bad_conditioning():
+    key = jax.random.key(3)
+    columns = jax.random.normal(key, (40, 6))
+    # Columns that agree to 1e-6: one pass of Gram-Schmidt would lose ten digits here.
+    columns = columns.at[:, 1].set(columns[:, 0] + 1e-6 * columns[:, 1])
+    q = orthonormalise(columns)
+    reference = np.linalg.qr(columns)[0]
+    assert jnp.max(jnp.abs(q.T @ q - jnp.eye(6))) < 1e-14
+    assert np.abs(q @ q.T - reference @ reference.T).max() < 1e-8
+
+
+def test_random_subspaces_have_no_preferred_direction():
+    """E[ΠP] = (dim/d)·I: 2000 draws, entries within five standard errors."""
+    keys = jax.random.split(jax.random.key(0), 2000)
+    projections = jax.vmap(lambda key: random_subspace(key, 4, 2).basis)(keys)
+    mean = jnp.mean(projections @ jnp.swapaxes(projections, 1, 2), axis=0)
+    assert jnp.max(jnp.abs(mean - jnp.eye(4) / 2)) < 5 * 0.25 / 2000**0.5
+
+
+def test_span_finds_rank_and_data():
+    key_a, key_b = jax.random.split(jax.random.key(2))
+    x = jax.random.normal(key_a, (30, 5)) @ jax.random.normal(key_b, (5, 12))
+    assert numerical_rank(x) == 5
+    assert jnp.max(span(x, 5).off_share(x)) < 1e-13
+    assert jnp.max(span(x, 4).off_share(x)) > 1e-2
+
+
+def test_zero_lies_in_every_subspace():
+    assert Subspace(jnp.eye(3)[:, :1]).off_share(jnp.zeros(3)) == 0
+
+
+@pytest.mark.parametrize("strategy", ["auto", "vmap", "map", "sharded"])
+@pytest.mark.parametrize("n", [1, 7, 64])
+def test_all_strategies_agree(strategy, n):
+    def member(key):
+        x = jax.random.normal(key, (20, 20))
+        return {"norm": jnp.linalg.norm(x @ x), "first": x[0]}
+
+    keys = jax.random.split(jax.random.key(0), n)
+    results = jax.jit(lambda keys: ensemble(member, keys, strategy))(keys)
+    reference = [member(key) for key in keys]
+    assert results["first"].shape == (n, 20)
+    for i, one in enumerate(reference):
+        assert jnp.isclose(results["norm"][i], one["norm"], rtol=1e-12)
+        assert jnp.array_equal(results["first"][i], one["first"])
+
+
+def test_unknown_strategy_is_named():
+    # A ValueError of ours, or before it the type checker of the tests.
+    with pytest.raises((ValueError, TypeError), match="pmap"):
+        ensemble(lambda key: key, jax.random.split(jax.random.key(0), 2), "pmap")
+
+
+def test_footprint_counts_intermediates_and_loop_bodies_once():
+    x = jnp.zeros(1000)
+    assert footprint(lambda x: x + 1, x) == 8000
+    looped = footprint(lambda x: jax.lax.fori_loop(0, 500, lambda _, x: x + 1, x), x)
+    assert 8000 <= looped < 40_000

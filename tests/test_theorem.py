@@ -1,0 +1,195 @@
+"""The engine on theorems whose truth is known, and the error rates it promises."""
+
+from collections import Counter
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from tests.problems import BANK, Toy, fails, gaussian, make, wide
+from theory.claims import AtLeast, AtMost, Identity, Law, Scaling
+from theory.statistics import ALPHA, sample_size
+from theory.theorem import Settings, Trial, judge, simulate, trial_keys, verify
+
+RUNS = 2000
+
+
+@pytest.fixture(scope="module", params=BANK, ids=lambda name: name.replace(" ", "-"))
+def case(request):
+    theorem, right = BANK[request.param]
+    return request.param, verify(theorem, theorem.presets["smoke"]), right
+
+
+def test_known_truth(case):
+    name, verdict, right = case
+    assert verdict.status in right, f"{name}: {verdict}"
+
+
+def test_every_control_of_the_bank_is_detected(case):
+    name, verdict, _ = case
+    assert verdict.detected, name
+
+
+def test_vacuity_and_missed_assumptions_are_reported(case):
+    name, verdict, _ = case
+    assert verdict.vacuous == (name == "vacuous bound")
+    missed = [a for a in verdict.assumptions if not a.holds]
+    assert [(a.name, a.margin) for a in missed] == (
+        [("impossible", -0.25)] if name == "assumption fails" else []
+    )
+
+
+def rates(claim, delta, measured):
+    """Verdicts over simulated runs: measured of shape (runs, n) against a bound of 1.
+
+    A counting claim sees only how many trials violate, so equal sorted runs are judged once.
+    """
+    rows, counts = np.unique(np.sort(measured, axis=1), axis=0, return_counts=True)
+    statuses = [claim.judge(row, np.ones_like(row), Toy(delta=delta)).status for row in rows]
+    total = Counter()
+    for status, count in zip(statuses, counts, strict=True):
+        total[status] += int(count)
+    return total
+
+
+def at_most_alpha(count):
+    """The count over RUNS is compatible with a rate ≤ α (this check itself errs once in 10⁴)."""
+    return stats.binomtest(count, RUNS, ALPHA, alternative="greater").pvalue > 1e-4
+
+
+@pytest.mark.parametrize("delta", [0.05, 0.01])
+@pytest.mark.parametrize("claim", [AtMost(fails), AtLeast(fails)], ids=["at-most", "at-least"])
+def test_a_true_claim_at_its_exact_rate_is_falsified_at_most_alpha(claim, delta):
+    rng = np.random.default_rng(2)
+    violates = rng.uniform(size=(RUNS, sample_size(delta).trials)) < delta
+    sign = 1 if isinstance(claim, AtMost) else -1
+    counts = rates(claim, delta, np.where(violates, 1 + sign, 1 - sign * 0.5))
+    assert at_most_alpha(counts.get("falsified", 0))
+    # At exactly δ verification is an error as well: the bound claims a rate ≤ δ with confidence.
+    assert at_most_alpha(counts.get("verified", 0))
+
+
+@pytest.mark.parametrize("delta", [0.05, 0.01])
+def test_a_claim_false_by_a_factor_is_verified_at_most_alpha(delta):
+    """The true quantile is 1.1 times the bound, for a Gaussian: the rate is above δ."""
+    rng = np.random.default_rng(3)
+    rate = 2 * stats.norm.sf(stats.norm.isf(delta / 2) / 1.1)
+    trials = sample_size(delta).trials
+    violates = rng.uniform(size=(RUNS, trials)) < rate
+    counts = rates(AtMost(fails), delta, np.where(violates, 2.0, 0.5))
+    assert at_most_alpha(counts.get("verified", 0))
+
+
+def test_the_planned_sample_verifies_a_true_claim_999_times_in_1000():
+    rng = np.random.default_rng(4)
+    plan = sample_size(0.05, rate=0.01)
+    violates = rng.uniform(size=(RUNS, plan.trials)) < 0.01
+    counts = rates(AtMost(fails), 0.05, np.where(violates, 2.0, 0.5))
+    assert at_most_alpha(RUNS - counts["verified"])
+
+
+def test_a_true_law_is_falsified_at_most_alpha():
+    rng = np.random.default_rng(5)
+    claim = Law(lambda values, settings: stats.norm.cdf(values))
+    counts = rates(claim, 0.05, rng.standard_normal((RUNS, 135)))
+    assert at_most_alpha(counts.get("falsified", 0))
+    assert counts["verified"] >= RUNS - 12
+
+
+def test_a_true_scaling_is_falsified_at_most_alpha():
+    rng = np.random.default_rng(6)
+    settings = Toy()
+    claim = Scaling(0.5, power=2.0)
+    falsified = 0
+    for _ in range(RUNS):
+        measured = np.sqrt(rng.chisquare(settings.sizes, size=(100, len(settings.sizes))))
+        falsified += claim.judge(measured, measured, settings).status == "falsified"
+    assert at_most_alpha(falsified)
+
+
+def test_few_trials_are_inconclusive():
+    rng = np.random.default_rng(7)
+    law = Law(lambda values, settings: stats.norm.cdf(values))
+    assert law.judge(rng.standard_normal(50), None, Toy()).status == "inconclusive"
+    row = np.full(50, 0.5)
+    assert AtMost(fails).judge(row, np.ones(50), Toy()).status == "inconclusive"
+
+
+@pytest.mark.parametrize("claim", [AtMost(), AtLeast(), Identity()])
+def test_not_a_number_never_passes(claim):
+    measured = np.array([1.0, np.nan])
+    assert claim.judge(measured, np.ones(2), Toy()).status == "falsified"
+    law = Law(lambda values, settings: stats.norm.cdf(values))
+    assert law.judge(measured, np.ones(2), Toy()).status == "falsified"
+
+
+def test_rounding_is_forgiven_and_no_more():
+    eps = np.finfo(float).eps
+    predicted = np.full(10, 3.0)
+    assert AtMost(ulps=8).judge(predicted * (1 + 4 * eps), predicted, Toy()).status == "verified"
+    assert AtMost(ulps=8).judge(predicted * (1 + 32 * eps), predicted, Toy()).status == "falsified"
+
+
+def test_skipped_trials_are_counted_and_do_not_count():
+    def sometimes(settings, key):
+        trial = gaussian(settings, key)
+        return trial._replace(given=trial.measured < 1.5, measured=trial.measured)
+
+    theorem = make("sometimes", AtMost(fails), sometimes, wide)
+    verdict = verify(theorem, theorem.presets["smoke"])
+    assert verdict.trials + verdict.skipped == 300
+    assert 10 < verdict.skipped < 80
+    assert verdict.judgement.violations == 0
+
+
+def test_no_trial_given_is_not_applicable():
+    def never(settings, key):
+        return gaussian(settings, key)._replace(given=jnp.asarray(False))
+
+    theorem = make("never", AtMost(fails), never, wide)
+    assert verify(theorem, theorem.presets["smoke"]).status == "not applicable"
+
+
+def test_a_control_without_power_is_not_detected():
+    theorem = make("powerless", AtMost(fails), gaussian, gaussian, factor=2.0)
+    assert not verify(theorem, theorem.presets["smoke"]).detected
+
+
+def test_keys_differ_between_theorems_arms_and_seeds():
+    one, two = BANK["exact bound"][0], BANK["loose bound"][0]
+    settings = Toy(trials=5)
+    keys = [
+        trial_keys(theorem, settings, seed, arm)
+        for theorem in (one, two)
+        for seed in (0, 1)
+        for arm in ("theorem", "control")
+    ]
+    data = {tuple(np.asarray(jnp.ravel(key_data(k)))) for k in keys}
+    assert len(data) == len(keys)
+
+
+def key_data(keys):
+    import jax
+
+    return jax.random.key_data(keys)
+
+
+def test_verdicts_are_pure_functions_of_the_trials():
+    theorem = BANK["law"][0]
+    settings = theorem.presets["smoke"]
+    trials, control = (simulate(theorem, settings, 0, arm) for arm in ("theorem", "control"))
+    assert judge(theorem, settings, trials, control) == judge(theorem, settings, trials, control)
+
+
+@pytest.mark.parametrize("trials", [0, -3])
+def test_settings_refuse_sizes_below_one(trials):
+    with pytest.raises(ValueError, match=f"trials is {trials}"):
+        Settings(trials=trials)
+
+
+def test_a_trial_is_a_tuple_of_its_parts():
+    trial = Trial(jnp.zeros(()), jnp.ones(()), {})
+    assert trial.given is True
+    assert replace(Toy(), trials=7).trials == 7
