@@ -59,7 +59,6 @@ def render(verdicts: list[dict[str, Any]], results: list[dict[str, Any]], folder
         "maths": maths,
         "number": number,
         "scale": scale,
-        "tightness": verification.tightness,
     }
     figures = [result | {"image": _image(folder / result["experiment"])} for result in results]
     return environment.get_template("report.html").render(
@@ -144,8 +143,11 @@ def number(value: Any, digits: int = 3) -> str:
 def _float(value: float, digits: int) -> str:
     if abs(value) >= INFINITE:
         return "∞" if value > 0 else "−∞"
-    # Rounded to the digits asked for, but never to tens or hundreds.
+    # Rounded to the digits asked for, but never to tens or hundreds; a final zero stays where it
+    # is the result of rounding.
     text = f"{value:.0f}" if 10 ** (digits - 1) <= abs(value) < 1e6 else f"{value:.{digits}g}"
+    if "." in text or abs(value) < 10 ** (digits - 1):
+        text = text if float(text) == value else f"{value:#.{digits}g}".rstrip(".")
     mantissa, _, power = text.partition("e")
     if power:
         mantissa += f" × 10{str(int(power)).translate(EXPONENT)}"

@@ -35,3 +35,12 @@ def cli(tmp_path_factory) -> Callable[..., subprocess.CompletedProcess]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def smoke_out(cli, tmp_path_factory) -> Path:
+    """A folder in which `verify --preset smoke` has run."""
+    out = tmp_path_factory.mktemp("smoke")
+    result = cli("verify", "--preset", "smoke", "--out", out)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return out

@@ -14,9 +14,18 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from experiments.experiment import Arrays
-from experiments.subspace.panels import BLACK, BLUE, GREEN, VERMILION, finite, median_interval
+from experiments.subspace.panels import (
+    BLACK,
+    BLUE,
+    GREEN,
+    LEVEL,
+    VERMILION,
+    finite,
+    median_interval,
+)
 from theory import theorem
 from theory.ensemble import ensemble
 from theory.networks import MLP
@@ -269,9 +278,22 @@ def scatter_flips(
     bars = np.stack([centre - low, high - centre])
     ax.errorbar(
         positions - 0.08 * spacing, centre, bars,
-        fmt="o", color=colour, ms=4.5, capsize=2.5, lw=1.3, label="flip: median, 95 % interval",
+        fmt="o", color=colour, ms=4.5, capsize=2.5, lw=1.3,
     )  # fmt: skip
     ax.plot(
         positions - 0.08 * spacing, np.median(radius, axis=0),
-        "_", color=VERMILION, ms=11, mew=1.8, label="certified radius, median",
+        "_", color=VERMILION, ms=11, mew=1.8,
     )  # fmt: skip
+
+
+def flip_legend(top: float) -> list[Line2D]:
+    """What the marks of `scatter_flips` are, in neutral colour."""
+    def mark(symbol, label, **options):
+        return Line2D([], [], ls="", marker=symbol, label=label, color="0.3", **options)
+
+    return [
+        mark("o", "flip, one seed", ms=2.2),
+        mark("o", f"median, {LEVEL:.0%} interval", ms=4.5),
+        mark("^", f"no flip within {top:g}", ms=3.5, mfc="none", mew=0.6),
+        Line2D([], [], color=VERMILION, lw=1.8, label="certified radius (median)"),
+    ]

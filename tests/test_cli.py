@@ -1,0 +1,288 @@
+"""The command line as a user meets it: contract, bad input, interruption, concurrency."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.catalog import entries, select
+from experiments.errors import UsageError
+
+VERDICT_KEYS = {
+    "theorem": str,
+    "system": str,
+    "source": dict,
+    "claim": dict,
+    "status": str,
+    "trials": int,
+    "violations": int | None,
+    "violation_bound": float | None,
+    "alpha": float,
+    "tightness": dict | None,
+    "assumptions": list,
+    "control": dict,
+    "settings": dict,
+    "preset": str,
+    "seed": int,
+    "seconds": dict,
+    "environment": dict,
+}
+ONE = "subspace.large-gradient"
+
+
+def refuse(constant):
+    raise AssertionError(f"{constant} in JSON")
+
+
+def test_catalog_agrees_with_what_is_imported():
+    for entry in entries():
+        loaded = entry.load()
+        assert loaded.name == entry.name
+        assert vars(loaded.source) == entry.source
+        assert entry.title == getattr(loaded, "statement", None) or entry.title == loaded.title
+
+
+def test_list_and_help_import_neither_jax_nor_matplotlib(cli):
+    code = (
+        "import sys; from experiments.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "assert not {'jax', 'matplotlib'} & set(sys.modules), 'imported'"
+    )
+    for args in (["list"], ["list", "--json"], ["--help"], ["verify", "--help"]):
+        result = subprocess.run(
+            [sys.executable, "-c", code, *args], capture_output=True, text=True, cwd=Path.cwd()
+        )
+        assert result.returncode == 0, result.stderr
+
+
+def test_list_json_names_everything(cli):
+    rows = json.loads(cli("list", "--json").stdout)
+    assert {row["name"] for row in rows} == {entry.name for entry in entries()}
+    assert {"name", "system", "kind", "paper", "label"} <= set(rows[0])
+    assert {row["kind"] for row in rows} == {"theorem", "experiment"}
+
+
+def test_verify_json_keeps_the_contract(cli, smoke_out):
+    result = cli("verify", "--preset", "smoke", "--json", "--out", smoke_out)
+    assert result.returncode == 0, result.stderr
+    output = json.loads(result.stdout, parse_constant=refuse)
+    assert set(output) == {"verdicts", "summary"}
+    assert len(output["verdicts"]) == len(select("theorem", ()))
+    for verdict in output["verdicts"]:
+        for key, kind in VERDICT_KEYS.items():
+            assert isinstance(verdict[key], kind), (verdict["theorem"], key)
+        assert set(verdict["source"]) == {"paper", "arxiv", "label", "provenance"}
+        assert set(verdict["claim"]) == {"kind", "delta"}
+        assert set(verdict["control"]) == {"name", "detected"}
+        assert {"compile", "run"} == set(verdict["seconds"])
+        assert {"python", "jax", "device", "x64", "matmul_precision"} == set(
+            verdict["environment"]
+        )
+        assert all(set(a) == {"name", "holds", "margin"} for a in verdict["assumptions"])
+        assert verdict["tightness"] is None or set(verdict["tightness"]) == {
+            "min",
+            "median",
+            "max",
+        }
+
+
+def test_a_second_call_computes_nothing(cli, smoke_out):
+    stamps = {path: path.stat().st_mtime_ns for path in smoke_out.glob("trials/*/*.npz")}
+    assert len(stamps) == 2 * len(select("theorem", ()))
+    first = cli("verify", "--preset", "smoke", "--json", "--out", smoke_out).stdout
+    second = cli("verify", "--preset", "smoke", "--json", "--out", smoke_out).stdout
+    assert first == second
+    after = {path: path.stat().st_mtime_ns for path in smoke_out.glob("trials/*/*.npz")}
+    assert {path: after[path] for path in stamps} == stamps
+
+
+def test_a_damaged_result_is_computed_again_with_a_warning(cli, tmp_path):
+    command = ("verify", ONE, "--preset", "smoke", "--out", tmp_path, "--json")
+    tightness = json.loads(cli(*command).stdout)["verdicts"][0]["tightness"]
+    (path,) = tmp_path.glob("trials/*/theorem-*.npz")
+    content = path.read_bytes()
+    for damage in (content[: len(content) // 2], b"", b"not an archive"):
+        path.write_bytes(damage)
+        result = cli(*command)
+        assert result.returncode == 0
+        assert "damaged" in result.stderr
+        assert json.loads(result.stdout)["verdicts"][0]["tightness"] == tightness
+        assert np.load(path)["measured"].size > 0
+
+
+def test_globs_systems_and_names_select(cli):
+    assert [entry.name for entry in select("theorem", (ONE,))] == [ONE]
+    assert select("theorem", ("subspace",)) == select("theorem", ("subspace.*",))
+    with pytest.raises(UsageError, match="subspace.large-gradient"):
+        select("theorem", ("subspace.large-gradent",))
+
+
+BAD = {
+    "unknown theorem": (["verify", "subspace.larg-gradient"], "subspace.large-gradient"),
+    "unknown experiment": (["run", "subspace.diagnal"], "subspace.diagonal"),
+    "theorem given to run": (["run", ONE], "verify"),
+    "unknown preset": (["verify", "--preset", "medium"], "course"),
+    "unknown command": (["prove"], "verify"),
+    "negative size": (["run", "subspace.gradient-law", "--width", "-3"], "width"),
+    "size that is no integer": (["run", "subspace.gradient-law", "--width", "2.5"], "width"),
+    "ell too large": (["run", "subspace.gradient-law", "--ell", "80", "--d", "60"], "ell is 80"),
+    "no trials": (["run", "subspace.gradient-law", "--trials", "0"], "trials is 0"),
+    "negative seed": (["verify", ONE, "--seed", "-1"], "seed"),
+    "no devices": (["verify", ONE, "--devices", "0"], "devices"),
+    "no such data folder": (["verify", ONE, "--data", "no/such/folder"], "no/such/folder"),
+    "no such data set": (["run", "subspace.real-data", "--dataset", "minst"], "mnist"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_usage_is_one_sentence_and_exit_2(cli, tmp_path, name):
+    args, word = BAD[name]
+    out = ["--out", tmp_path / "out"] if args[0] in ("verify", "run") else []
+    result = cli(*args, *out)
+    assert result.returncode == 2, result.stderr
+    assert word in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert not list(tmp_path.glob("out/**/*.npz"))
+
+
+def test_an_unwritable_output_folder_is_named(cli, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    result = cli("verify", ONE, "--preset", "smoke", "--out", tmp_path / "file" / "out")
+    assert result.returncode == 2
+    assert "Cannot write" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_one_sentence(cli, tmp_path):
+    """A tiny limit on file size stands for a full disk: writes fail in the same way."""
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "from experiments.cli import main; main(sys.argv[1:])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, "verify", ONE, "--preset", "smoke", "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    assert "Cannot write" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def wait_for(condition, process, seconds=120):
+    limit = time.monotonic() + seconds
+    while not condition() and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.02)
+
+
+def test_kill_and_resume(cli, tmp_path):
+    """kill -9 once three results are there: the next call keeps them and reads no half file."""
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "xla")}
+    command = [sys.executable, "-m", "experiments", "verify", "--preset", "smoke", "--json"]
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [*command, "--out", str(out)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: len(list(out.glob("trials/*/*.npz"))) >= 3, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = {path: path.stat().st_mtime_ns for path in out.glob("trials/*/*.npz")}
+    assert 3 <= len(before) < 26
+    result = cli("verify", "--preset", "smoke", "--json", "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["summary"]["theorems"] == 13
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+
+
+def test_two_at_once_share_a_folder(cli, tmp_path, smoke_out):
+    command = [sys.executable, "-m", "experiments", "verify", ONE, "--preset", "smoke", "--json"]
+    both = [
+        subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [json.loads(process.communicate()[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    one, two = (output["verdicts"][0] for output in outputs)
+    assert one["tightness"] == two["tightness"]
+    assert not list(tmp_path.glob("**/.*"))
+
+
+def test_float32_and_two_devices(cli, tmp_path):
+    """Two CPU devices give the numbers of one: the keys are the same, the split is not theirs."""
+    verdicts = []
+    for devices in (1, 2):
+        result = cli(
+            *("verify", ONE, "--preset", "smoke", "--json", "--precision", "float32"),
+            *("--devices", devices, "--out", tmp_path),
+        )
+        assert result.returncode == 0, result.stderr
+        verdicts.append(json.loads(result.stdout)["verdicts"][0])
+    one, two = verdicts
+    assert one["environment"]["x64"] is False
+    assert two["environment"]["device"].startswith("2")
+    assert one["tightness"]["median"] == pytest.approx(two["tightness"]["median"], rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def finished(cli, tmp_path_factory):
+    """A folder with one finished experiment."""
+    out = tmp_path_factory.mktemp("run")
+    result = cli("run", "subspace.gradient-law", "--preset", "smoke", "--out", out)
+    assert result.returncode == 0, result.stderr
+    return out, json.loads(result.stdout, parse_constant=refuse)
+
+
+def test_run_leaves_four_files(finished):
+    out, summary = finished
+    folder = out / "subspace.gradient-law"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"result.json", "arrays.npz", "figure.svg", "figure.png"}
+    result = json.loads((folder / "result.json").read_text(), parse_constant=refuse)
+    assert result["summary"] == summary
+    assert result["preset"] == "smoke"
+
+
+def test_figures_redraws_without_running(cli, finished):
+    out, _ = finished
+    folder = out / "subspace.gradient-law"
+    stamp = (folder / "arrays.npz").stat().st_mtime_ns
+    before = (folder / "figure.png").read_bytes()
+    (folder / "figure.png").unlink()
+    (folder / "figure.svg").unlink()
+    result = cli("figures", "subspace.gradient-law", "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert "redrawn" in result.stderr
+    assert (folder / "arrays.npz").stat().st_mtime_ns == stamp
+    assert (folder / "figure.png").read_bytes() == before
+    assert (folder / "figure.svg").exists()
+
+
+def test_damaged_arrays_are_computed_again(cli, finished):
+    out, summary = finished
+    path = out / "subspace.gradient-law" / "arrays.npz"
+    path.write_bytes(path.read_bytes()[:100])
+    result = cli("run", "subspace.gradient-law", "--preset", "smoke", "--out", out)
+    assert result.returncode == 0
+    assert "damaged" in result.stderr
+    assert json.loads(result.stdout) == summary
+
+
+def test_fields_of_the_settings_are_options(cli, tmp_path):
+    result = cli("run", "subspace.gradient-law", "--help")
+    assert result.returncode == 0
+    assert "--weight-decay" in result.stdout
+    assert "neurons m" in result.stdout
