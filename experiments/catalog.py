@@ -105,8 +105,12 @@ def _read(package: str, pattern: str, kind: Kind) -> Iterator[Entry]:
                     )
 
 
-def select(kind: Kind, names: tuple[str, ...]) -> list[Entry]:
-    """The entries of one kind that the names mean: exact names, systems or globs; all if none.
+def select(kind: Kind | None, names: tuple[str, ...]) -> list[Entry]:
+    """The entries that the names mean: exact names, systems or globs; all if none.
+
+    Args:
+        kind: theorems or experiments only; both if None.
+        names: what to look for.
 
     Raises:
         UsageError: where a name means nothing, with the nearest names.
@@ -115,7 +119,7 @@ def select(kind: Kind, names: tuple[str, ...]) -> list[Entry]:
         >>> [entry.name for entry in select("theorem", ("subspace.large*",))]
         ['subspace.large-gradient']
     """
-    known = [entry for entry in entries() if entry.kind == kind]
+    known = [entry for entry in entries() if kind in (None, entry.kind)]
     chosen = set()
     for name in names or ("*",):
         matching = {
@@ -129,7 +133,7 @@ def select(kind: Kind, names: tuple[str, ...]) -> list[Entry]:
     return [entry for entry in known if entry.name in chosen]
 
 
-def _unknown(kind: Kind, name: str, known: list[str]) -> str:
+def _unknown(kind: Kind | None, name: str, known: list[str]) -> str:
     other = [entry for entry in entries() if entry.name == name]
     if other:
         command = {"theorem": "verify", "experiment": "run"}[other[0].kind]
@@ -138,4 +142,4 @@ def _unknown(kind: Kind, name: str, known: list[str]) -> str:
     short = {n.partition(".")[2]: n for n in known}
     near += [short[n] for n in difflib.get_close_matches(name, short) if short[n] not in near]
     hint = f"did you mean {' or '.join(near)}?" if near else "`relu-theory list` shows all names."
-    return f"No {kind} is called {name!r}; {hint}"
+    return f"No {kind or 'theorem or experiment'} is called {name!r}; {hint}"

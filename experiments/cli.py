@@ -140,9 +140,7 @@ class Run:
         from experiments.progress import bar
 
         with bar(self.name) as progress:
-            result = gallery.run(
-                entry, settings, self.preset, self.common.seed, self.out, progress
-            )
+            result = gallery.run(entry, settings, self.preset, self.common.seed, self.out, progress)
         print(store.to_json(result["summary"]), end="")
         print(f"{self.out / self.name / 'figure.png'}", file=sys.stderr)
         return 0
@@ -188,7 +186,8 @@ class Report:
     common: Shared = Common()
 
     def __call__(self) -> int:
-        theorems, experiments = (select(kind, self.names) for kind in ("theorem", "experiment"))
+        chosen = select(None, self.names)
+        theorems = [entry for entry in chosen if entry.kind == "theorem"]
         self.common.prepare()
         from experiments import gallery, report, store, verification
         from experiments.progress import bar
@@ -198,7 +197,9 @@ class Report:
         with bar("verify") as progress:
             verdicts = verification.verify_all(theorems, self.preset, seed, self.results, progress)
         results = []
-        for entry in experiments:
+        for entry in chosen:
+            if entry.kind == "theorem":
+                continue
             with bar(entry.name) as progress:
                 settings = entry.load().presets[self.preset]
                 results.append(
@@ -208,6 +209,46 @@ class Report:
         store.write_atomically(self.out, page)
         print(self.out, file=sys.stderr)
         return 0 if verification.succeeded(verdicts) else 1
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure the performance comparisons; each is a ratio of times within one run."""
+
+    names: Names = ()
+    """comparisons; all if none"""
+    out: Path = Path("results/bench")
+    """folder for one JSON file per comparison"""
+    json: bool = False
+    """print JSON on stdout, and nothing else there"""
+    common: Shared = Common()
+
+    def __call__(self) -> int:
+        self.common.prepare()
+        from experiments import store
+        from experiments.bench import COMPARISONS
+        from experiments.progress import bar
+
+        for name in self.names:
+            if name not in COMPARISONS:
+                raise UsageError(f"No comparison is called {name!r}; there are {[*COMPARISONS]}.")
+        store.open_folder(self.out)
+        results = {}
+        for name in self.names or COMPARISONS:
+            with bar(f"bench {name}") as progress:
+                rows = COMPARISONS[name](progress)
+            results[name] = {"rows": rows, "environment": store.environment()}
+            store.write_atomically(self.out / f"{name}.json", store.to_json(results[name]))
+        if self.json:
+            print(store.to_json(results), end="")
+            return 0
+        table = Table("comparison", "speed-up", "seconds", title="Run time, compiled")
+        for result in results.values():
+            for row in result["rows"]:
+                times = ", ".join(f"{name} {value:.3g}" for name, value in row["run"].items())
+                table.add_row(row["what"], f"{row['speed_up']:.2f} ×", times)
+        _console().print(table)
+        return 0
 
 
 def _console() -> Console:
@@ -222,6 +263,7 @@ COMMANDS: dict[str, type] = {
     "run": Run,
     "figures": Figures,
     "report": Report,
+    "bench": Bench,
 }
 
 

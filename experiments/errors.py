@@ -2,7 +2,7 @@
 
 
 class UsageError(ValueError):
-    """Something the user gave cannot be used; the message is one sentence saying what and what to do.
+    """Something given cannot be used; the message is one sentence saying what and what to do.
 
     Example:
         >>> raise UsageError("No dataset is called 'mnits'; did you mean 'mnist'?")

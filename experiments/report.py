@@ -118,7 +118,7 @@ def number(value: Any, digits: int = 3) -> str:
 
     Example:
         >>> number(None), number(2.2e-12), number(0.1353352), number(12345), number([1, 2.5])
-        ('–', '2.2 × 10⁻¹²', '0.135', '12\u202f345', '1, 2.5')
+        ('–', '2.2\u202f×\u202f10⁻¹²', '0.135', '12\u202f345', '1, 2.5')
     """
     match value:
         case None:
@@ -150,14 +150,14 @@ def _float(value: float, digits: int) -> str:
         text = text if float(text) == value else f"{value:#.{digits}g}".rstrip(".")
     mantissa, _, power = text.partition("e")
     if power:
-        mantissa += f" × 10{str(int(power)).translate(EXPONENT)}"
+        mantissa += f"\u202f×\u202f10{str(int(power)).translate(EXPONENT)}"
     elif abs(value) >= 10_000 and "." not in mantissa:
         mantissa = _grouped(f"{int(mantissa):,}")
     return _minus(mantissa if value else "0")
 
 
 def _grouped(text: str) -> str:
-    return _minus(text.replace(",", "\u202f"))  # narrow space: a comma is read two ways
+    return _minus(text.replace(",", "\u202f"))  # a narrow space: a comma is read two ways
 
 
 def _minus(text: str) -> str:

@@ -37,12 +37,10 @@ def jsonable(value: Any) -> Any:
         >>> jsonable({"a": np.float64("nan"), "b": (1, np.int64(2))})
         {'a': None, 'b': [1, 2]}
     """
-    if is_dataclass(value) and not isinstance(value, type):
-        return jsonable(asdict(value))
     if isinstance(value, dict):
         return {str(key): jsonable(item) for key, item in value.items()}
-    if hasattr(value, "_asdict"):
-        return jsonable(value._asdict())
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return jsonable(value._asdict())  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(value, np.ndarray | np.generic):
         return jsonable(value.tolist())
     if isinstance(value, list | tuple):
@@ -51,6 +49,8 @@ def jsonable(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Path):
         return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return jsonable(asdict(value))
     return value
 
 
@@ -74,8 +74,8 @@ def environment() -> dict[str, Any]:
         "jax": jax.__version__,
         "device": f"{jax.device_count()} × {device.platform}"
         + (f" ({device.device_kind})" if device.device_kind != device.platform else ""),
-        "x64": bool(jax.config.jax_enable_x64),
-        "matmul_precision": str(jax.config.jax_default_matmul_precision),
+        "x64": bool(jax.config.read("jax_enable_x64")),
+        "matmul_precision": str(jax.config.read("jax_default_matmul_precision")),
     }
 
 

@@ -136,25 +136,16 @@ def summary_json(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
         "controls_detected": sum(v["control"]["detected"] for v in verdicts),
         "trials": sum(v["trials"] for v in verdicts),
         "error_bound": sum(v["alpha"] for v in verdicts),
-        "seconds": {
-            part: sum(v["seconds"][part] for v in verdicts) for part in ("compile", "run")
-        },
+        "seconds": {part: sum(v["seconds"][part] for v in verdicts) for part in ("compile", "run")},
     }
 
 
 def table(verdicts: list[dict[str, Any]]) -> Table:
     """The table of verdicts that `verify` prints."""
     columns = Table(title="Verdicts", caption=caption(verdicts), caption_justify="left")
-    for name, justify in (
-        ("theorem", "left"),
-        ("source", "left"),
-        ("verdict", "left"),
-        ("trials", "right"),
-        ("evidence", "left"),
-        ("measured/predicted", "right"),
-        ("control", "left"),
-    ):
-        columns.add_column(name, justify=justify, overflow="fold")
+    for name in ("theorem", "source", "verdict", "trials", "evidence", "measured/predicted"):
+        columns.add_column(name, overflow="fold")
+    columns.add_column("control", overflow="fold")
     for v in verdicts:
         columns.add_row(
             v["theorem"],
@@ -182,7 +173,8 @@ def evidence(v: dict[str, Any]) -> str:
         return "no finite trials"
     if v["claim"]["delta"] == 0:
         return f"{v['violations']} violations, none allowed"
-    return f"{v['violations']} violations, rate ≤ {v['violation_bound']:.4f}, δ = {v['claim']['delta']:.4f}"
+    rate, delta = v["violation_bound"], v["claim"]["delta"]
+    return f"{v['violations']} violations, rate ≤ {rate:.4f}, δ = {delta:.4f}"
 
 
 def tightness(v: dict[str, Any]) -> str:

@@ -147,4 +147,3 @@ def gaussian_sizes(settings, key):
     """A quantity that does not grow at all."""
     trial = norms(settings, key)
     return trial._replace(measured=trial.measured / trial.predicted)
-

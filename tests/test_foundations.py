@@ -16,9 +16,7 @@ def test_two_layer_relu_against_a_loop():
     net = two_layer_relu(jax.random.key(0), d=7, width=5)
     x = jax.random.normal(jax.random.key(1), (3, 4, 7))
     for index in np.ndindex(3, 4):
-        slow = sum(
-            float(net.u[i]) * max(0.0, float(np.dot(net.w[i], x[index]))) for i in range(5)
-        )
+        slow = sum(float(net.u[i]) * max(0.0, float(np.dot(net.w[i], x[index]))) for i in range(5))
         assert net(x)[index] == pytest.approx(slow, abs=1e-14)
 
 
@@ -117,7 +115,7 @@ def test_all_strategies_agree(strategy, n):
 def test_unknown_strategy_is_named():
     # A ValueError of ours, or before it the type checker of the tests.
     with pytest.raises((ValueError, TypeError), match="pmap"):
-        ensemble(lambda key: key, jax.random.split(jax.random.key(0), 2), "pmap")
+        ensemble(lambda key: key, jax.random.split(jax.random.key(0), 2), "pmap")  # pyright: ignore[reportArgumentType]
 
 
 def test_footprint_counts_intermediates_and_loop_bodies_once():

@@ -41,7 +41,7 @@ def test_zero_violations_need_135_and_688_trials():
 def test_a_sample_size_is_enough_and_not_more_than_needed(ell, side):
     delta = math.exp(-ell / 16)
     rate = stats.chi2.cdf(ell / 2, ell) if side == "lower" else stats.chi2.sf(2 * ell, ell)
-    plan = sample_size(delta, rate)
+    plan = sample_size(delta, float(rate))
     assert violation_bounds(plan.violations_allowed, plan.trials)[1] <= delta
     assert violation_bounds(plan.violations_allowed, plan.trials - 1)[1] > delta
     assert stats.binom.cdf(plan.violations_allowed, plan.trials, rate) >= 0.999

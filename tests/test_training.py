@@ -83,9 +83,7 @@ def test_against_a_numpy_loop():
 def test_both_forms_stop_at_the_same_step_and_just_there():
     net, x, y = problem(8, 12)
     optimizer = optax.sgd(4 / x.shape[1])
-    full = train(
-        net, x, y, optimizer=hidden_layer_only(optimizer), steps=10_000, margin=1.0
-    )
+    full = train(net, x, y, optimizer=hidden_layer_only(optimizer), steps=10_000, margin=1.0)
     reduced = train_in_span(net, x, y, optimizer=optimizer, steps=10_000, margin=1.0)
     before = train_in_span(net, x, y, optimizer=optimizer, steps=int(full.steps) - 1)
     assert full.steps == reduced.steps > 0

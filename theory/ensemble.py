@@ -12,13 +12,12 @@ from jaxtyping import Array, Key, PyTree
 
 Strategy = Literal["auto", "vmap", "map", "sharded"]
 
-BATCH_BYTES = {"cpu": 2**14}
+BATCH_BYTES = {"cpu": 0}
 """Bytes of intermediates worth batching together, by backend; `MEMORY_BUDGET` elsewhere.
 
-A CPU runs members fastest one after another, each in its cache, unless a member is so small that
-the loop's own overhead counts; batching also costs compile time. An accelerator wants all the
-batch its memory can hold. Measured by ``relu-theory bench ensemble``; the numbers are in
-``figures/bench/ensemble``.
+On a CPU batches save milliseconds of running, and only for the smallest members, but cost
+seconds of compiling. An accelerator wants all the batch its memory can hold. Measured by
+``relu-theory bench ensemble``; the numbers are in ``figures/bench/ensemble.json``.
 """
 
 MEMORY_BUDGET = 2**30

@@ -88,8 +88,8 @@ def two_layer_relu(
         ((400, 1000), 1.0)
     """
     key_w, key_u = jax.random.split(key)
-    scale = d**-0.5 if scale is None else scale
-    w = scale * jax.random.normal(key_w, (width, d))
+    sigma = d**-0.5 if scale is None else scale
+    w = sigma * jax.random.normal(key_w, (width, d))
     u = jax.random.rademacher(key_u, (width,), dtype=w.dtype) * width**-0.5
     return TwoLayerReLU(w, u)
 

@@ -3,7 +3,7 @@
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -63,16 +63,11 @@ class Settings:
     """independent trials, fixed before the run"""
 
     def __post_init__(self):
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for entry in fields(self):
+            value = getattr(self, entry.name)
             for item in value if isinstance(value, tuple) else (value,):
-                if isinstance(item, bool) or not isinstance(item, int):
-                    continue
-                if item < field.metadata.get("at_least", 1):
-                    raise ValueError(
-                        f"{field.name} is {item} and must be at least "
-                        f"{field.metadata.get('at_least', 1)}"
-                    )
+                if isinstance(item, int) and not isinstance(item, bool) and item < 1:
+                    raise ValueError(f"{entry.name} is {item} and must be at least 1")
 
 
 TrialFunction = Callable[[Any, Key[Array, ""]], Trial]
@@ -90,7 +85,7 @@ class Control:
 
     name: str
     trial: TrialFunction | None = None
-    settings: Mapping[str, Any] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -185,11 +180,10 @@ class Verdict:
 
 def arm_settings(theorem: Theorem, settings: Any, arm: Arm) -> Any:
     """The settings of one arm: the control's are the theorem's with its changes."""
-    changes = (theorem.control.settings or {}) if arm == "control" else {}
-    return type(settings)(**{f.name: getattr(settings, f.name) for f in fields(settings)} | changes)
+    return replace(settings, **theorem.control.settings) if arm == "control" else settings
 
 
-def program(theorem: Theorem, settings: Any, arm: Arm = "theorem") -> Callable:
+def program(theorem: Theorem, settings: Any, arm: Arm = "theorem") -> jax.stages.Wrapped:
     """The jitted program keys -> `Trial` of one arm, all trials in it."""
     trial = theorem.trial if arm == "theorem" else theorem.control.trial or theorem.trial
     trial = partial(trial, arm_settings(theorem, settings, arm))

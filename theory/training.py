@@ -213,7 +213,8 @@ def train_in_span(
     orbit = _Orbit(jnp.ones((), x.dtype), zero, network.u)
     if not train_output:
         optimizer = optax.partition(
-            {"train": optimizer, "freeze": optax.set_to_zero()}, _Orbit("train", "train", "freeze")
+            {"train": optimizer, "freeze": optax.set_to_zero()},
+            _Orbit("train", "train", "freeze"),  # pyright: ignore[reportArgumentType]
         )
     end = _minimise(evaluate, orbit, optimizer, steps, margin)
     w = end.params.c * network.w + end.params.C @ atoms

@@ -74,9 +74,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
         figure, axes = plt.subplots(
             2, len(TIMES), figsize=(7.2, 4.6), sharex=True, sharey="row", height_ratios=(3, 2)
         )
-        limit = max(
-            samples(arrays, "off", 0).max(), np.quantile(samples(arrays, "on", -1), 0.99)
-        )
+        limit = max(samples(arrays, "off", 0).max(), np.quantile(samples(arrays, "on", -1), 0.99))
         grid = np.linspace(0, limit, 400)
         for time, name in enumerate(TIMES):
             off, on = (samples(arrays, which, time) for which in ("off", "on"))
@@ -105,7 +103,10 @@ def _densities(ax: Axes, off, on, grid, settings: Settings) -> None:
     ax.text(0.98, 0.97, text, transform=ax.transAxes, ha="right", va="top", fontsize=8)
     # With one degree of freedom the density has no bound at 0.
     ax.plot(
-        grid[1:], stats.chi2.pdf(grid[1:], dim), "--", color="0.35",
+        grid[1:],
+        stats.chi2.pdf(grid[1:], dim),
+        "--",
+        color="0.35",
         label=f"$\\chi^2_{{{dim}}}$, on $P$ if nothing were learnt",
     )
 
@@ -116,11 +117,16 @@ def _differences(ax: Axes, off, grid, settings: Settings) -> None:
 
     below = np.searchsorted(np.sort(off), grid, side="right") / len(off)
     radius = dkw_radius(len(off))
-    ax.axhspan(-radius, radius, color="0.9", lw=0, label=f"{1 - ALPHA:.1%} band (DKW): ±{radius:.3f}")
+    ax.axhspan(
+        -radius, radius, color="0.9", lw=0, label=f"{1 - ALPHA:.1%} band (DKW): ±{radius:.3f}"
+    )
     ax.axhline(0, color=BLUE)
     ax.step(grid, below - claimed(grid), where="post", color=BLACK, lw=1, label="off $P$, measured")
     ax.plot(
-        grid, claimed(grid / VARIANCE_ERROR) - claimed(grid), ":", color=PURPLE,
+        grid,
+        claimed(grid / VARIANCE_ERROR) - claimed(grid),
+        ":",
+        color=PURPLE,
         label=f"if $\\sigma^2$ were {VARIANCE_ERROR - 1:.0%} larger",
     )
 

@@ -19,7 +19,15 @@ from matplotlib.figure import Figure
 
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.subspace.panels import (
-    BLACK, BLUE, GREEN, VERMILION, Interval, finite, mean_interval, median_interval, rms_interval,
+    BLACK,
+    BLUE,
+    GREEN,
+    VERMILION,
+    Interval,
+    finite,
+    mean_interval,
+    median_interval,
+    rms_interval,
 )
 from theory.ensemble import ensemble
 from theory.networks import TwoLayerReLU
@@ -84,17 +92,20 @@ def trial(settings: Settings, key) -> dict[str, dict[str, Float[Array, " values"
     def at(pair):
         scale, weight_decay = pair
         start = scene.network._replace(w=scale * scene.network.w)
-        optimizer = optax.chain(
-            optax.add_decayed_weights(weight_decay), optax.sgd(settings.rate)
-        )
+        optimizer = optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(settings.rate))
         # In full dimension, where off P nothing is exact by construction.
         end = train(
-            start, task.x, task.y,
-            optimizer=hidden_layer_only(optimizer), steps=settings.steps, margin=settings.margin,
+            start,
+            task.x,
+            task.y,
+            optimizer=hidden_layer_only(optimizer),
+            steps=settings.steps,
+            margin=settings.margin,
         )
         off = [jnp.linalg.norm(scene.subspace.reject(net.w)) for net in (start, end.network)]
         return measure(end.network, task, scene.subspace.basis) | {
-            "factor": off[1] / off[0], "steps": end.steps
+            "factor": off[1] / off[0],
+            "steps": end.steps,
         }
 
     scales = jnp.asarray(settings.scales, y.dtype)
@@ -177,8 +188,11 @@ def columns(arrays: Arrays, settings: Settings) -> dict[str, Column]:
     flow = np.exp(-decay * arrays["steps"]).mean(axis=0)
     return {
         name: Column(
-            values[part], {key: array[:, part] for key, array in arrays.items()},
-            start[part], factor[part], flow[part],
+            values[part],
+            {key: array[:, part] for key, array in arrays.items()},
+            start[part],
+            factor[part],
+            flow[part],
         )
         for name, part in (("scale", slice(split)), ("decay", slice(split, None)))
     }
@@ -224,7 +238,9 @@ def _flip_panel(ax: Axes, column: Column, settings: Settings) -> None:
     # ‖x‖ = √d for every test point.
     flips = median_interval(column.arrays["flip"] / np.sqrt(settings.d))
     ax.plot(
-        column.values, first_order(column, settings), color=BLUE,
+        column.values,
+        first_order(column, settings),
+        color=BLUE,
         label=r"first order, $|N|/\|\Pi_{P^\perp}\nabla N\|$",
     )
     ax.axhline(1, color=BLACK, lw=0.8, ls=":", label="as long as the point itself")
@@ -282,9 +298,7 @@ experiment = Experiment(
         provenance="recalled",
     ),
     presets={
-        "smoke": Settings(
-            trials=6, scales=(0.1, 1.0, 4.0), decays=(0.0, 2.0, 6.0)
-        ),
+        "smoke": Settings(trials=6, scales=(0.1, 1.0, 4.0), decays=(0.0, 2.0, 6.0)),
         "course": Settings(),
         "paper": Settings(
             trials=400,

@@ -141,8 +141,9 @@ def certified_radii(
 
     Example:
         >>> net = MLP((jnp.eye(2), jnp.array([[1.0, -1.0]])), (jnp.zeros(2), jnp.zeros(1)))
-        >>> certified_radii(net, jnp.array([[2.0, 0.5]]), jnp.array([0.0, 1.0])).round(3).tolist()
-        [1.061]
+        >>> radii = certified_radii(net, jnp.array([[2.0, 0.5]]), jnp.array([0.0, 1.0]))
+        >>> round(float(radii[0]), 3)
+        1.061
     """
     w, u = net.weights
     return jnp.abs(net(x)) / (jnp.linalg.norm(u) * jnp.linalg.norm(w @ normal))
@@ -220,6 +221,19 @@ def reached(arrays: Arrays, settings: Settings) -> np.ndarray:
     return arrays["margin"] >= settings.margin
 
 
+def shown_seeds(fitted: np.ndarray, method: int) -> np.ndarray:
+    """The seeds to draw: those that fit by every method, or by this one, or else the first.
+
+    Example:
+        >>> shown_seeds(np.array([[True, True, False], [False, True, False]]), 0).tolist()
+        [1]
+    """
+    for candidates in (fitted.all(axis=0), fitted[method]):
+        if candidates.any():
+            return np.flatnonzero(candidates)
+    return np.zeros(1, int)
+
+
 def numbers(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     """For each method: seeds that fitted, drift of W_⊥, flip distances and certified radii.
 
@@ -250,6 +264,10 @@ def numbers(arrays: Arrays, settings: Settings) -> dict[str, Any]:
                 "points_without_flip": int(np.isinf(flip).sum()),
             }
         out[name] = row
+    vanilla = out[METHODS[0]].get("flip_median")
+    for row in out.values():
+        own = row.get("flip_median")
+        row["flip_over_vanilla"] = own / vanilla if own and vanilla else None
     return out
 
 
@@ -257,6 +275,8 @@ def scatter_flips(
     ax: Axes, positions: np.ndarray, flip: np.ndarray, radius: np.ndarray, colour: str, top: float
 ) -> None:
     """Every seed as a dot, the median with its interval, and the certified radius below.
+
+    With fewer than six seeds the interval is their range, and short of its level.
 
     Args:
         ax: axes with a logarithmic distance upwards.
@@ -288,6 +308,7 @@ def scatter_flips(
 
 def flip_legend(top: float) -> list[Line2D]:
     """What the marks of `scatter_flips` are, in neutral colour."""
+
     def mark(symbol, label, **options):
         return Line2D([], [], ls="", marker=symbol, label=label, color="0.3", **options)
 

@@ -24,7 +24,13 @@ from numpy.typing import ArrayLike
 from experiments.errors import UsageError
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.subspace.panels import (
-    BLACK, BLUE, GREEN, VERMILION, finite, median_interval, rms_interval,
+    BLACK,
+    BLUE,
+    GREEN,
+    VERMILION,
+    finite,
+    median_interval,
+    rms_interval,
 )
 from theory.claims import Judgement, Scaling
 from theory.ensemble import ensemble
@@ -93,9 +99,7 @@ def sweeps(settings: Settings) -> tuple[Sweep, Sweep, Sweep]:
     )
 
 
-def padded_scene(
-    settings: Settings, largest: tuple[int, int], key, d, ell, width
-) -> Scene:
+def padded_scene(settings: Settings, largest: tuple[int, int], key, d, ell, width) -> Scene:
     """A scene with d, ℓ and m as *traced* numbers, so that one program serves a whole sweep.
 
     Coordinates from d on are zero in weights and data, and neurons from m on are zero: none of
@@ -134,9 +138,12 @@ def trial(
     scene = padded_scene(settings, largest, key, d, ell, width)
     rate = 4 / d if settings.learning_rate is None else settings.learning_rate
     net = train_in_span(
-        scene.network, scene.x, scene.y,
+        scene.network,
+        scene.x,
+        scene.y,
         optimizer=optax.chain(optax.add_decayed_weights(settings.weight_decay), optax.sgd(rate)),
-        steps=settings.steps, margin=settings.margin,
+        steps=settings.steps,
+        margin=settings.margin,
     ).network
     x0, gradient = scene.x0, off_subspace_gradient(net, scene.x0, scene.subspace.basis)
     norm = jnp.linalg.norm(gradient)
@@ -179,6 +186,7 @@ def _programs(settings: Settings) -> dict[str, Callable[..., Any]]:
     Only the sweep over m gets arrays wide enough for its largest network, and it goes without the
     flips: the operator norm of the certified radius costs m³.
     """
+
     def program(rows: int, columns: int, flips: bool):
         def measure(key, shapes):
             keys = jax.random.split(key, len(shapes["d"]))
@@ -234,11 +242,18 @@ def _gradient_panel(ax: Axes, arrays: Arrays, settings: Settings, sweep: Sweep) 
     measured = rms_interval(arrays[f"{sweep.name}_gradient"])
     ax.plot(sizes, theory(settings, sweep), color=BLUE, label=r"theory, $\sigma\sqrt{\ell/2}$")
     for part, face, name in (
-        (slice(-1), VERMILION, "measured"), (slice(-1, None), "white", "held out")
+        (slice(-1), VERMILION, "measured"),
+        (slice(-1, None), "white", "held out"),
     ):
         ax.errorbar(
-            sizes[part], measured.centre[part], measured.bars[:, part], fmt="o", capsize=2,
-            color=VERMILION, markerfacecolor=face, label=name,
+            sizes[part],
+            measured.centre[part],
+            measured.bars[:, part],
+            fmt="o",
+            capsize=2,
+            color=VERMILION,
+            markerfacecolor=face,
+            label=name,
         )
     detail = fit(arrays, sweep).detail
     off = [100 * np.expm1(detail[f"held_out{end}"]) for end in ("", "_low", "_high")]
@@ -274,8 +289,13 @@ def _flip_panel(ax: Axes, arrays: Arrays, settings: Settings) -> None:
         for name, (label, color, marker) in marks.items():
             median = [median_interval(values) for values in flips(arrays, sweep, name)]
             ax.errorbar(
-                x, [m.centre for m in median], np.stack([m.bars for m in median], axis=1),
-                fmt=marker, color=color, fillstyle=fill, capsize=2,
+                x,
+                [m.centre for m in median],
+                np.stack([m.bars for m in median], axis=1),
+                fmt=marker,
+                color=color,
+                fillstyle=fill,
+                capsize=2,
                 label=label if fill == "full" else None,
             )
         edge = 1 / (sigma * (np.sqrt(shapes["width"]) + np.sqrt(shapes["ell"])))
@@ -304,10 +324,16 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     for sweep in sweeps(settings):
         measured = arrays[f"{sweep.name}_gradient"]
         judgement = fit(arrays, sweep)
-        out[sweep.name] = {"status": judgement.status, "claimed": sweep.exponent} | {
-            "sizes": list(sweep.sizes),
-            "measured_over_theory": finite(rms_interval(measured).centre / theory(settings, sweep)),
-        } | judgement.detail
+        out[sweep.name] = (
+            {"status": judgement.status, "claimed": sweep.exponent}
+            | {
+                "sizes": list(sweep.sizes),
+                "measured_over_theory": finite(
+                    rms_interval(measured).centre / theory(settings, sweep)
+                ),
+            }
+            | judgement.detail
+        )
         if sweep.name != "width":
             out[sweep.name] |= _flip_summary(arrays, settings, sweep)
     return out
@@ -324,12 +350,16 @@ def _flip_summary(arrays: Arrays, settings: Settings, sweep: Sweep) -> dict[str,
         "flip_none_universal": [int(np.isinf(x).sum()) for x in universal],
         "flip_over_first_order": finite(np.array([np.median(x) for x in along]) / first_order),
         "flip_over_certified": finite(
-            [np.median(x / c) for x, c in
-             zip(along, flips(arrays, sweep, "certified"), strict=True)]
+            [
+                np.median(x / c)
+                for x, c in zip(along, flips(arrays, sweep, "certified"), strict=True)
+            ]
         ),
         "universal_over_gradient_flip": finite(
-            [np.median(u[np.isfinite(x)] / x[np.isfinite(x)])
-             for u, x in zip(universal, along, strict=True)]
+            [
+                np.median(u[np.isfinite(x)] / x[np.isfinite(x)])
+                for u, x in zip(universal, along, strict=True)
+            ]
         ),
     }
 
@@ -344,7 +374,9 @@ experiment = Experiment(
         "smoke": Settings(trials=60),
         "course": Settings(),
         "paper": Settings(
-            d=512, ell=64, trials=1500,
+            d=512,
+            ell=64,
+            trials=1500,
             dims=(72, 96, 128, 192, 256, 384, 512, 768),
             ells=(8, 16, 32, 64, 128, 256, 480),
             widths=(8, 16, 32, 64, 128, 256, 512),

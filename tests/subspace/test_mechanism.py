@@ -95,7 +95,7 @@ def test_first_crossing_is_the_first_sign_change(seed):
     grid = np.linspace(0, 40, 4001)
     values = np.maximum(a[None, :] + grid[:, None] * b[None, :], 0) @ u + offset
     change = np.nonzero(np.sign(values) != np.sign(values[0]))[0]
-    found = float(first_crossing(*map(jnp.asarray, (a, b, u)), jnp.asarray(offset)))
+    found = float(first_crossing(jnp.array(a), jnp.array(b), jnp.array(u), offset))
     if change.size:
         exact = brentq(f, grid[change[0] - 1], grid[change[0]], xtol=1e-13)
         assert found == pytest.approx(exact, abs=1e-9)
@@ -115,7 +115,7 @@ def test_first_crossing_is_the_first_sign_change(seed):
     ],
 )
 def test_first_crossing_at_kinks(a, b, u, expected):
-    found = float(first_crossing(*(jnp.array(part) for part in (a, b, u))))
+    found = float(first_crossing(jnp.array(a), jnp.array(b), jnp.array(u)))
     if expected == np.inf and a == [1.0] and b == [-1.0]:
         # N = 0 is not the sign of x₀: the sign is lost where the last neuron dies.
         assert found == 1.0

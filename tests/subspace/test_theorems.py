@@ -19,9 +19,7 @@ def theorem(request):
 def test_lowers_for_gpu_and_tpu(theorem, arm):
     settings = theorem.presets["smoke"]
     keys = trial_keys(theorem, settings, 0, arm)
-    exported = jax.export.export(
-        program(theorem, settings, arm), platforms=["cuda", "tpu"]
-    )(keys)
+    exported = jax.export.export(program(theorem, settings, arm), platforms=["cuda", "tpu"])(keys)
     assert set(exported.platforms) == {"cuda", "tpu"}
 
 
@@ -47,7 +45,7 @@ def test_is_documented(theorem):
 
 def test_settings_of_the_control_differ_only_where_said(theorem):
     settings = theorem.presets["smoke"]
-    changed = theorem.control.settings or {}
+    changed = theorem.control.settings
     control = arm_settings(theorem, settings, "control")
     for name, value in vars(control).items():
         assert value == changed.get(name, getattr(settings, name))

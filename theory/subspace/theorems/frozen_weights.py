@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from theory.claims import Identity
-from theory.networks import mlp
+from theory.networks import MLP, mlp
 from theory.subspace.scene import assumptions, draw_scene
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Source, Theorem, Trial
@@ -39,8 +39,9 @@ def trial(settings: Settings, key, make_optimizer=lambda rate: optax.sgd(rate, 0
         return (optax.apply_updates(net, updates), state), None
 
     keys = jax.random.split(key_batch, settings.steps)
-    (net, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), keys)
-    drift = scene.subspace.reject(net.weights[0] - start.weights[0])
+    (end, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), keys)
+    assert isinstance(end, MLP)
+    drift = scene.subspace.reject(end.weights[0] - start.weights[0])
     return Trial(
         measured=jnp.linalg.norm(drift),
         predicted=jnp.linalg.norm(start.weights[0]),

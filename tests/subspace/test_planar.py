@@ -1,0 +1,181 @@
+"""Figures 2 and 3: smoke runs, frozen weights, and flips confirmed by evaluating the network."""
+
+import json
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+import numpy as np
+import pytest
+
+from experiments.subspace import chessboard, diagonal
+from experiments.subspace.planar import (
+    METHODS,
+    certified_radii,
+    fit,
+    flip_distances,
+    network,
+    numbers,
+    reached,
+    shown_seeds,
+    trainer,
+)
+from theory.networks import MLP, mlp
+
+matplotlib.use("agg")
+EXPERIMENTS = [diagonal.experiment, chessboard.experiment]
+
+
+@pytest.fixture(scope="module")
+def smoke():
+    """The smoke arrays of both, run once."""
+    out = {}
+    for experiment in EXPERIMENTS:
+        settings = experiment.presets["smoke"]
+        fractions = []
+        arrays = experiment.run(settings, jax.random.key(0), lambda f, _: fractions.append(f))  # noqa: B023
+        assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
+        out[experiment.name] = arrays, settings
+    return out
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
+def test_smoke_is_drawn_and_summarised(experiment, smoke):
+    arrays, settings = smoke[experiment.name]
+    assert all(isinstance(array, np.ndarray) for array in arrays.values())
+    json.dumps(experiment.summary(arrays, settings), allow_nan=False)
+    figure = experiment.draw(arrays, settings)
+    figure.draw_without_rendering()
+    matplotlib.pyplot.close(figure)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
+def test_no_seed_at_the_margin_is_reported(experiment, smoke):
+    arrays, settings = smoke[experiment.name]
+    unmet = replace(settings, margin=1e6)
+    text = json.dumps(experiment.summary(arrays, unmet), allow_nan=False)
+    assert text.count('"seeds_at_margin": 0') == text.count('"seeds": ')
+    matplotlib.pyplot.close(experiment.draw(arrays, unmet))
+
+
+def test_weights_across_the_diagonal_are_frozen(smoke):
+    arrays, _ = smoke["subspace.diagonal"]
+    # A few thousand steps of rounding, relative to the weights at initialisation.
+    assert arrays["drift"].max() < 1e-12
+
+
+def test_weights_are_frozen_only_on_the_board_through_the_origin(smoke):
+    arrays, _ = smoke["subspace.chessboard"]
+    assert arrays["shifted_drift"].max() < 1e-12
+    assert arrays["published_drift"].min() > 0.01
+
+
+def test_smaller_initialisation_flips_farther():
+    settings = diagonal.Settings(trials=6, factor=3.0, steps=25_000)
+    train_seeds = trainer(settings, diagonal.initial)
+    methods = [train_seeds(jax.random.key(1), diagonal.line(), method) for method in range(3)]
+    rows = numbers({name: np.stack([m[name] for m in methods]) for name in methods[0]}, settings)
+    assert rows["vanilla"]["seeds_at_margin"] == 6
+    assert rows["smaller initialisation"]["seeds_at_margin"] >= 3
+    assert rows["smaller initialisation"]["flip_over_vanilla"] > 1.5
+    assert rows["L2 regularisation"]["flip_over_vanilla"] > 1
+    assert all(rows[name]["flips_below_radius"] == 0 for name in METHODS)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """One network on the published chessboard, after a few steps, and its board."""
+    settings = chessboard.Settings(width=50, steps=500)
+    board = chessboard.chessboard(0.5)
+    start = chessboard.initial(jax.random.key(2), settings.width)
+    return settings, start, board, fit(settings, start, board, 1.0, 0.0)
+
+
+def test_a_flip_is_where_the_sign_changes(trained):
+    *_, board, end = trained
+    found = np.isfinite(end.flip)
+    assert found.sum() >= 10
+    x, t = board.x[found], end.flip[found][:, None]
+    sign = np.sign(end.network(x))
+
+    def signs(distance):
+        return [np.sign(end.network(x + way * distance * board.normal[None, :])) for way in (1, -1)]
+
+    before, after = signs(t * (1 - 1e-7)), signs(t * (1 + 1e-7))
+    assert all((side == sign).all() for side in before)
+    assert ((after[0] != sign) | (after[1] != sign)).all()
+
+
+def test_no_flip_is_nearer_than_a_dense_search_finds(trained):
+    *_, board, end = trained
+    distances = jnp.linspace(-5, 5, 20_001)
+    line = distances[None, :, None] * board.normal[None, None, :]
+    values = end.network(board.x[:, None, :] + line)
+    lost = jnp.sign(values) != jnp.sign(end.network(board.x))[:, None]
+    nearest = jnp.where(lost, jnp.abs(distances)[None, :], jnp.inf).min(axis=1)
+    inside = nearest < 5
+    assert inside.sum() >= 10
+    assert (jnp.abs(jnp.where(inside, nearest - end.flip, 0)) <= 1e-3).all()
+    assert (end.flip[~inside] > 4.999).all()
+    assert (end.radius <= end.flip).all()
+
+
+def test_smaller_initialisation_divides_weights_and_not_biases(trained):
+    settings, start, board, _ = trained
+    untrained = replace(settings, margin=1e-12, steps=1, learning_rate=1e-300)
+    end = fit(untrained, start, board, 4.0, 0.0).network
+    assert all((4 * a == b).all() for a, b in zip(end.weights, start.weights, strict=True))
+    assert all((a == b).all() for a, b in zip(end.biases, start.biases, strict=True))
+
+
+def test_radius_and_distance_of_a_linear_network():
+    # N(x) = σ(x₂ + 3) − 1 changes its sign two below the first point, one below the second.
+    net = MLP((jnp.array([[0.0, 1.0]]), jnp.ones((1, 1))), (jnp.array([3.0]), -jnp.ones(1)))
+    x, normal = jnp.array([[5.0, 0.0], [7.0, -1.0]]), jnp.array([0.0, 1.0])
+    assert flip_distances(net, x, normal).tolist() == [2, 1]
+    assert certified_radii(net, x, normal).tolist() == [2, 1]
+
+
+def test_surface_of_a_sphere():
+    side = np.linspace(-1, 1, 41)
+    x, y, z = np.meshgrid(side, side, side, indexing="ij")
+    quads = chessboard.zero_set(np.sqrt(x**2 + y**2 + z**2) - 0.7, (side, side, side))
+    radii = np.linalg.norm(quads, axis=-1)
+    assert np.abs(radii - 0.7).max() < 2e-3
+    diagonals = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
+    area = np.linalg.norm(diagonals, axis=1).sum() / 2
+    assert abs(area / (4 * np.pi * 0.7**2) - 1) < 0.01
+
+
+def test_stored_weights_are_the_networks_that_were_measured(smoke):
+    arrays, settings = smoke["subspace.diagonal"]
+    net, board = network(arrays, 0, 1), diagonal.line()
+    # Stored in single precision.
+    margin = float(jnp.min(board.y * net(board.x.astype(jnp.float32)).astype(float)))
+    assert abs(margin - arrays["margin"][0, 1]) < 1e-5
+    assert reached(arrays, settings)[0].all()
+
+
+def test_boards_and_seeds():
+    board = chessboard.chessboard(0.5)
+    corners = np.isin(np.asarray(board.x[:, :2]), (0, 1)).all(axis=1)
+    assert (np.asarray(board.y)[corners] == 1).all() and board.y.sum() == 1
+    assert diagonal.line().y.tolist() == [-1, 1, -1, 1, -1, 1, -1]
+    fitted = np.array([[True, False], [False, False], [True, False]])
+    assert [shown_seeds(fitted, method).tolist() for method in range(3)] == [[0], [0], [0]]
+
+
+def test_one_draw_starts_every_method():
+    key = jax.random.key(3)
+    assert (mlp(key, (3, 8, 1)).weights[0] == chessboard.initial(key, 8).weights[0]).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"factor": 0.0}, {"margin": float("inf")}, {"resolution": 1}, {"weight_decay": 50.0}],
+    ids=str,
+)
+def test_meaningless_settings_are_refused(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        diagonal.Settings(**change)

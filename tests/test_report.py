@@ -1,0 +1,348 @@
+"""The HTML page: complete, escaped, asking for nothing, and readable by a machine's idea of it."""
+
+import base64
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import report
+
+VOID = {"meta", "link", "img", "br", "wbr"}
+INLINE = {"a", "b", "code", "em", "i", "span", "strong", "sub", "sup", "wbr"}
+ENVIRONMENT = {
+    "python": "3.12.1",
+    "jax": "0.10.2",
+    "device": "1 × cpu",
+    "x64": True,
+    "matmul_precision": "highest",
+}
+SOURCE = {
+    "paper": "melamed2023subspace",
+    "label": "Theorem 4.1",
+    "provenance": "paper",
+    "arxiv": "2303.00783",
+}
+LAW = {"distance": 0.0421, "p_value": 0.311, "radius": 0.0743, "detectable": 0.1486}
+SCALING = {
+    "exponent": -0.5094,
+    "low": -0.5562,
+    "high": -0.4627,
+    "held_out": -0.0029,
+    "held_out_low": -0.0829,
+    "held_out_high": 0.0772,
+}
+
+
+def verdict(name: str, **changes: Any) -> dict[str, Any]:
+    """A verdict as `verify --json` prints it."""
+    return {
+        "theorem": name,
+        "system": name.partition(".")[0],
+        "statement": f"the quantity of {name} is at most 1",
+        "source": SOURCE,
+        "claim": {"kind": "AtMost", "delta": 0.05},
+        "status": "verified",
+        "trials": 135,
+        "skipped": 0,
+        "violations": 0,
+        "violation_bound": 0.0499,
+        "detail": {},
+        "alpha": 0.001,
+        "tightness": {"min": 0.2, "median": 0.5, "max": 0.9},
+        "vacuous": False,
+        "assumptions": [{"name": "no decay", "holds": True, "margin": 0.0}],
+        "control": {"name": f"decay ignored in {name}", "detected": True},
+        "settings": {"trials": 135, "d": 58, "scale": None, "learning_rate": 0.0625},
+        "preset": "course",
+        "seed": 7,
+        "seconds": {"compile": 1.25, "run": 0.5},
+        "environment": ENVIRONMENT,
+    } | changes
+
+
+def result(name: str, **changes: Any) -> dict[str, Any]:
+    """The content of a ``result.json``."""
+    return {
+        "experiment": name,
+        "title": f"what {name} shows",
+        "source": SOURCE | {"provenance": "derived"},
+        "preset": "course",
+        "settings": {"trials": 135, "sizes": [4, 8]},
+        "seed": 7,
+        "environment": ENVIRONMENT,
+        "key": "0123456789abcdef0123",
+        "summary": {"slope": -0.5, "early": {"p": 0.1, "n": 3}, "late": {"p": None, "n": 4}},
+    } | changes
+
+
+VERDICTS = [
+    verdict("subspace.bound"),
+    verdict(
+        "subspace.law",
+        claim={"kind": "Law", "delta": None},
+        violations=None,
+        violation_bound=None,
+        detail=LAW,
+        status="inconclusive",
+    ),
+    verdict(
+        "subspace.growth",
+        claim={"kind": "Scaling", "delta": None},
+        violations=None,
+        violation_bound=None,
+        detail=SCALING,
+        status="consistent",
+    ),
+    verdict("unlearning.wrong", status="falsified", violations=90, violation_bound=0.77),
+    verdict(
+        "unlearning.outside",
+        status="not applicable",
+        source=SOURCE | {"provenance": "recalled", "label": "Lemma 9"},
+        assumptions=[{"name": "few points", "holds": False, "margin": -0.25}],
+    ),
+    verdict(
+        "unlearning.loose", vacuous=True, tightness={"min": 1e-12, "median": 1e-9, "max": 1e-7}
+    ),
+    verdict(
+        "dimples.blind",
+        tightness=None,
+        skipped=135,
+        assumptions=[],
+        control={"name": "nothing broken", "detected": False},
+    ),
+]
+
+
+class Page(HTMLParser):
+    """A page taken apart: its elements with attributes, its text, and whether tags match."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.pieces: list[str] = []
+        self.style = ""
+        self.feed(page)
+        self.close()
+        assert not self.open
+        self.text = " ".join("".join(self.pieces).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        self.pieces.append("" if tag in INLINE else " ")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+        self.pieces.append("" if tag in INLINE else " ")
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "style":
+            self.style += data
+        else:
+            self.pieces.append(data)
+
+    def attributes(self, name: str) -> list[str]:
+        return [attributes[name] for _, attributes in self.elements if name in attributes]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Results with one figure as SVG and PNG."""
+    path = tmp_path_factory.mktemp("results")
+    (path / "subspace.figure").mkdir()
+    (path / "subspace.figure" / "figure.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg"/>'
+    )
+    (path / "subspace.figure" / "figure.png").write_bytes(b"PNG")
+    return path
+
+
+@pytest.fixture(scope="module")
+def html(folder) -> str:
+    return report.render(VERDICTS, [result("subspace.figure"), result("healing.lost")], folder)
+
+
+@pytest.fixture(scope="module")
+def page(html) -> Page:
+    return Page(html)
+
+
+def test_asks_for_nothing(page):
+    for tag, attributes in page.elements:
+        assert tag not in {"script", "iframe", "object", "embed", "base", "form", "video", "audio"}
+        for name, value in attributes.items():
+            assert not name.startswith("on") and name not in {"srcset", "background", "action"}
+            if (tag, name) == ("a", "href"):
+                assert value.startswith(("#", "https://arxiv.org/abs/"))
+                continue
+            assert "://" not in value
+            if name in {"src", "href"}:
+                assert value.startswith("data:")
+    assert not any(word in page.style for word in ("url(", "@import", "http"))
+    assert "://" not in page.text
+
+
+@pytest.mark.parametrize("v", VERDICTS, ids=lambda v: v["theorem"])
+def test_every_verdict_is_complete(page, v):
+    words = [v["theorem"], v["statement"], v["status"], v["control"]["name"], v["source"]["paper"]]
+    words += [v["source"]["label"], v["source"]["provenance"], f"arXiv {v['source']['arxiv']}"]
+    words += [assumption["name"] for assumption in v["assumptions"]]
+    assert [word for word in words if word not in page.text] == []
+    assert f"#theorem-{v['theorem']}" in page.attributes("href")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "1 ✗ falsified",
+        "6 of 7 controls detected",
+        "this run of 7 theorems errs with probability at most 0.007",
+        "distance to the law 0.0421",
+        "the true law is at most off by 0.116",
+        "≥ 0.149",
+        "fitted exponent −0.509",
+        "−0.0829 … 0.0772",
+        "except with probability δ = 0.05",
+        "violations 90",
+        "missed by 0.25",
+        "few points missed by 0.25",
+        "vacuous",
+        "nothing broken not detected",
+        "min – median – max –",
+        "None to measure.",
+        "skipped 135",
+        "scale – learning rate 0.0625",
+        "1.25 s compiling, 0.5 s running",
+        "Preset course, seed 7.",
+        "Python 3.12.1, JAX 0.10.2, 1 × cpu, float64",
+        "Unlearning by gradient ascent",
+    ],
+)
+def test_what_a_reader_must_see(page, words):
+    assert " ".join(words.split()) in page.text
+
+
+def test_links_lead_somewhere_and_names_are_unique(page):
+    names = page.attributes("id")
+    assert len(names) == len(set(names))
+    targets = [href[1:] for href in page.attributes("href") if href.startswith("#")]
+    assert set(targets + page.attributes("aria-labelledby")) <= set(names)
+
+
+def test_accessible(page):
+    levels = [int(tag[1]) for tag, _ in page.elements if tag[0] == "h" and tag[1:].isdigit()]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(later <= level + 1 for level, later in zip(levels, levels[1:], strict=False))
+    assert ("html", {"lang": "en"}) in page.elements
+    assert all("scope" in attributes for tag, attributes in page.elements if tag == "th")
+    assert all(attributes["alt"] for tag, attributes in page.elements if tag == "img")
+
+
+def test_same_results_same_page(html, folder):
+    again = report.render(VERDICTS, [result("subspace.figure"), result("healing.lost")], folder)
+    assert again == html
+
+
+def test_hostile_text_stays_text(folder):
+    hostile = "<script>alert(1)</script>\"'&_{<u>}"
+    tricky = verdict(
+        "subspace.x",
+        statement=hostile,
+        source=dict.fromkeys(SOURCE, hostile),
+        status=hostile,
+        assumptions=[{"name": hostile, "holds": False, "margin": -1.0}],
+        control={"name": hostile, "detected": False},
+        settings={hostile: hostile},
+        preset=hostile,
+        environment=dict.fromkeys(ENVIRONMENT, hostile),
+    )
+    title = result("a.b", title=hostile, summary={hostile: [{hostile: hostile}]})
+    page = Page(report.render([tricky], [title], folder))
+    assert not {"script", "u"} & {tag for tag, _ in page.elements}
+    assert page.text.count("<script>alert(1)</script>") >= 10
+
+
+def test_picture_or_a_note(page, folder, monkeypatch):
+    (source,) = page.attributes("src")
+    kind, _, content = source.partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert base64.b64decode(content) == (folder / "subspace.figure" / "figure.svg").read_bytes()
+    assert (
+        "No picture: neither figure.svg nor figure.png is in the results folder of healing.lost"
+        in (page.text)
+    )
+    monkeypatch.setattr(report, "LARGEST_SVG", 10)
+    large = Page(report.render([], [result("subspace.figure")], folder))
+    assert large.attributes("src") == ["data:image/png;base64,UE5H"]
+
+
+def test_nothing_at_all(tmp_path):
+    assert "How to read a verdict" in Page(report.render([], [], tmp_path)).text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "yes"),
+        (0, "0"),
+        (-0.0, "0"),
+        (-3, "−3"),
+        (1149, "1149"),
+        (1.0016, "1.00"),
+        (99.96, "100"),
+        (1234.5, "1234"),
+        (45678.9, "45\u202f679"),
+        (1e6, "1\u202f×\u202f10⁶"),
+        (-1.7976931348623157e308, "−∞"),
+        ([], "–"),
+        ([[1, 2], [None]], "(1, 2), (–)"),
+        (list(range(20)), "0, 1, 2, 3, 4, 5, 6, 7, …, 19 (20 values)"),
+        ("smoke-test", "smoke-test"),
+    ],
+)
+def test_number(value, text):
+    assert report.number(value) == text
+
+
+def test_settings_are_not_rounded():
+    assert report.number(12345.678, digits=15) == "12345.678"
+    assert report.number(0.1, digits=15) == "0.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("Σ_{i∈S}u_{i,T}²", "Σ<sub>i∈S</sub>u<sub>i,T</sub>²"),
+        ("e^{−m^{1/2}}", "e<sup>−m<sup>1/2</sup></sup>"),
+        (
+            "χ²_ℓ, P^⊥, c_T√k, 10^−6",
+            "χ²<sub>ℓ</sub>, P<sup>⊥</sup>, c<sub>T</sub>√k, 10<sup>−6</sup>",
+        ),
+        ("gradient_ascent of a_{", "gradient_ascent of a_{"),
+    ],
+)
+def test_maths(text, html):
+    assert report.maths(text) == html
+
+
+def test_scale_without_a_logarithm():
+    claim = {"kind": "Identity"}
+    assert report.scale({"tightness": None, "claim": claim}) is None
+    zero = {"min": 0.0, "median": 0.0, "max": 0.0}
+    assert report.scale({"tightness": zero, "claim": claim}) is None
+    placed = report.scale({"tightness": zero | {"max": 1e-3}, "claim": claim})
+    assert placed is not None
+    assert (placed["min"], placed["median"], placed["max"]) == (0, 0, 0)
+
+
+def test_nested_numbers():
+    laid = report.block(
+        {"rows": [{"a": 1}, {"a": 2}], "deep": {"x": {"y": 1}}, "mixed": [1, {"z": 2}]}
+    )
+    assert laid["tables"] == [{"title": "rows", "head": ["a"], "rows": [("1", [1]), ("2", [2])]}]
+    assert [name for name, _ in laid["inner"]] == ["deep", "mixed"]
+    assert laid["inner"][1][1]["values"] == [("1", 1)]
