@@ -136,8 +136,8 @@ def select(kind: Kind | None, names: tuple[str, ...]) -> list[Entry]:
 def _unknown(kind: Kind | None, name: str, known: list[str]) -> str:
     other = [entry for entry in entries() if entry.name == name]
     if other:
-        command = {"theorem": "verify", "experiment": "run"}[other[0].kind]
-        return f"{name!r} is a {other[0].kind}; use `relu-theory {command} {name}`."
+        what = {"theorem": "a theorem; verify", "experiment": "an experiment; run"}[other[0].kind]
+        return f"{name!r} is no {kind} but {what} it with `relu-theory {what.split()[-1]} {name}`."
     near = difflib.get_close_matches(name, known + sorted({n.partition(".")[0] for n in known}))
     short = {n.partition(".")[2]: n for n in known}
     near += [short[n] for n in difflib.get_close_matches(name, short) if short[n] not in near]

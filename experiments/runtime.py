@@ -16,7 +16,7 @@ def configure(precision: str = "float64", devices: int | None = None) -> None:
     import jax
     import pooch
 
-    if jax.config.read("jax_compilation_cache_dir") is None:
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore
         # Compiling is most of a laptop run, and programs differ by settings, not by seed.
         jax.config.update("jax_compilation_cache_dir", str(pooch.os_cache("relu-theory") / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

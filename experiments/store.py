@@ -74,8 +74,8 @@ def environment() -> dict[str, Any]:
         "jax": jax.__version__,
         "device": f"{jax.device_count()} × {device.platform}"
         + (f" ({device.device_kind})" if device.device_kind != device.platform else ""),
-        "x64": bool(jax.config.read("jax_enable_x64")),
-        "matmul_precision": str(jax.config.read("jax_default_matmul_precision")),
+        "x64": jax.numpy.zeros(()).dtype == "float64",
+        "matmul_precision": jax.config.jax_default_matmul_precision,  # pyright: ignore
     }
 
 

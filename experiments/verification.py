@@ -1,5 +1,7 @@
 """`verify`: trials from the store or run now, verdicts as JSON and as a table."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -39,12 +41,12 @@ def verify_all(
     store.open_folder(out)
     verdicts = []
     for done, entry in enumerate(chosen):
+        progress(done / len(chosen), entry.name)
         theorem: Theorem = entry.load()
         settings = theorem.presets[preset]
-        arms = []
-        for half, arm in enumerate(get_args(Arm)):
-            progress((done + half / 2) / len(chosen), f"{entry.name} ({arm})")
-            arms.append(_trials(entry, theorem, settings, seed, arm, out))
+        # Compiling is most of the time and takes one core, so both arms compile at once.
+        with ThreadPoolExecutor() as pool:
+            arms = pool.map(partial(_trials, entry, theorem, settings, seed, out), get_args(Arm))
         verdict = judge(theorem, settings, *arms)
         verdicts.append(verdict_json(theorem, verdict, settings, preset, seed))
         path = out / "verdicts" / f"{preset}-{seed}" / f"{entry.name}.json"
@@ -53,7 +55,7 @@ def verify_all(
 
 
 def _trials(
-    entry: Entry, theorem: Theorem, settings: Any, seed: int, arm: Arm, out: Path
+    entry: Entry, theorem: Theorem, settings: Any, seed: int, out: Path, arm: Arm
 ) -> Trials:
     """One arm's trials, from the store if they are there."""
     used = arm_settings(theorem, settings, arm)

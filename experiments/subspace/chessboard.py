@@ -22,13 +22,12 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.subspace import planar
-from experiments.subspace.panels import VERMILION
 from experiments.subspace.planar import METHOD_COLOURS, METHODS, Board
 from theory.networks import MLP, mlp
 from theory.theorem import Source
 
 SIDE = 5
-VIEW = {"elev": 30, "azim": 60}
+ELEVATION, AZIMUTH = 30, 60
 """The published view, in degrees."""
 FARTHEST = 20.0
 """The largest distance on the axis; the board is 1 wide."""
@@ -147,7 +146,7 @@ def zero_set(values: np.ndarray, axes: tuple[np.ndarray, ...]) -> np.ndarray:
     return np.concatenate(quads)
 
 
-def _window(axis: int, offsets: tuple[int, int]) -> tuple[slice, ...]:
+def _window(axis: int, offsets: tuple[int, ...]) -> tuple[slice, ...]:
     """All of one axis, and the two others one shorter, from an offset of 0 or 1 on."""
     slices = [slice(o, o - 1 or None) for o in offsets]
     slices.insert(axis, slice(None))
@@ -161,7 +160,8 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
     """
     with plt.style.context(STYLE):
         figure = plt.figure(figsize=(7.2, 8.2))
-        top, bottom = figure.subfigures(2, 1, height_ratios=(5.6, 2.6))
+        rows = figure.add_gridspec(2, 1, height_ratios=(5.6, 2.6))
+        top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
         for row, (board, height) in enumerate(settings.heights.items()):
             own = of_board(arrays, board)
             for method in range(len(METHODS)):
@@ -189,7 +189,8 @@ def _title(method: int, own: Arrays, settings: Settings, row: int, height: float
     flip = numbers.get("flip_median")
     fits = f"{numbers['seeds_at_margin']} of {numbers['seeds']} seeds fit"
     letter = "abcdef"[row * len(METHODS) + method]
-    return f"({letter}) {strength}, $z_0={height:g}$\n{fits}\nmedian flip {'–' if flip is None else f'{flip:.2f}'}"
+    median = "–" if flip is None else f"{flip:.2f}"
+    return f"({letter}) {strength}, $z_0={height:g}$\n{fits}\nmedian flip {median}"
 
 
 def _surface(ax: Axes3D, own: Arrays, settings: Settings, method: int, height: float) -> None:
@@ -212,17 +213,16 @@ def _surface(ax: Axes3D, own: Arrays, settings: Settings, method: int, height: f
         # The layout would take their coordinates in space for places on the page.
         points.set_in_layout(False)
     ax.computed_zorder = False
-    ax.view_init(**VIEW)
-    ax.set_box_aspect((1, 1, 0.8), zoom=0.88)
-    ax.set_xticks((0, 1), ("0", "1"))
-    ax.set_yticks((0, 1), ("0", "1"))
-    ax.set_zticks(height + settings.reach * np.array([-0.5, 0.0, 0.5]))
+    ax.view_init(elev=ELEVATION, azim=AZIMUTH)
+    ax.set_box_aspect((1, 1, 0.8), zoom=0.88)  # pyright: ignore[reportArgumentType]
+    ticks = height + settings.reach * np.array([-0.5, 0.0, 0.5])
+    ax.set(xticks=(0, 1), yticks=(0, 1), zticks=ticks)
     ax.tick_params(pad=-3, labelsize=7)
     ax.zaxis.set_tick_params(pad=0)
     for axis, label in ((ax.xaxis, "$x$"), (ax.yaxis, "$y$"), (ax.zaxis, "$z$")):
         axis.set_label_text(label)
         axis.labelpad = -10
-    ax.zaxis.labelpad = -5
+    ax.zaxis.labelpad = -3
 
 
 def _shaded(quads: np.ndarray, low: float, high: float) -> Poly3DCollection:

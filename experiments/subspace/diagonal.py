@@ -59,7 +59,10 @@ def initial(key: Key[Array, ""], width: int) -> MLP:
 
 
 def run(settings: Settings, key: Key[Array, ""], progress: Progress) -> Arrays:
-    """All seeds of all methods; arrays of shape (methods, seeds, ...), distances of interior points."""
+    """All seeds of all methods; arrays of shape (methods, seeds, ...).
+
+    Flip distances and radii are those of the interior points.
+    """
     train_seeds = trainer(settings, initial)
     by_method = []
     for method, name in enumerate(METHODS):
@@ -83,9 +86,9 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
             _regions(axes[0, method], outputs[0])
             _boundaries(axes[1, method], outputs)
             _distances(axes[2, method], arrays, settings, method)
+            fit = f"{fitted[method].sum()} of {settings.trials} seeds fit"
             axes[0, method].set_title(
-                f"({'abc'[method]}) {_title(name, settings)}\n"
-                f"{fitted[method].sum()} of {settings.trials} seeds fit (margin {settings.margin:g})"
+                f"({'abc'[method]}) {_title(name, settings)}\n{fit} (margin {settings.margin:g})"
             )
             fits = "" if fitted[method, shown[0]] else ", does not fit"
             _note(axes[0, method], f"seed {shown[0]}{fits}")
@@ -178,9 +181,9 @@ experiment = Experiment(
         paper="melamed2023subspace", arxiv="2303.00783", label="Figure 2", provenance="paper"
     ),
     presets={
-        "smoke": Settings(trials=3, steps=12_000, factor=2.0, resolution=60),
+        "smoke": Settings(trials=6, steps=25_000, factor=3.0, resolution=60),
         "course": Settings(trials=48),
-        "paper": Settings(trials=256),
+        "paper": Settings(trials=192),
     },
     run=run,
     draw=draw,

@@ -86,9 +86,8 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
         axes[1, 0].set_ylabel("empirical − claimed\ndistribution function")
         axes[0, 0].set_xlim(0, limit)
         axes[1, 1].set_xlabel("squared gradient at $x_0$ in units of $k\\sigma^2/m$")
-        for ax, side in zip(axes[:, 0], ("upper", "lower"), strict=True):
-            handles, labels = ax.get_legend_handles_labels()
-            figure.legend(handles, labels, loc=f"outside {side} center", ncols=4)
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+        figure.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -160,8 +159,8 @@ experiment = Experiment(
         paper="melamed2023subspace", arxiv="2303.00783", label="S2", provenance="derived"
     ),
     presets={
-        "smoke": Settings(ell=32, d=42, trials=118),
-        "course": Settings(ell=48, d=58, trials=688),
+        "smoke": Settings(trials=300),
+        "course": Settings(trials=688),
         "paper": Settings(ell=74, d=84, trials=5000),
     },
     run=run,

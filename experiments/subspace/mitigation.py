@@ -25,6 +25,7 @@ from experiments.subspace.panels import (
     VERMILION,
     Interval,
     finite,
+    flips_along_gradient,
     mean_interval,
     median_interval,
     rms_interval,
@@ -32,8 +33,7 @@ from experiments.subspace.panels import (
 from theory.ensemble import ensemble
 from theory.networks import TwoLayerReLU
 from theory.subspace import settings as subspace
-from theory.subspace.flip import flip_distance
-from theory.subspace.gradient import active, off_subspace_gradient
+from theory.subspace.gradient import active
 from theory.subspace.scene import draw_scene
 from theory.theorem import Source
 from theory.training import hidden_layer_only, train
@@ -58,12 +58,14 @@ class Settings(subspace.Settings):
     decays: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
     """weight decays, as the product ηλT with T = ``steps``"""
     trials: int = 64
+    """draws of P, data and initial weights, each trained in every way"""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.trials < 2 or self.dim < 2:
+        if self.dim < 2 or self.trials < 2:
             raise ValueError(
-                f"trials is {self.trials} and d - ell is {self.dim}; both must be at least 2"
+                f"d - ell is {self.dim} and trials is {self.trials}: both must be at least 2, "
+                "for labels that are a product and for intervals"
             )
         if not all(0 < beta < np.inf for beta in self.scales):
             raise ValueError(f"scales are {self.scales} and must be positive")
@@ -80,7 +82,7 @@ class Task(NamedTuple):
     y_test: Float[Array, " tests"]
 
 
-def trial(settings: Settings, key) -> dict[str, dict[str, Float[Array, " values"]]]:
+def trial(settings: Settings, key) -> dict[str, Float[Array, " ways"]]:
     """One draw of P, data and weights; the same weights scaled by every β, decayed by every λ."""
     total = settings.samples + settings.test_samples
     scene = draw_scene(replace(settings, samples=total), key)
@@ -127,17 +129,12 @@ def measure(
     of |N|.
     """
     x = task.x_test
-    output, gradient = net(x), off_subspace_gradient(net, x, basis)
-    squared = jnp.sum(gradient**2, axis=-1)
-    moves = (squared > 0)[:, None]
-    towards = jnp.where(moves, -jnp.sign(output)[:, None] * gradient, 1)
-    flip = jax.vmap(flip_distance, in_axes=(None, 0, 0))(net, x, towards)
-    flip = jnp.where(moves[:, 0], flip, jnp.inf)
+    output, flips = net(x), flips_along_gradient(net, x, basis)
     return {
-        "gradient": jnp.sqrt(jnp.mean(squared)),
+        "gradient": jnp.sqrt(jnp.mean(flips.gradient**2)),
         "active": jnp.mean(active(net, x), dtype=x.dtype),
-        "flip": jnp.median(flip),
-        "no_flip": jnp.mean(jnp.isinf(flip), dtype=x.dtype),
+        "flip": jnp.median(flips.distance),
+        "no_flip": jnp.mean(jnp.isinf(flips.distance), dtype=x.dtype),
         "output": jnp.median(jnp.abs(output)),
         "accuracy": jnp.mean(task.y_test * output > 0, dtype=x.dtype),
     }

@@ -124,11 +124,9 @@ def flip_distances(
     z = x @ w.T
     z = z + jnp.broadcast_to(b, z.shape)
 
-    def nearest(a):
-        up, down = (first_crossing(a, way, u[0], c[0]) for way in (slope, -slope))
-        return jnp.minimum(up, down)
-
-    return jax.vmap(nearest)(z)
+    along = jax.vmap(first_crossing, in_axes=(0, None, None, None))
+    both = jax.vmap(along, in_axes=(None, 0, None, None))
+    return both(z, jnp.stack([slope, -slope]), u[0], c[0]).min(axis=0)
 
 
 def certified_radii(
@@ -149,9 +147,20 @@ def certified_radii(
     return jnp.abs(net(x)) / (jnp.linalg.norm(u) * jnp.linalg.norm(w @ normal))
 
 
+def divided(net: MLP, divisor: Float[Array, ""] | float) -> MLP:
+    """The network with its weights, not its biases, divided: a smaller initialisation.
+
+    Example:
+        >>> net = divided(MLP((jnp.ones((1, 1)),), (jnp.ones(1),)), 4.0)
+        >>> float(net.weights[0][0, 0]), float(net.biases[0][0])
+        (0.25, 1.0)
+    """
+    return net._replace(weights=tuple(w / divisor for w in net.weights))
+
+
 def fit(settings: Settings, start: MLP, board: Board, divisor, weight_decay) -> Fit:
     """Train from ``start`` with its weights divided, and measure off the hyperplane."""
-    start = start._replace(weights=tuple(w / divisor for w in start.weights))
+    start = divided(start, divisor)
     optimizer = optax.chain(
         optax.add_decayed_weights(weight_decay), optax.sgd(settings.learning_rate)
     )

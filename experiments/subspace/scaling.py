@@ -5,7 +5,7 @@ step: x₀ and −x₀ are equally likely, and a neuron is active at one of them
 square is σ√(ℓ/2), √(ℓ/2d) at σ² = 1/d, whatever the width.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, NamedTuple
@@ -19,9 +19,7 @@ from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator
-from numpy.typing import ArrayLike
 
-from experiments.errors import UsageError
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.subspace.panels import (
     BLACK,
@@ -61,9 +59,12 @@ class Settings(subspace.Settings):
     widths: tuple[int, ...] = (8, 16, 32, 64, 128, 256)
     """values of m, likewise"""
     trials: int = 400
+    """networks at each size"""
 
     def __post_init__(self):
         super().__post_init__()
+        if self.trials < 2:
+            raise ValueError(f"trials is {self.trials} and an interval needs at least 2")
         for name in ("dims", "ells", "widths"):
             sizes = getattr(self, name)
             if len(sizes) < 6 or list(sizes) != sorted(set(sizes)):
@@ -181,7 +182,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
 
 
 def _programs(settings: Settings) -> dict[str, Callable[..., Any]]:
-    """By sweep, the program (keys, sizes) -> arrays (keys, sizes). Compiling takes most of the time.
+    """By sweep, the program (keys, sizes) -> arrays of shape (keys, sizes).
 
     Only the sweep over m gets arrays wide enough for its largest network, and it goes without the
     flips: the operator norm of the certified radius costs m³.
@@ -258,16 +259,16 @@ def _gradient_panel(ax: Axes, arrays: Arrays, settings: Settings, sweep: Sweep) 
     detail = fit(arrays, sweep).detail
     off = [100 * np.expm1(detail[f"held_out{end}"]) for end in ("", "_low", "_high")]
     title = (
-        f"slope {detail['exponent']:.3f} [{detail['low']:.3f}, {detail['high']:.3f}]\n"
+        f"slope {detail['exponent']:.3f} [{detail['low']:.3f}, {detail['high']:.3f}] (99.9 %)\n"
         f"size held out: {off[0]:+.1f} % [{off[1]:+.1f}, {off[2]:+.1f}]"
     )
     ax.set_title(title.replace("-", "\N{MINUS SIGN}"))
     ax.set_xlabel(sweep.symbol)
     ax.set_ylabel(r"root mean square of $\|\Pi_{P^\perp}\nabla N(x_0)\|$")
-    _logarithmic(ax, sizes)
+    _logarithmic(ax, sweep.sizes)
 
 
-def _logarithmic(ax: Axes, ticks: ArrayLike) -> None:
+def _logarithmic(ax: Axes, ticks: Sequence[float]) -> None:
     ax.set(xscale="log", yscale="log")
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
@@ -300,6 +301,8 @@ def _flip_panel(ax: Axes, arrays: Arrays, settings: Settings) -> None:
             )
         edge = 1 / (sigma * (np.sqrt(shapes["width"]) + np.sqrt(shapes["ell"])))
         ax.plot(x, edge, ":", color=BLACK)
+    # At first order N falls at the rate Σ_{i∈S} u_i⟨w_i, v⟩/‖v‖ ≈ (k/m)σ√ℓ along v, k/m ≈ ½, and
+    # at ‖Π∇N‖ ≈ σ√(ℓk/m) along the gradient.
     line = np.array(ax.get_xlim())
     ax.plot(line, 2 * line, "--", color=GREEN, label="its first order")
     ax.plot(line, sqrt(2) * line, color=BLUE, label=r"$|N|/\|\Pi_{P^\perp}\nabla N\|$")

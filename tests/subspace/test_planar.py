@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -19,9 +21,8 @@ from experiments.subspace.planar import (
     numbers,
     reached,
     shown_seeds,
-    trainer,
 )
-from theory.networks import MLP, mlp
+from theory.networks import MLP
 
 matplotlib.use("agg")
 EXPERIMENTS = [diagonal.experiment, chessboard.experiment]
@@ -29,12 +30,12 @@ EXPERIMENTS = [diagonal.experiment, chessboard.experiment]
 
 @pytest.fixture(scope="module")
 def smoke():
-    """The smoke arrays of both, run once."""
+    """The arrays of both, run once; the chessboard, whose fit no test needs, with fewer steps."""
     out = {}
-    for experiment in EXPERIMENTS:
-        settings = experiment.presets["smoke"]
-        fractions = []
-        arrays = experiment.run(settings, jax.random.key(0), lambda f, _: fractions.append(f))  # noqa: B023
+    for experiment, changes in zip(EXPERIMENTS, ({}, {"steps": 3000}), strict=True):
+        settings, fractions = replace(experiment.presets["smoke"], **changes), []
+        report = partial(lambda seen, fraction, what: seen.append(fraction), fractions)
+        arrays = experiment.run(settings, jax.random.key(0), report)
         assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
         out[experiment.name] = arrays, settings
     return out
@@ -47,16 +48,15 @@ def test_smoke_is_drawn_and_summarised(experiment, smoke):
     json.dumps(experiment.summary(arrays, settings), allow_nan=False)
     figure = experiment.draw(arrays, settings)
     figure.draw_without_rendering()
-    matplotlib.pyplot.close(figure)
+    plt.close(figure)
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
-def test_no_seed_at_the_margin_is_reported(experiment, smoke):
-    arrays, settings = smoke[experiment.name]
+def test_no_seed_at_the_margin_is_reported(smoke):
+    arrays, settings = smoke["subspace.diagonal"]
     unmet = replace(settings, margin=1e6)
-    text = json.dumps(experiment.summary(arrays, unmet), allow_nan=False)
-    assert text.count('"seeds_at_margin": 0') == text.count('"seeds": ')
-    matplotlib.pyplot.close(experiment.draw(arrays, unmet))
+    rows = numbers(arrays, unmet)
+    assert all(row["seeds_at_margin"] == 0 and "flip_median" not in row for row in rows.values())
+    plt.close(diagonal.draw(arrays, unmet))
 
 
 def test_weights_across_the_diagonal_are_frozen(smoke):
@@ -71,11 +71,8 @@ def test_weights_are_frozen_only_on_the_board_through_the_origin(smoke):
     assert arrays["published_drift"].min() > 0.01
 
 
-def test_smaller_initialisation_flips_farther():
-    settings = diagonal.Settings(trials=6, factor=3.0, steps=25_000)
-    train_seeds = trainer(settings, diagonal.initial)
-    methods = [train_seeds(jax.random.key(1), diagonal.line(), method) for method in range(3)]
-    rows = numbers({name: np.stack([m[name] for m in methods]) for name in methods[0]}, settings)
+def test_remedies_flip_farther_and_never_inside_the_certified_radius(smoke):
+    rows = numbers(*smoke["subspace.diagonal"])
     assert rows["vanilla"]["seeds_at_margin"] == 6
     assert rows["smaller initialisation"]["seeds_at_margin"] >= 3
     assert rows["smaller initialisation"]["flip_over_vanilla"] > 1.5
@@ -85,55 +82,53 @@ def test_smaller_initialisation_flips_farther():
 
 @pytest.fixture(scope="module")
 def trained():
-    """One network on the published chessboard, after a few steps, and its board."""
+    """The published chessboard, and one network after some training on it."""
     settings = chessboard.Settings(width=50, steps=500)
     board = chessboard.chessboard(0.5)
     start = chessboard.initial(jax.random.key(2), settings.width)
-    return settings, start, board, fit(settings, start, board, 1.0, 0.0)
+    end = jax.jit(lambda net: fit(settings, net, board, 1.0, 0.0))(start)
+    return board, jax.device_get(end)
+
+
+def sign(net, points):
+    return np.sign(net(jnp.asarray(points)))
 
 
 def test_a_flip_is_where_the_sign_changes(trained):
-    *_, board, end = trained
+    board, end = trained
     found = np.isfinite(end.flip)
     assert found.sum() >= 10
-    x, t = board.x[found], end.flip[found][:, None]
-    sign = np.sign(end.network(x))
+    x, t, normal = np.asarray(board.x)[found], end.flip[found][:, None], np.asarray(board.normal)
 
     def signs(distance):
-        return [np.sign(end.network(x + way * distance * board.normal[None, :])) for way in (1, -1)]
+        return [sign(end.network, x + way * distance * normal) for way in (1, -1)]
 
     before, after = signs(t * (1 - 1e-7)), signs(t * (1 + 1e-7))
-    assert all((side == sign).all() for side in before)
-    assert ((after[0] != sign) | (after[1] != sign)).all()
+    own = sign(end.network, x)
+    assert all((side == own).all() for side in before)
+    assert ((after[0] != own) | (after[1] != own)).all()
 
 
 def test_no_flip_is_nearer_than_a_dense_search_finds(trained):
-    *_, board, end = trained
-    distances = jnp.linspace(-5, 5, 20_001)
-    line = distances[None, :, None] * board.normal[None, None, :]
-    values = end.network(board.x[:, None, :] + line)
-    lost = jnp.sign(values) != jnp.sign(end.network(board.x))[:, None]
-    nearest = jnp.where(lost, jnp.abs(distances)[None, :], jnp.inf).min(axis=1)
+    board, end = trained
+    distances = np.linspace(-5, 5, 4001)
+    line = np.asarray(board.x)[:, None] + distances[:, None] * np.asarray(board.normal)
+    lost = sign(end.network, line) != sign(end.network, board.x)[:, None]
+    nearest = np.where(lost, np.abs(distances), np.inf).min(axis=1)
     inside = nearest < 5
     assert inside.sum() >= 10
-    assert (jnp.abs(jnp.where(inside, nearest - end.flip, 0)) <= 1e-3).all()
-    assert (end.flip[~inside] > 4.999).all()
+    # The search's step is the error it makes, and only upwards.
+    assert (nearest[inside] >= end.flip[inside] - 1e-12).all()
+    assert (nearest[inside] <= end.flip[inside] + 2.5e-3).all()
+    assert (end.flip[~inside] > 4.99).all()
     assert (end.radius <= end.flip).all()
-
-
-def test_smaller_initialisation_divides_weights_and_not_biases(trained):
-    settings, start, board, _ = trained
-    untrained = replace(settings, margin=1e-12, steps=1, learning_rate=1e-300)
-    end = fit(untrained, start, board, 4.0, 0.0).network
-    assert all((4 * a == b).all() for a, b in zip(end.weights, start.weights, strict=True))
-    assert all((a == b).all() for a, b in zip(end.biases, start.biases, strict=True))
 
 
 def test_radius_and_distance_of_a_linear_network():
     # N(x) = σ(x₂ + 3) − 1 changes its sign two below the first point, one below the second.
     net = MLP((jnp.array([[0.0, 1.0]]), jnp.ones((1, 1))), (jnp.array([3.0]), -jnp.ones(1)))
     x, normal = jnp.array([[5.0, 0.0], [7.0, -1.0]]), jnp.array([0.0, 1.0])
-    assert flip_distances(net, x, normal).tolist() == [2, 1]
+    assert jax.jit(flip_distances)(net, x, normal).tolist() == [2, 1]
     assert certified_radii(net, x, normal).tolist() == [2, 1]
 
 
@@ -164,11 +159,6 @@ def test_boards_and_seeds():
     assert diagonal.line().y.tolist() == [-1, 1, -1, 1, -1, 1, -1]
     fitted = np.array([[True, False], [False, False], [True, False]])
     assert [shown_seeds(fitted, method).tolist() for method in range(3)] == [[0], [0], [0]]
-
-
-def test_one_draw_starts_every_method():
-    key = jax.random.key(3)
-    assert (mlp(key, (3, 8, 1)).weights[0] == chessboard.initial(key, 8).weights[0]).all()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""Public names are documented, files have one subject, and theory stays pure."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import experiments
+import theory
+
+ROOT = Path(__file__).parent.parent
+MODULES = [
+    info.name
+    for package in (theory, experiments)
+    for info in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
+    if not info.name.endswith("__main__")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_name_has_a_docstring(name):
+    module = importlib.import_module(name)
+    assert module.__doc__ or not Path(str(module.__file__)).read_text(encoding="utf-8").strip()
+    for public, value in vars(module).items():
+        own = getattr(value, "__module__", None) == name
+        documented = inspect.isfunction(value) or inspect.isclass(value)
+        if own and documented and not public.startswith("_"):
+            assert value.__doc__, f"{name}.{public}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "theory").rglob("*.py")), ids=str)
+def test_theory_does_no_input_or_output(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                assert name.split(".")[0] in {
+                    *("jax", "jaxtyping", "numpy", "optax", "scipy", "theory"),
+                    *("collections", "dataclasses", "functools", "math", "time", "typing", "zlib"),
+                }, f"{path.name} imports {name}"
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) not in {"print", "open", "jax.config.update"}
