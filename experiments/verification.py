@@ -46,8 +46,9 @@ def verify_all(
         settings = theorem.presets[preset]
         # Compiling is most of the time and takes one core, so both arms compile at once.
         with ThreadPoolExecutor() as pool:
-            arms = pool.map(partial(_trials, entry, theorem, settings, seed, out), get_args(Arm))
-        verdict = judge(theorem, settings, *arms)
+            run_arm = partial(_trials, entry, theorem, settings, seed, out)
+            trials, control = pool.map(run_arm, get_args(Arm))
+        verdict = judge(theorem, settings, trials, control)
         verdicts.append(verdict_json(theorem, verdict, settings, preset, seed))
         path = out / "verdicts" / f"{preset}-{seed}" / f"{entry.name}.json"
         store.write_atomically(path, store.to_json(verdicts[-1]))
