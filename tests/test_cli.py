@@ -93,7 +93,7 @@ def test_verify_json_keeps_the_contract(cli, smoke_out):
 
 def test_a_second_call_computes_nothing(cli, smoke_out):
     stamps = {path: path.stat().st_mtime_ns for path in smoke_out.glob("trials/*/*.npz")}
-    assert len(stamps) == 2 * len(select("theorem", ()))
+    assert len(stamps) >= 2 * len(select("theorem", ()))
     first = cli("verify", "--preset", "smoke", "--json", "--out", smoke_out).stdout
     second = cli("verify", "--preset", "smoke", "--json", "--out", smoke_out).stdout
     assert first == second
