@@ -2,6 +2,9 @@
 
 from experiments.errors import UsageError
 
+MOST_DEVICES = 1024
+"""CPU devices are threads, and JAX makes as many as it is told."""
+
 
 def configure(precision: str = "float64", devices: int | None = None) -> None:
     """Set precision, promotion rules, the number of devices, and a cache of compiled programs.
@@ -25,8 +28,8 @@ def configure(precision: str = "float64", devices: int | None = None) -> None:
     jax.config.update("jax_numpy_rank_promotion", "raise")
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     if devices is not None:
-        if devices < 1:
-            raise UsageError(f"--devices is {devices} and must be at least 1.")
+        if not 1 <= devices <= MOST_DEVICES:
+            raise UsageError(f"--devices is {devices} and must be from 1 to {MOST_DEVICES}.")
         jax.config.update("jax_num_cpu_devices", devices)
         jax.config.update("jax_cuda_visible_devices", ",".join(map(str, range(devices))))
         if jax.device_count() != devices:

@@ -15,6 +15,7 @@ import platform
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
@@ -25,6 +26,12 @@ import numpy as np
 
 from experiments.catalog import Entry, package_folder
 from experiments.errors import UsageError
+
+DAMAGE = (
+    *(OSError, ValueError, KeyError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""All that reading a damaged archive was seen to raise, by flipping bytes at random."""
 
 DESCRIPTION = "description"
 """The name of the array that holds the JSON."""
@@ -142,8 +149,10 @@ def write_atomically(path: Path, write: Callable[[Any], None] | str) -> None:
         write: the text, or a function that writes to a binary file object.
 
     Raises:
-        UsageError: if the disk refuses.
+        UsageError: if the disk refuses, or something other than a file is there.
     """
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no ordinary file and is not replaced; give another --out.")
     with _clear_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -161,7 +170,7 @@ def write_atomically(path: Path, write: Callable[[Any], None] | str) -> None:
 
 def save(path: Path, arrays: dict[str, np.ndarray], description: dict[str, Any]) -> None:
     """Write arrays and their description into one NPZ, atomically."""
-    text = np.array(to_json(description))
+    text = np.array(to_json(description | {"arrays": sorted(arrays)}))
     # Built in memory first, so that an error of the disk is not one of the zip format.
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays, **{DESCRIPTION: text})
@@ -176,7 +185,9 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         description = json.loads(str(arrays.pop(DESCRIPTION)))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        if description.pop("arrays") != sorted(arrays):
+            raise ValueError("arrays are missing")
+    except DAMAGE as error:
         warnings.warn(f"{path} is damaged ({error}) and is computed again.", stacklevel=2)
         return None
     return arrays, description

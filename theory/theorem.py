@@ -68,6 +68,8 @@ class Settings:
             for item in value if isinstance(value, tuple) else (value,):
                 if isinstance(item, int) and not isinstance(item, bool) and item < 1:
                     raise ValueError(f"{entry.name} is {item} and must be at least 1")
+                if isinstance(item, int) and item >= 2**31:
+                    raise ValueError(f"{entry.name} is {item} and must be below 2^31")
 
 
 TrialFunction = Callable[[Any, Key[Array, ""]], Trial]

@@ -22,8 +22,8 @@ from experiments.subspace.panels import (
     BLACK,
     BLUE,
     GREEN,
-    VERMILION,
     Interval,
+    error_bars,
     finite,
     flips_along_gradient,
     mean_interval,
@@ -73,15 +73,6 @@ class Settings(subspace.Settings):
             raise ValueError(f"decays are {self.decays} and must lie in [0, steps)")
 
 
-class Task(NamedTuple):
-    """Training and test points of P with their labels."""
-
-    x: Float[Array, "samples d"]
-    y: Float[Array, " samples"]
-    x_test: Float[Array, "tests d"]
-    y_test: Float[Array, " tests"]
-
-
 def trial(settings: Settings, key) -> dict[str, Float[Array, " ways"]]:
     """One draw of P, data and weights; the same weights scaled by every β, decayed by every λ."""
     total = settings.samples + settings.test_samples
@@ -89,7 +80,6 @@ def trial(settings: Settings, key) -> dict[str, Float[Array, " ways"]]:
     coordinates = scene.x @ scene.subspace.basis[:, :2]
     y = jnp.sign(coordinates[:, 0] * coordinates[:, 1])
     n = settings.samples
-    task = Task(scene.x[:n], y[:n], scene.x[n:], y[n:])
 
     def at(pair):
         scale, weight_decay = pair
@@ -98,14 +88,14 @@ def trial(settings: Settings, key) -> dict[str, Float[Array, " ways"]]:
         # In full dimension, where off P nothing is exact by construction.
         end = train(
             start,
-            task.x,
-            task.y,
+            scene.x[:n],
+            y[:n],
             optimizer=hidden_layer_only(optimizer),
             steps=settings.steps,
             margin=settings.margin,
         )
         off = [jnp.linalg.norm(scene.subspace.reject(net.w)) for net in (start, end.network)]
-        return measure(end.network, task, scene.subspace.basis) | {
+        return measure(end.network, scene.x[n:], y[n:], scene.subspace.basis) | {
             "factor": off[1] / off[0],
             "steps": end.steps,
         }
@@ -120,7 +110,10 @@ def trial(settings: Settings, key) -> dict[str, Float[Array, " ways"]]:
 
 
 def measure(
-    net: TwoLayerReLU, task: Task, basis: Float[Array, "d dim"]
+    net: TwoLayerReLU,
+    x: Float[Array, "tests d"],
+    y: Float[Array, " tests"],
+    basis: Float[Array, "d dim"],
 ) -> dict[str, Float[Array, ""]]:
     """Over the test points: gradient, flip distance, activity, output and accuracy.
 
@@ -128,7 +121,6 @@ def measure(
     distance along −y·Π∇N with ``no_flip`` the share of points without one, ``output`` the median
     of |N|.
     """
-    x = task.x_test
     output, flips = net(x), flips_along_gradient(net, x, basis)
     return {
         "gradient": jnp.sqrt(jnp.mean(flips.gradient**2)),
@@ -136,7 +128,7 @@ def measure(
         "flip": jnp.median(flips.distance),
         "no_flip": jnp.mean(jnp.isinf(flips.distance), dtype=x.dtype),
         "output": jnp.median(jnp.abs(output)),
-        "accuracy": jnp.mean(task.y_test * output > 0, dtype=x.dtype),
+        "accuracy": jnp.mean(y * output > 0, dtype=x.dtype),
     }
 
 
@@ -203,7 +195,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
             _gradient_panel(axis[0], column, settings)
             _flip_panel(axis[1], column, settings)
             accuracy = mean_interval(column.arrays["accuracy"])
-            _measured(axis[2], column.values, accuracy, "measured")
+            error_bars(axis[2], column.values, accuracy)
         axes[0, 0].set_xscale("log")
         axes[0, 0].set_title("smaller initialisation")
         axes[0, 1].set_title("weight decay")
@@ -217,17 +209,13 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
     return figure
 
 
-def _measured(ax: Axes, x: np.ndarray, interval: Interval, label: str) -> None:
-    ax.errorbar(x, interval.centre, interval.bars, fmt="o", capsize=2, color=VERMILION, label=label)
-
-
 def _gradient_panel(ax: Axes, column: Column, settings: Settings) -> None:
     x, theory = column.values, column.gradient(settings.ell)
     ax.plot(x, theory * np.sqrt(2), "--", color=GREEN, label=r"bound, $\sqrt{2}$ times it")
     ax.plot(x, theory, color=BLUE, label=r"theory, $\beta(1-\eta\lambda)^T\sqrt{k\ell/m}$")
     flow = theory * column.flow / column.factor
     ax.plot(x, flow, ":", color=BLACK, label=r"with $e^{-\eta\lambda T}$ instead")
-    _measured(ax, x, rms_interval(column.arrays["gradient"]), "measured")
+    error_bars(ax, x, rms_interval(column.arrays["gradient"]), label="measured")
     ax.set_yscale("log")
 
 
@@ -241,7 +229,7 @@ def _flip_panel(ax: Axes, column: Column, settings: Settings) -> None:
         label=r"first order, $|N|/\|\Pi_{P^\perp}\nabla N\|$",
     )
     ax.axhline(1, color=BLACK, lw=0.8, ls=":", label="as long as the point itself")
-    _measured(ax, column.values, flips, "measured")
+    error_bars(ax, column.values, flips, label="measured")
     ax.set_yscale("log")
 
 

@@ -1,12 +1,15 @@
-"""What this room's figures share: colours, 95 % intervals, flips along the gradient."""
+"""What this room's figures share: colours, 95 % intervals, axes, flips along the gradient."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
 from jaxtyping import Array, Float
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
@@ -95,6 +98,22 @@ def finite(values: ArrayLike) -> list[float | None]:
         [1.0, None]
     """
     return [float(x) if np.isfinite(x) else None for x in np.ravel(values)]
+
+
+def error_bars(ax: Axes, x: ArrayLike, interval: Interval, **options: Any) -> None:
+    """Measurements with their intervals, marked and coloured by matplotlib's ``options``."""
+    marks = {"fmt": "o", "color": VERMILION, "capsize": 2} | options
+    ax.errorbar(x, interval.centre, interval.bars, **marks)
+
+
+def logarithmic(ax: Axes, ticks: Sequence[float]) -> None:
+    """Both axes logarithmic with plain numbers, the horizontal one at these ticks only."""
+    ax.set(xscale="log", yscale="log")
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FormatStrFormatter("%g"))
+        axis.set_minor_locator(NullLocator())
 
 
 class Flips(NamedTuple):

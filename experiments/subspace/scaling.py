@@ -5,7 +5,7 @@ step: x₀ and −x₀ are equally likely, and a neuron is active at one of them
 square is σ√(ℓ/2), √(ℓ/2d) at σ² = 1/d, whatever the width.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, NamedTuple
@@ -14,33 +14,27 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
-from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator
 
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
+from experiments.subspace.padded import initial_scale, program
 from experiments.subspace.panels import (
     BLACK,
     BLUE,
     GREEN,
     VERMILION,
+    Interval,
+    error_bars,
     finite,
+    logarithmic,
     median_interval,
     rms_interval,
 )
 from theory.claims import Judgement, Scaling
-from theory.ensemble import ensemble
-from theory.geometry import Subspace
-from theory.networks import TwoLayerReLU
 from theory.statistics import ALPHA
 from theory.subspace import settings as subspace
-from theory.subspace.flip import certified_radius, flip_distance, universal_direction
-from theory.subspace.gradient import off_subspace_gradient
-from theory.subspace.scene import Scene
 from theory.theorem import Source
-from theory.training import train_in_span
 
 TOLERANCE = 0.05
 """How far an exponent may lie from the claimed one and still agree on the range tried."""
@@ -100,73 +94,6 @@ def sweeps(settings: Settings) -> tuple[Sweep, Sweep, Sweep]:
     )
 
 
-def padded_scene(settings: Settings, largest: tuple[int, int], key, d, ell, width) -> Scene:
-    """A scene with d, ℓ and m as *traced* numbers, so that one program serves a whole sweep.
-
-    Coordinates from d on are zero in weights and data, and neurons from m on are zero: none of
-    them ever moves. P is spanned by the first d − ℓ coordinates; as Gaussian weights and
-    gradient descent do not see a rotation, every P gives the same law.
-
-    Args:
-        settings: everything but the sizes.
-        largest: the shape (m, d) of the arrays.
-        key: of this scene.
-        d, ell, width: the sizes, float scalars.
-    """
-    rows, columns = largest
-    key_x, key_y, key_w, key_u = jax.random.split(key, 4)
-    column, row = jnp.arange(columns, dtype=float), jnp.arange(rows, dtype=float)
-    inside = column < d - ell
-    x = jnp.where(inside, jax.random.normal(key_x, (settings.samples + 1, columns)), 0)
-    x = x * (jnp.sqrt(d) / jnp.linalg.norm(x, axis=-1, keepdims=True))
-    y = jax.random.rademacher(key_y, (settings.samples,), dtype=x.dtype)
-    w = _sigma(settings, d) * jax.random.normal(key_w, (rows, columns))
-    u = jax.random.rademacher(key_u, (rows,), dtype=x.dtype) / jnp.sqrt(width)
-    exists = row < width
-    there = exists[:, None] & (column < d)[None, :]
-    network = TwoLayerReLU(jnp.where(there, w, 0), jnp.where(exists, u, 0))
-    return Scene(Subspace(jnp.diag(inside.astype(x.dtype))), x[1:], y, x[0], network)
-
-
-def _sigma(settings: Settings, d):
-    return d**-0.5 if settings.scale is None else settings.scale
-
-
-def trial(
-    settings: Settings, largest: tuple[int, int], flips: bool, key, d, ell, width
-) -> dict[str, Float[Array, ""]]:
-    """Train one network of one size; measure its gradient, and its flips where they are wanted."""
-    scene = padded_scene(settings, largest, key, d, ell, width)
-    rate = 4 / d if settings.learning_rate is None else settings.learning_rate
-    net = train_in_span(
-        scene.network,
-        scene.x,
-        scene.y,
-        optimizer=optax.chain(optax.add_decayed_weights(settings.weight_decay), optax.sgd(rate)),
-        steps=settings.steps,
-        margin=settings.margin,
-    ).network
-    x0, gradient = scene.x0, off_subspace_gradient(net, scene.x0, scene.subspace.basis)
-    norm = jnp.linalg.norm(gradient)
-    if not flips:
-        return {"gradient": norm}
-    output = net(x0)
-    opposing = ((x0 @ net.w.T > 0) & (net.u * output < 0)).any()
-    directions = jnp.stack([gradient, universal_direction(net, scene.subspace)])
-    # Without an opposing active neuron nothing is claimed; without an active one there is no
-    # gradient to follow either, and any direction will do.
-    directions = -jnp.sign(output) * jnp.where(opposing, directions, 1)
-    distance = jax.vmap(lambda z: flip_distance(net, x0, z))(directions)
-    unit = jnp.where(opposing, jnp.abs(output), 1)
-    return {
-        "gradient": norm,
-        "given": opposing,
-        "along_gradient": distance[0] / unit,
-        "universal": distance[1] / unit,
-        "certified": certified_radius(net, x0, scene.subspace) / unit,
-    }
-
-
 def run(settings: Settings, key, progress: Progress) -> Arrays:
     """One program per sweep; arrays of shape (trials, sizes), named after the sweep."""
     arrays = {}
@@ -188,19 +115,10 @@ def _programs(settings: Settings) -> dict[str, Callable[..., Any]]:
     flips: the operator norm of the certified radius costs m³.
     """
 
-    def program(rows: int, columns: int, flips: bool):
-        def measure(key, shapes):
-            keys = jax.random.split(key, len(shapes["d"]))
-            return jax.lax.map(
-                lambda item: trial(settings, (rows, columns), flips, item[0], **item[1]),
-                (keys, shapes),
-            )
-
-        return jax.jit(lambda keys, shapes: ensemble(lambda key: measure(key, shapes), keys))
-
-    narrow = program(settings.width, max(settings.d, settings.dims[-1]), flips=True)
-    wide = program(max(settings.width, settings.widths[-1]), settings.d, flips=False)
-    return {"d": narrow, "ell": narrow, "width": wide}
+    narrow = settings.width, max(settings.d, settings.dims[-1])
+    wide = max(settings.width, settings.widths[-1]), settings.d
+    with_flips = program(settings, narrow, flips=True)
+    return {"d": with_flips, "ell": with_flips, "width": program(settings, wide, flips=False)}
 
 
 def _shapes(settings: Settings, sweep: Sweep) -> dict[str, np.ndarray]:
@@ -219,7 +137,7 @@ def fit(arrays: Arrays, sweep: Sweep) -> Judgement:
 def theory(settings: Settings, sweep: Sweep) -> np.ndarray:
     """σ√(ℓ/2) at every size."""
     shapes = _shapes(settings, sweep)
-    return _sigma(settings, shapes["d"]) * np.sqrt(shapes["ell"] / 2)
+    return initial_scale(settings, shapes["d"]) * np.sqrt(shapes["ell"] / 2)
 
 
 def draw(arrays: Arrays, settings: Settings) -> Figure:
@@ -246,16 +164,8 @@ def _gradient_panel(ax: Axes, arrays: Arrays, settings: Settings, sweep: Sweep) 
         (slice(-1), VERMILION, "measured"),
         (slice(-1, None), "white", "held out"),
     ):
-        ax.errorbar(
-            sizes[part],
-            measured.centre[part],
-            measured.bars[:, part],
-            fmt="o",
-            capsize=2,
-            color=VERMILION,
-            markerfacecolor=face,
-            label=name,
-        )
+        interval = Interval(*(ends[part] for ends in measured))
+        error_bars(ax, sizes[part], interval, markerfacecolor=face, label=name)
     detail = fit(arrays, sweep).detail
     off = [100 * np.expm1(detail[f"held_out{end}"]) for end in ("", "_low", "_high")]
     title = (
@@ -265,16 +175,7 @@ def _gradient_panel(ax: Axes, arrays: Arrays, settings: Settings, sweep: Sweep) 
     ax.set_title(title.replace("-", "\N{MINUS SIGN}"))
     ax.set_xlabel(sweep.symbol)
     ax.set_ylabel(r"root mean square of $\|\Pi_{P^\perp}\nabla N(x_0)\|$")
-    _logarithmic(ax, sweep.sizes)
-
-
-def _logarithmic(ax: Axes, ticks: Sequence[float]) -> None:
-    ax.set(xscale="log", yscale="log")
-    ax.xaxis.set_major_locator(FixedLocator(ticks))
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(FormatStrFormatter("%g"))
-        axis.set_minor_locator(NullLocator())
+    logarithmic(ax, sweep.sizes)
 
 
 def _flip_panel(ax: Axes, arrays: Arrays, settings: Settings) -> None:
@@ -285,18 +186,17 @@ def _flip_panel(ax: Axes, arrays: Arrays, settings: Settings) -> None:
     }
     for sweep, fill in zip(sweeps(settings)[:2], ("none", "full"), strict=True):
         shapes = _shapes(settings, sweep)
-        sigma = _sigma(settings, shapes["d"])
+        sigma = initial_scale(settings, shapes["d"])
         x = 1 / (sigma * np.sqrt(shapes["ell"]))
         for name, (label, color, marker) in marks.items():
-            median = [median_interval(values) for values in flips(arrays, sweep, name)]
-            ax.errorbar(
+            medians = [median_interval(values) for values in flips(arrays, sweep, name)]
+            error_bars(
+                ax,
                 x,
-                [m.centre for m in median],
-                np.stack([m.bars for m in median], axis=1),
+                Interval(*np.stack(medians, axis=1)),
                 fmt=marker,
                 color=color,
                 fillstyle=fill,
-                capsize=2,
                 label=label if fill == "full" else None,
             )
         edge = 1 / (sigma * (np.sqrt(shapes["width"]) + np.sqrt(shapes["ell"])))
@@ -310,7 +210,7 @@ def _flip_panel(ax: Axes, arrays: Arrays, settings: Settings) -> None:
     ax.set_xlabel(r"$\sqrt{d/\ell}$" if settings.scale is None else r"$1/\sigma\sqrt{\ell}$")
     ax.set_ylabel("distance to the flip / $|N(x_0)|$")
     ax.set_title("distance to the flip, median\n(filled: over $\\ell$, open: over $d$)")
-    _logarithmic(ax, [1, 1.5, 2, 3, 4, 6, 8])
+    logarithmic(ax, [1, 1.5, 2, 3, 4, 6, 8])
     ax.set_ylim(top=ax.get_ylim()[1] * 8)
     ax.legend(loc="upper left", ncols=2, fontsize=7.5, columnspacing=1)
 

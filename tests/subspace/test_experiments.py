@@ -16,7 +16,8 @@ import pytest
 
 from experiments.errors import UsageError
 from experiments.experiment import Experiment
-from experiments.subspace import gradient_law, mitigation, panels, real_data, scaling
+from experiments.subspace import gradient_law, images, mitigation, panels, real_data, scaling
+from experiments.subspace.padded import padded_scene
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.statistics import ALPHA
 from theory.subspace.scene import Scene, train_scene
@@ -105,7 +106,7 @@ def test_padding_changes_nothing():
     @jax.jit
     def both(key):
         sizes = {"d": jnp.array(20.0), "ell": jnp.array(12.0), "width": jnp.array(8.0)}
-        padded = scaling.padded_scene(scaling.Settings(), (11, 27), key, **sizes)
+        padded = padded_scene(Settings(), (11, 27), key, **sizes)
         scene = Scene(
             padded.subspace._replace(basis=padded.subspace.basis[:20, :8]),
             padded.x[:, :20],
@@ -146,9 +147,9 @@ def test_mitigation_makes_flips_longer_on_a_task_that_is_learnt(outcomes):
         assert column.arrays["accuracy"].mean(axis=0).min() > 0.7
 
 
-def trained_on_images(settings) -> tuple[real_data.Problem, TwoLayerReLU]:
+def trained_on_images(settings) -> tuple[images.Problem, TwoLayerReLU]:
     """The problem and the network of the pictures, built again."""
-    problem = real_data.load_problem(settings, jax.random.fold_in(KEY, 0))
+    problem = images.load_problem(settings, jax.random.fold_in(KEY, 0))
     (key,) = jax.random.split(jax.random.fold_in(KEY, 3), 1)
     placed = problem.settings
 
@@ -224,7 +225,7 @@ def test_theory_holds_on_mnist():
 def test_images_that_are_not_there(changes, message):
     settings = replace(real_data.experiment.presets["smoke"], **changes)
     with pytest.raises(UsageError, match=message):
-        real_data.load_problem(settings, KEY)
+        images.load_problem(settings, KEY)
 
 
 def test_images_that_span_everything(tmp_path):
@@ -232,12 +233,12 @@ def test_images_that_span_everything(tmp_path):
     y = np.arange(12) % 2
     file = tmp_path / "small.npz"
     np.savez(file, x_train=x, y_train=y, x_test=x, y_test=y)
-    settings = real_data.Settings(dataset=str(file), classes=(0, 1), samples=5)
-    problem = real_data.load_problem(settings, KEY)
+    settings = images.Settings(dataset=str(file), classes=(0, 1), samples=5)
+    problem = images.load_problem(settings, KEY)
     assert problem.settings.ell == 1 and problem.shape == (2, 3)
     assert sorted(problem.data.y.tolist()) == [-1, -1, -1, 1, 1]
     with pytest.raises(UsageError, match="span all 6 dimensions.*lower samples"):
-        real_data.load_problem(replace(settings, samples=6), KEY)
+        images.load_problem(replace(settings, samples=6), KEY)
 
 
 @pytest.mark.parametrize(
@@ -250,9 +251,9 @@ def test_images_that_span_everything(tmp_path):
         (lambda: mitigation.Settings(scales=(0.0, 1.0)), "must be positive"),
         (lambda: mitigation.Settings(decays=(200.0,)), "must lie in"),
         (lambda: mitigation.Settings(trials=1), "trials is 1"),
-        (lambda: real_data.Settings(classes=(3, 3)), "two different"),
-        (lambda: real_data.Settings(samples=1), "two images"),
-        (lambda: real_data.Settings(pictures=0), "pictures is 0"),
+        (lambda: images.Settings(classes=(3, 3)), "two different"),
+        (lambda: images.Settings(samples=1), "two images"),
+        (lambda: images.Settings(pictures=0), "pictures is 0"),
     ],
 )
 def test_settings_that_make_no_sense(make, message):

@@ -12,16 +12,8 @@ import numpy as np
 import pytest
 
 from experiments.subspace import chessboard, diagonal
-from experiments.subspace.planar import (
-    METHODS,
-    certified_radii,
-    fit,
-    flip_distances,
-    network,
-    numbers,
-    reached,
-    shown_seeds,
-)
+from experiments.subspace.crossings import certified_radii, flip_distances
+from experiments.subspace.planar import METHODS, fit, network, numbers, reached, shown_seeds
 from theory.networks import MLP
 
 matplotlib.use("agg")
