@@ -16,7 +16,9 @@ ARRAYS = {"a": np.linspace(0, 1, 150).reshape(50, 3), "b": np.arange(5)}
 
 def test_round_trip(tmp_path):
     store.save(tmp_path / "x.npz", ARRAYS, {"margin": float("inf"), "name": "ℓ"})
-    arrays, description = store.load(tmp_path / "x.npz")
+    stored = store.load(tmp_path / "x.npz")
+    assert stored is not None
+    arrays, description = stored
     assert description == {"margin": None, "name": "ℓ"}
     assert {name: array.tolist() for name, array in arrays.items()} == {
         name: array.tolist() for name, array in ARRAYS.items()
