@@ -171,13 +171,13 @@ def evidence(v: dict[str, Any]) -> str:
     if v["claim"]["kind"] == "Law" and detail:
         return f"distance {detail['distance']:.3f}, p = {detail['p_value']:.2g}"
     if v["claim"]["kind"] == "Scaling" and detail:
-        return f"exponent {detail['low']:.3f} … {detail['high']:.3f}"
+        return f"exponent {detail['low']:.3f} … {detail['high']:.3f}".replace("-", "−")
     if v["violations"] is None:
         return "no finite trials"
+    found = f"{v['violations']} violation" + ("" if v["violations"] == 1 else "s")
     if v["claim"]["delta"] == 0:
-        return f"{v['violations']} violations, none allowed"
-    rate, delta = v["violation_bound"], v["claim"]["delta"]
-    return f"{v['violations']} violations, rate ≤ {rate:.4f}, δ = {delta:.4f}"
+        return f"{found}, none allowed"
+    return f"{found}, rate ≤ {v['violation_bound']:.4f}, δ = {v['claim']['delta']:.4f}"
 
 
 def tightness(v: dict[str, Any]) -> str:
