@@ -74,7 +74,7 @@ def entries() -> tuple[Entry, ...]:
     theorems = _read("theory", "*/theorems/*.py", "theorem")
     experiments = _read("experiments", "*/*.py", "experiment")
     return (
-        *sorted(theorems, key=lambda entry: (entry.system, entry.source["label"])),
+        *sorted(theorems, key=lambda entry: (entry.system, entry.source["label"], entry.name)),
         *sorted(experiments),
     )
 

@@ -4,6 +4,7 @@ Nothing here imports JAX or matplotlib until a command needs them, so that ``--h
 ``list`` answer at once.
 """
 
+import io
 import json
 import os
 import sys
@@ -41,8 +42,8 @@ class Common:
         """Check the options and configure JAX."""
         from experiments.runtime import configure
 
-        if self.seed < 0:
-            raise UsageError(f"--seed is {self.seed} and must not be negative.")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"--seed is {self.seed} and must be from 0 to 2^32 - 1.")
         if self.data is not None:
             if not self.data.is_dir():
                 raise UsageError(f"--data {self.data} is no folder; give one with the data files.")
@@ -272,9 +273,9 @@ def parse(args: list[str]) -> Callable[[], int]:
 
     Raises:
         SystemExit: from tyro, with 0 for ``--help`` and 2 for what it cannot parse.
-        UsageError: for an unknown experiment or settings that are not valid.
+        UsageError: for an unknown experiment.
     """
-    if args[:1] == ["run"] and len(args) > 1 and not args[1].startswith("-"):
+    if args[:1] == ["run"] and not {"-h", "--help"}.issuperset(args[1:]):
         return _parse_run(args[1:])
     return tyro.extras.subcommand_cli_from_dict(
         COMMANDS,
@@ -290,10 +291,13 @@ def _parse_run(args: list[str]) -> Callable[[], int]:
 
     The first pass finds those two; the second knows the experiment's settings.
     """
-    (entry,) = select("experiment", (args[0],))
     without_help = [arg for arg in args if arg not in ("-h", "--help")]
     first, _ = tyro.cli(Run, args=without_help, prog="relu-theory run", return_unknown_args=True)
-    default = entry.load().presets[first.preset]
+    chosen = select("experiment", (first.name,))
+    if len(chosen) > 1:
+        names = ", ".join(entry.name for entry in chosen)
+        raise UsageError(f"{first.name!r} means several experiments; run one of {names}.")
+    default = chosen[0].load().presets[first.preset]
 
     def command(
         options: tyro.conf.OmitArgPrefixes[Run], settings: tyro.conf.OmitArgPrefixes[Any]
@@ -307,9 +311,12 @@ def _parse_run(args: list[str]) -> Callable[[], int]:
 
 def main(args: list[str] | None = None) -> None:
     """The entry point: parse, run, and turn what the user got wrong into one sentence."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")  # statements are not ASCII, whatever the locale
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     try:
-        code = _parsed(sys.argv[1:] if args is None else args)()
+        code = parse(sys.argv[1:] if args is None else args)()
     except UsageError as error:
         print(f"relu-theory: {error}", file=sys.stderr)
         code = 2
@@ -317,11 +324,3 @@ def main(args: list[str] | None = None) -> None:
         print("relu-theory: interrupted; the same command goes on from here.", file=sys.stderr)
         code = 130
     sys.exit(code)
-
-
-def _parsed(args: list[str]) -> Callable[[], int]:
-    """Settings are checked where they are made, by the library, with a ValueError."""
-    try:
-        return parse(args)
-    except ValueError as error:
-        raise UsageError(str(error)) from error

@@ -7,9 +7,11 @@ own folder is an error and stays as it is.
 
 import difflib
 import gzip
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -125,6 +127,39 @@ def load_texts(name: str, data: Path | None = None) -> Texts:
         raise _unknown(name, "texts", TEXTS)
     read = _read_imdb if name == "imdb" else _read_rt_polarity
     return _load(SOURCES[name], read, data)
+
+
+def fingerprint(name: str, data: Path | None = None) -> str:
+    """What identifies the content of a set: the SHA-256 of its files, wherever they were found.
+
+    Args:
+        name: as in `load_images` or `load_texts`.
+        data: the folder to look in first; by default $RELU_THEORY_DATA, where that is set.
+
+    Raises:
+        UsageError: no such set, folder or file, or nothing can be downloaded.
+
+    Example:
+        >>> fingerprint("digits").startswith("scikit-learn")
+        True
+    """
+    _check_folder(data, "--data")
+    if name == "digits":
+        return f"scikit-learn {version('scikit-learn')}"
+    if name.endswith(".npz"):
+        return _digest(Path(name).parent, (Path(name).name,))
+    if name not in SOURCES:
+        raise _unknown(name, "images or texts", (*IMAGE_SHAPES, *TEXTS, "a path ending in .npz"))
+    return _load(SOURCES[name], lambda folder: _digest(folder, SOURCES[name].files), data)
+
+
+def _digest(folder: Path, files: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        if not os.path.isfile(folder / file):
+            raise UsageError(f"There is no file {folder / file}: correct the path.")
+        digest.update((folder / file).read_bytes())
+    return digest.hexdigest()
 
 
 def _unknown(name: str, kind: str, known: Iterable[str]) -> UsageError:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import store
+from experiments import datasets, store
 from experiments.catalog import Entry
 from experiments.experiment import STYLE, Experiment, Progress
 from theory.theorem import Preset
@@ -32,16 +32,17 @@ def run(
 
     folder = store.open_folder(out / entry.name)
     experiment: Experiment = entry.load()
-    key = store.result_key(entry, settings, seed)
+    data = datasets.fingerprint(settings.dataset) if hasattr(settings, "dataset") else None
+    key = store.result_key(entry, settings, seed, data=data)
     stored = store.load(folder / ARRAYS)
-    if stored is None or stored[1]["key"] != key:
+    if stored is None or stored[1].get("key") != key:
         arrays = experiment.run(settings, jax.random.key(seed), progress)
         arrays = {name: np.asarray(array) for name, array in arrays.items()}
         description = {
             "experiment": entry.name,
             "title": experiment.title,
             "source": experiment.source,
-            "preset": preset,
+            "preset": preset if settings == experiment.presets[preset] else None,
             "settings": settings,
             "seed": seed,
             "environment": store.environment(),
@@ -55,8 +56,8 @@ def run(
 def redraw(entry: Entry, preset: Preset | None, seed: int, out: Path, progress: Progress) -> str:
     """Draw an experiment's figure from its stored arrays; run it only where there are none.
 
-    Stored arrays are drawn whatever preset and code they come from, unless another preset is
-    asked for.
+    Stored arrays are drawn whatever settings, seed and code they come from, unless a preset is
+    asked for and they are not of that preset and seed.
 
     Returns:
         What was done: "redrawn" or "computed".
@@ -64,9 +65,10 @@ def redraw(entry: Entry, preset: Preset | None, seed: int, out: Path, progress: 
     experiment: Experiment = entry.load()
     folder = out / entry.name
     stored = store.load(folder / ARRAYS)
-    if stored is not None and preset in (None, stored[1]["preset"]):
+    if stored is not None and stored[1].get("experiment") == entry.name:
         settings = _restored(experiment, stored[1])
-        if settings is not None:
+        asked = preset is None or (stored[1]["preset"], stored[1]["seed"]) == (preset, seed)
+        if settings is not None and asked:
             store.open_folder(folder)
             _draw(experiment, *stored, settings, folder)
             return "redrawn"
@@ -77,7 +79,7 @@ def redraw(entry: Entry, preset: Preset | None, seed: int, out: Path, progress: 
 
 def _restored(experiment: Experiment, description: dict[str, Any]) -> Any:
     """The stored settings as an object, or None where the fields have changed since."""
-    default = experiment.presets[description["preset"]]
+    default = experiment.presets["course"]
     stored = description["settings"]
     if stored.keys() != json.loads(store.to_json(default)).keys():
         return None

@@ -13,6 +13,7 @@ import math
 import os
 import platform
 import tempfile
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -28,8 +29,8 @@ from experiments.catalog import Entry, package_folder
 from experiments.errors import UsageError
 
 DAMAGE = (
-    *(OSError, ValueError, KeyError, EOFError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError),
+    *(SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
 """All that reading a damaged archive was seen to raise, by flipping bytes at random."""
 
@@ -89,17 +90,21 @@ def environment() -> dict[str, Any]:
 def code_digest(entry: Entry) -> str:
     """A hash of all source that a result may depend on.
 
-    These are the foundation files of ``theory``, the system's own room, and for an experiment its
-    file's folder; a room imports no other room but the attacks.
+    For a theorem's trials these are its own file, its room, and the foundation but for what only
+    judges trials: verdicts are computed afresh from stored trials. An experiment may also judge,
+    so it depends on all of its room, and on its own folder.
     """
     theory, experiments = package_folder("theory"), package_folder("experiments")
-    files = [*theory.glob("*.py"), *theory.glob(f"{entry.system}/**/*.py")]
-    files += theory.glob("attacks/**/*.py")
-    if entry.kind == "experiment":
-        files += [*entry.path.parent.glob("*.py"), experiments / "datasets.py"]
+    files = {*theory.glob("*.py"), *theory.glob(f"{entry.system}/*.py")}
+    if entry.kind == "theorem":
+        files -= {theory / "claims.py", theory / "statistics.py"}
+        files.add(entry.path)
+    else:
+        files |= {*theory.glob(f"{entry.system}/theorems/*.py"), *entry.path.parent.glob("*.py")}
+        files |= {experiments / "datasets.py", experiments / "downloads.py"}
     digest = hashlib.sha256()
-    for path in sorted(set(files)):
-        digest.update(path.name.encode() + path.read_bytes())
+    for path in sorted(files):
+        digest.update("/".join(path.parts[-3:]).encode() + path.read_bytes())
     return digest.hexdigest()
 
 

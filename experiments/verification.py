@@ -173,7 +173,7 @@ def evidence(v: dict[str, Any]) -> str:
     if v["claim"]["kind"] == "Scaling" and detail:
         return f"exponent {detail['low']:.3f} … {detail['high']:.3f}".replace("-", "−")
     if v["violations"] is None:
-        return "no finite trials"
+        return "its condition occurred in no trial" if not v["trials"] else "numbers are not finite"
     found = f"{v['violations']} violation" + ("" if v["violations"] == 1 else "s")
     if v["claim"]["delta"] == 0:
         return f"{found}, none allowed"

@@ -132,6 +132,10 @@ BAD = {
     "size that is no integer": (["run", "subspace.gradient-law", "--width", "2.5"], "width"),
     "ell too large": (["run", "subspace.gradient-law", "--ell", "80", "--d", "60"], "ell is 80"),
     "no trials": (["run", "subspace.gradient-law", "--trials", "0"], "trials is 0"),
+    "several experiments": (["run", "subspace"], "run one of subspace.chessboard"),
+    "no experiment": (["run", "--preset", "smoke"], "name"),
+    "seed too large": (["verify", ONE, "--seed", str(2**63)], "seed"),
+    "damaged data": (["run", "subspace.real-data", "--dataset", "README.npz"], "README.npz"),
     "negative seed": (["verify", ONE, "--seed", "-1"], "seed"),
     "no devices": (["verify", ONE, "--devices", "0"], "devices"),
     "no such data folder": (["verify", ONE, "--data", "no/such/folder"], "no/such/folder"),
@@ -279,7 +283,34 @@ def test_damaged_arrays_are_computed_again(cli, finished):
     assert json.loads(result.stdout) == summary
 
 
+def test_options_may_come_before_the_name(cli, finished):
+    out, summary = finished
+    result = cli("run", "--preset", "smoke", "--out", out, "subspace.gradient-law")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == summary
+
+
+def test_changed_settings_are_not_called_a_preset(cli, finished):
+    """And `figures` with a preset computes that preset instead of drawing them."""
+    out, summary = finished
+    folder = out / "subspace.gradient-law"
+    args = ("subspace.gradient-law", "--preset", "smoke", "--out", out)
+    changed = cli("run", *args, "--width", "7")
+    assert changed.returncode == 0, changed.stderr
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["preset"], result["settings"]["width"]) == (None, 7)
+    redrawn = cli("figures", "subspace.gradient-law", "--out", out)
+    assert "redrawn" in redrawn.stderr
+    computed = cli("figures", *args)
+    assert "computed" in computed.stderr
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["preset"], result["summary"]) == ("smoke", summary)
+
+
 def test_fields_of_the_settings_are_options(cli, tmp_path):
+    for args in ([], ["--help"]):
+        general = cli("run", *args)
+        assert "relu-theory run" in general.stdout + general.stderr
     result = cli("run", "subspace.gradient-law", "--help")
     assert result.returncode == 0
     assert "--weight-decay" in result.stdout

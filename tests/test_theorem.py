@@ -157,6 +157,28 @@ def test_a_control_without_power_is_not_detected():
     assert not verify(theorem, theorem.presets["smoke"]).detected
 
 
+def test_a_control_that_only_breaks_is_not_detected():
+    def broken(settings, key):
+        return gaussian(settings, key)._replace(measured=jnp.asarray(jnp.nan))
+
+    theorem = make("broken", AtMost(fails), gaussian, broken, factor=2.0)
+    assert not verify(theorem, theorem.presets["smoke"]).detected
+
+
+@pytest.mark.parametrize("claim", [AtMost(fails), AtLeast(fails)])
+def test_an_infinite_prediction_or_an_empty_claim_is_not_verified(claim):
+    infinite = np.full(200, np.inf)
+    assert claim.judge(infinite, infinite, Toy()).status == "falsified"
+    ones = np.ones(200)
+    assert claim.judge(ones, ones, Toy(delta=1.0)).status == "inconclusive"
+
+
+def test_a_scaling_without_spread_or_with_zeros_is_not_consistent():
+    flat = np.ones((50, 6))
+    assert Scaling(0.5).judge(flat, flat, Toy()).status == "inconclusive"
+    assert Scaling(0.5).judge(0 * flat, flat, Toy()).status == "falsified"
+
+
 def test_keys_differ_between_theorems_arms_and_seeds():
     one, two = BANK["exact bound"][0], BANK["loose bound"][0]
     settings = Toy(trials=5)

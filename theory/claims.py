@@ -38,11 +38,18 @@ def never(settings: Any) -> float:
     return 0.0
 
 
+def _finite(predicted: np.ndarray) -> np.ndarray:
+    """Predictions with NaN for infinity: a prediction without a value is met by nothing."""
+    return np.where(np.isfinite(predicted), predicted, np.nan)
+
+
 def _count(violated: np.ndarray, delta: float, alpha: float) -> Judgement:
     violations = int(violated.sum())
     lower, upper = violation_bounds(violations, len(violated), alpha)
     if delta == 0:
         status = "falsified" if violations else "verified"
+    elif delta >= 1:
+        status = "inconclusive"  # nothing is claimed, so nothing can be verified
     else:
         status = "verified" if upper <= delta else "falsified" if lower > delta else "inconclusive"
     return Judgement(status, delta, violations, upper, {})
@@ -62,6 +69,7 @@ class AtLeast:
 
     def judge(self, measured, predicted, settings, alpha: float = ALPHA) -> Judgement:
         """Judge trials: ``measured`` and ``predicted`` of shape (n,); NaN is a violation."""
+        predicted = _finite(predicted)
         slack = self.ulps * np.finfo(predicted.dtype).eps * np.abs(predicted)
         return _count(~(measured >= predicted - slack), float(self.failure(settings)), alpha)
 
@@ -80,6 +88,7 @@ class AtMost:
 
     def judge(self, measured, predicted, settings, alpha: float = ALPHA) -> Judgement:
         """Judge trials: ``measured`` and ``predicted`` of shape (n,); NaN is a violation."""
+        predicted = _finite(predicted)
         slack = self.ulps * np.finfo(predicted.dtype).eps * np.abs(predicted)
         return _count(~(measured <= predicted + slack), float(self.failure(settings)), alpha)
 
@@ -99,7 +108,7 @@ class Identity:
 
     def judge(self, measured, predicted, settings, alpha: float = ALPHA) -> Judgement:
         """Judge trials: ``measured`` and ``predicted`` of shape (n,); NaN is a violation."""
-        bound = self.ulps * np.finfo(predicted.dtype).eps * predicted
+        bound = self.ulps * np.finfo(predicted.dtype).eps * _finite(predicted)
         return _count(~(measured <= bound), 0.0, alpha)
 
 
@@ -153,11 +162,12 @@ class Scaling:
 
     def judge(self, measured, predicted, settings, alpha: float = ALPHA) -> Judgement:
         """Judge trials: ``measured`` of shape (n, sizes), at ``settings.sizes``, largest last."""
-        if len(measured) < 2 or not np.isfinite(measured).all():
-            status = "inconclusive" if len(measured) < 2 else "falsified"
-            return Judgement(status, None, None, None, {})
+        if not (np.isfinite(measured) & (measured > 0)).all():
+            return Judgement("falsified", None, None, None, {})
         sizes = np.asarray(settings.sizes, float)
         moments = measured**self.power
+        if not (moments.std(axis=0) > 0).all():  # no spread, no standard error
+            return Judgement("inconclusive", None, None, None, {})
         mean = moments.mean(axis=0)
         errors = moments.std(axis=0, ddof=1) / np.sqrt(len(measured)) / mean / abs(self.power)
         fit = fit_scaling(sizes, np.log(mean) / self.power, errors, alpha)

@@ -162,7 +162,7 @@ class Verdict:
         vacuous: the bound holds by a factor of a million or more in the median trial.
         assumptions: each with its smallest margin.
         control: the control's name.
-        detected: whether the control was falsified.
+        detected: whether the control was falsified, and not by a NaN.
         seconds: compile and run time, both arms.
     """
 
@@ -245,7 +245,7 @@ def judge(
         vacuous=vacuous,
         assumptions=assumptions,
         control=theorem.control.name,
-        detected=broken.status == "falsified",
+        detected=broken.status == "falsified" and not _has_nan(control),
         seconds={
             "compile": trials.compile_seconds + control.compile_seconds,
             "run": trials.run_seconds + control.run_seconds,
@@ -258,6 +258,12 @@ def _judge_arm(theorem: Theorem, settings: Any, trials: Trials, alpha: float) ->
         return Judgement("not applicable", None, None, None, {})
     measured, predicted = trials.measured[trials.given], trials.predicted[trials.given]
     return theorem.claim.judge(measured, predicted, settings, alpha)
+
+
+def _has_nan(trials: Trials) -> bool:
+    """Whether a trial that counts came out as NaN: then it detects nothing, it only broke."""
+    numbers = trials.measured[trials.given], trials.predicted[trials.given]
+    return any(np.isnan(array).any() for array in numbers)
 
 
 def _worst(margins: np.ndarray) -> float | None:

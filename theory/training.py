@@ -236,8 +236,8 @@ def train_to_margin(
         x: inputs.
         y: labels ±1.
         margin: where to stop.
-        learning_rate: the step; 4/max_j ‖x_j‖² when None, which is stable because a step on one
-            sample moves its own output by at most learning_rate·‖x_j‖²·‖u‖²·|ℓ'|/n.
+        learning_rate: the step; 4/(‖u‖²·max_j ‖x_j‖²) when None, which is stable because a step
+            on one sample moves its own output by at most learning_rate·‖x_j‖²·‖u‖²·|ℓ'|/n.
         steps: give up after this many; ``Trained.margin`` tells.
 
     Example:
@@ -248,5 +248,9 @@ def train_to_margin(
         >>> float(trained.margin) >= 1
         True
     """
-    rate = 4 / jnp.max(jnp.sum(x * x, axis=-1)) if learning_rate is None else learning_rate
+    if learning_rate is None:
+        steepness = jnp.max(jnp.sum(x * x, axis=-1)) * jnp.sum(network.u**2)
+        rate = 4 / jnp.where(steepness > 0, steepness, 1)
+    else:
+        rate = learning_rate
     return train_in_span(network, x, y, optimizer=optax.sgd(rate), steps=steps, margin=margin)

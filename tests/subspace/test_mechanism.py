@@ -25,6 +25,7 @@ from theory.subspace.scene import (
     with_decay_factor,
 )
 from theory.subspace.settings import Settings
+from theory.training import train_to_margin
 
 SETTINGS = Settings(d=30, ell=20, width=12, samples=6)
 
@@ -203,4 +204,10 @@ def test_the_zero_point_and_the_dead_network_stay_finite():
     plane = random_subspace(jax.random.key(1), 5, 2)
     assert jnp.isfinite(off_subspace_gradient(net, jnp.zeros(5), plane.basis)).all()
     assert Subspace(plane.basis).off_share(jnp.zeros(5)) == 0
+    assert operator_norm(jnp.zeros((4, 5))) == 0
+    assert flip_distance(net, jnp.ones(5), jnp.zeros(5)) == jnp.inf
+    on_plane = net._replace(w=jnp.zeros_like(net.w))
+    assert certified_radius(on_plane, jnp.ones(5), plane) == jnp.inf
+    zero = jnp.zeros((3, 5))
+    assert jnp.isfinite(train_to_margin(net, zero, jnp.ones(3), steps=5).network.w).all()
     assert gradient_scale(net, jnp.zeros(5), 1.0) == 0

@@ -57,14 +57,15 @@ def first_crossing(
 def flip_distance(
     net: TwoLayerReLU, x: Float[Array, " d"], direction: Float[Array, " d"]
 ) -> Float[Array, ""]:
-    """The distance from x along ``direction`` at which N changes sign (infinity if it never does).
+    """The distance from x along ``direction`` at which N changes sign, infinity if it never does.
 
     Example:
         >>> net = TwoLayerReLU(jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([1.0, -1.0]))
         >>> float(flip_distance(net, jnp.array([2.0, 0.0]), jnp.array([0.0, 5.0])))
         2.0
     """
-    unit = direction / jnp.linalg.norm(direction)
+    norm = jnp.linalg.norm(direction)
+    unit = direction / jnp.where(norm > 0, norm, 1)
     return first_crossing(net.w @ x, net.w @ unit, net.u)
 
 
@@ -93,7 +94,7 @@ def operator_norm(w: Float[Array, "width d"], squarings: int = 32) -> Float[Arra
     def square(i, carry):
         power, log_norm = carry
         scale = jnp.trace(power)
-        normalised = power / scale
+        normalised = power / jnp.where(scale > 0, scale, 1)
         return normalised @ normalised, log_norm + jnp.log(scale) * 0.5**i
 
     gram = w @ w.T
@@ -106,7 +107,8 @@ def certified_radius(
 ) -> Float[Array, "*batch"]:
     """|N(x)| / (‖u‖₂·‖Π_{P^⊥}W‖_op): no z ∈ P^⊥ shorter than this flips x ∈ P.
 
-    |N(x+z) − N(x)| ≤ ‖u‖₂‖W_⊥z‖₂ because σ is 1-Lipschitz; ‖u‖₂ = 1 for u_i = ±1/√m.
+    |N(x+z) − N(x)| ≤ ‖u‖₂‖W_⊥z‖₂ because σ is 1-Lipschitz; ‖u‖₂ = 1 for u_i = ±1/√m. Infinite
+    where W_⊥ = 0, since then nothing off P is seen.
 
     Example:
         >>> net = TwoLayerReLU(jnp.eye(2), jnp.array([0.6, -0.8]))
@@ -115,4 +117,6 @@ def certified_radius(
         3.0
     """
     lipschitz = jnp.linalg.norm(net.u) * operator_norm(subspace.reject(net.w))
-    return jnp.abs(net(x)) / lipschitz
+    return jnp.where(
+        lipschitz > 0, jnp.abs(net(x)) / jnp.where(lipschitz > 0, lipschitz, 1), jnp.inf
+    )

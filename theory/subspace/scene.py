@@ -141,3 +141,17 @@ def missing_direction(scene: Scene) -> Scene:
     basis = scene.subspace.basis
     reflected = basis - (2 / (v @ v)) * jnp.outer(basis @ v, v)
     return scene._replace(subspace=Subspace(reflected[:, 1:]))
+
+
+def identical_rows(scene: Scene) -> Scene:
+    """Give every neuron the weights off P of the first one: the rows are not independent.
+
+    Example:
+        >>> scene = identical_rows(draw_scene(Settings(d=58, ell=48), jax.random.key(0)))
+        >>> off = scene.subspace.reject(scene.network.w)
+        >>> bool(jnp.abs(off - off[:1]).max() < 1e-5)
+        True
+    """
+    on, off = scene.subspace.project(scene.network.w), scene.subspace.reject(scene.network.w)
+    shared = jnp.broadcast_to(off[:1], off.shape)
+    return scene._replace(network=scene.network._replace(w=on + shared))

@@ -15,7 +15,7 @@ from theory.subspace.settings import Settings
 from theory.theorem import Control, Source, Theorem, Trial
 
 RADII = (0.01, 0.1, 1.0, 10.0)
-"""Lengths of z tried, in units of 1."""
+"""Lengths of z tried; points of P have norm √d."""
 
 
 def trial(settings: Settings, key, understated: float = 1.0) -> Trial:
@@ -39,7 +39,7 @@ def trial(settings: Settings, key, understated: float = 1.0) -> Trial:
         z = radius * directions
         change = jnp.abs(net(scene.x0[None, :] + z) - net(scene.x0))
         allowed = understated * jnp.linalg.norm(z @ scene.subspace.reject(net.w).T, axis=-1)
-        return jnp.where(allowed > 0, change / jnp.where(allowed > 0, allowed, 1), 0)
+        return jnp.where(change > 0, change / allowed, 0)
 
     largest = jnp.max(jnp.stack([ratio(radius) for radius in RADII]))
     return Trial(
@@ -56,7 +56,7 @@ theorem = Theorem(
         paper="melamed2023subspace", label="S5", provenance="derived", arxiv="2303.00783"
     ),
     # A change of N is a difference of numbers near |N(x₀)|, at ‖z‖ as small as 0.01.
-    claim=AtMost(ulps=2.0**20),
+    claim=AtMost(ulps=2.0**14),
     presets={
         "smoke": Settings(width=20, ell=100, d=110, trials=40),
         "course": Settings(width=20, ell=200, d=210, trials=135),

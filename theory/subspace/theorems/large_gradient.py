@@ -38,7 +38,7 @@ theorem = Theorem(
     statement="‖Π_{P⊥}∇N(x₀)‖ ≥ √(kℓ/2md) with probability ≥ 1 − e^{−ℓ/16}",
     source=Source(
         paper="melamed2023subspace",
-        label="S3 (Theorem 4.1)",
+        label="S3 (Theorem 4.1, probability derived)",
         provenance="paper",
         arxiv="2303.00783",
     ),

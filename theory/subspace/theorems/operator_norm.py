@@ -11,9 +11,8 @@ import jax.numpy as jnp
 
 from theory.claims import AtMost
 from theory.subspace.flip import operator_norm
-from theory.subspace.scene import assumptions, draw_scene, train_scene
+from theory.subspace.scene import assumptions, draw_scene, identical_rows, train_scene
 from theory.subspace.settings import Settings
-from theory.subspace.theorems.universal_flip import identical_rows
 from theory.theorem import Control, Source, Theorem, Trial
 
 

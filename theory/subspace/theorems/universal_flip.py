@@ -20,9 +20,9 @@ from theory.claims import AtMost
 from theory.subspace.flip import flip_distance, universal_direction
 from theory.subspace.gradient import active
 from theory.subspace.scene import (
-    Scene,
     assumptions,
     draw_scene,
+    identical_rows,
     points_in,
     train_scene,
 )
@@ -76,14 +76,6 @@ def trial(settings: FlipSettings, key, prepare=lambda scene: scene) -> Trial:
         assumptions=assumptions(settings, scene)
         | {"ℓ ≥ 16(m−1)ln(m/δ)": jnp.asarray(settings.ell - needed, points.dtype)},
         given=exists.any(),
-    )
-
-
-def identical_rows(scene: Scene) -> Scene:
-    """Give every neuron the weights off P of the first one: the rows are not independent."""
-    on, off = scene.subspace.project(scene.network.w), scene.subspace.reject(scene.network.w)
-    return scene._replace(
-        network=scene.network._replace(w=on + jnp.broadcast_to(off[:1], on.shape))
     )
 
 

@@ -19,11 +19,10 @@ from theory.training import hidden_layer_only, train
 MOMENTUM = 0.9
 
 
-def trial(settings: Settings, key, coupled: bool = False, missed_steps: int = 0) -> Trial:
+def trial(settings: Settings, key, coupled: bool = False) -> Trial:
     """Measured: ‖Π_{P^⊥}(W(T) − c_T W(0))‖_F, c_T = (1−ηλ)^T. Predicted (its scale): ‖W(0)‖_F.
 
-    Training is in full dimension, with the decay before the momentum if ``coupled``. The exponent
-    compared is T − ``missed_steps``.
+    Training is in full dimension, with the decay before the momentum if ``coupled``.
     """
     scene = draw_scene(settings, key)
     momentum, decay = optax.trace(MOMENTUM), optax.add_decayed_weights(settings.weight_decay)
@@ -38,7 +37,7 @@ def trial(settings: Settings, key, coupled: bool = False, missed_steps: int = 0)
         steps=settings.steps,
         margin=settings.margin,
     )
-    exponent = (trained.steps - missed_steps).astype(scene.x.dtype)
+    exponent = trained.steps.astype(scene.x.dtype)
     factor = jnp.asarray(settings.decay_factor, scene.x.dtype) ** exponent
     difference = scene.subspace.reject(trained.network.w - factor * start.w)
     margins = assumptions(settings, scene)
