@@ -133,7 +133,7 @@ BAD = {
     "ell too large": (["run", "subspace.gradient-law", "--ell", "80", "--d", "60"], "ell is 80"),
     "no trials": (["run", "subspace.gradient-law", "--trials", "0"], "trials is 0"),
     "several experiments": (["run", "subspace"], "run one of subspace.chessboard"),
-    "no experiment": (["run", "--preset", "smoke"], "name"),
+    "no experiment": (["run", "--preset", "smoke"], "Missing"),
     "seed too large": (["verify", ONE, "--seed", str(2**63)], "seed"),
     "damaged data": (["run", "subspace.real-data", "--dataset", "README.npz"], "README.npz"),
     "negative seed": (["verify", ONE, "--seed", "-1"], "seed"),
