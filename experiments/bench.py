@@ -9,17 +9,17 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from experiments.catalog import select
 from experiments.experiment import Progress
 from theory.ensemble import ensemble, footprint
 from theory.networks import two_layer_relu
-from theory.subspace.scene import draw_scene, train_scene
-from theory.subspace.settings import Settings
+from theory.theorem import Theorem, trial_keys
 from theory.training import hidden_layer_only, train, train_in_span
 
 Row = dict[str, Any]
 
 
-def seconds(function: Callable[..., Any], *args: Any, repeats: int = 5) -> tuple[float, float]:
+def seconds(function: Callable[..., Any], *args: Any, repeats: int = 3) -> tuple[float, float]:
     """(compile, run) seconds of a jitted function: the run is the best of ``repeats``."""
     start = time.perf_counter()
     compiled = jax.jit(function).lower(*args).compile()
@@ -33,27 +33,34 @@ def seconds(function: Callable[..., Any], *args: Any, repeats: int = 5) -> tuple
 
 
 def bench_ensemble(progress: Progress) -> list[Row]:
-    """One member after another against batches, by the size of a member."""
+    """One member after another against batches, on the trials of theorems of different sizes."""
     rows = []
-    sizes = (2, 8, 32, 64, 128)
-    keys = jax.random.split(jax.random.key(0), 256)
-    for done, ell in enumerate(sizes):
-        progress(done / len(sizes), f"ensemble, ℓ = {ell}")
-        settings = Settings(ell=ell, d=ell + 4, width=max(4, ell // 2), samples=4, steps=50)
-
-        def member(key, settings=settings):
-            return train_scene(settings, draw_scene(settings, key)).network.w
-
-        times = {s: seconds(partial(ensemble, member, strategy=s), keys) for s in ("map", "vmap")}
-        rows.append(
-            {
-                "what": f"vmap against map, {footprint(member, keys[0]) // 1024} kB a member",
-                "compile": {s: t[0] for s, t in times.items()},
-                "run": {s: t[1] for s, t in times.items()},
-                "speed_up": times["map"][1] / times["vmap"][1],
-            }
-        )
+    chosen = ("gradient-law", "trained-output", "universal-flip", "flip-scaling")
+    for done, name in enumerate(chosen):
+        progress(done / len(chosen), f"ensemble, {name}")
+        theorem: Theorem = select("theorem", (f"subspace.{name}",))[0].load()
+        settings = theorem.presets["course"]
+        keys = trial_keys(theorem, settings, 0, "theorem")
+        member = partial(theorem.trial, settings)
+        times = {
+            strategy: seconds(partial(ensemble, member, strategy=strategy), keys)
+            for strategy in ("map", "vmap")
+        }
+        size = footprint(member, keys[0]) // 1024
+        rows.append(_row(f"{name}, {len(keys)} members of {size} kB: vmap against map", times))
     return rows
+
+
+def _row(what: str, times: dict[str, tuple[float, float]]) -> Row:
+    """Times by way, and how much faster the second way is than the first."""
+    first, second = times.values()
+    return {
+        "what": what,
+        "compile": {way: compiling for way, (compiling, _) in times.items()},
+        "run": {way: running for way, (_, running) in times.items()},
+        "speed_up": first[1] / second[1],
+        "speed_up_with_compiling": sum(first) / sum(second),
+    }
 
 
 def bench_span(progress: Progress) -> list[Row]:
@@ -74,20 +81,11 @@ def bench_span(progress: Progress) -> list[Row]:
         def reduced(net, x, y, optimizer=optimizer):
             return train_in_span(net, x, y, optimizer=optimizer, steps=200).network.w
 
-        times = {
-            "full": seconds(full, net, x, y, repeats=2),
-            "span": seconds(reduced, net, x, y, repeats=2),
-        }
+        ways = {"full": full, "span": reduced}
+        times = {way: seconds(function, net, x, y) for way, function in ways.items()}
         difference = jnp.max(jnp.abs(jax.jit(full)(net, x, y) - jax.jit(reduced)(net, x, y)))
-        rows.append(
-            {
-                "what": f"span against full dimension, d = {d}",
-                "compile": {s: t[0] for s, t in times.items()},
-                "run": {s: t[1] for s, t in times.items()},
-                "speed_up": times["full"][1] / times["span"][1],
-                "largest_difference": float(difference),
-            }
-        )
+        row = _row(f"training in the span against full dimension, d = {d}", times)
+        rows.append(row | {"largest_difference": float(difference)})
     return rows
 
 

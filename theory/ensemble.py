@@ -15,8 +15,8 @@ Strategy = Literal["auto", "vmap", "map", "sharded"]
 BATCH_BYTES = {"cpu": 0}
 """Bytes of intermediates worth batching together, by backend; `MEMORY_BUDGET` elsewhere.
 
-On a CPU batches save milliseconds of running, and only for the smallest members, but cost
-seconds of compiling. An accelerator wants all the batch its memory can hold. Measured by
+On a CPU batches take a third off the running, or add to it, but cost more in compiling, which
+is most of the time there. An accelerator wants all the batch its memory can hold. Measured by
 ``relu-theory bench ensemble``; the numbers are in ``figures/bench/ensemble.json``.
 """
 
