@@ -18,15 +18,19 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
-def cli(tmp_path_factory) -> Callable[..., subprocess.CompletedProcess]:
-    """Run `relu-theory` as a user does; compiled programs are shared within the session."""
-    cache = tmp_path_factory.mktemp("xla")
-    environment = os.environ | {
-        "JAX_COMPILATION_CACHE_DIR": str(cache),
+def environment(tmp_path_factory) -> dict[str, str]:
+    """The environment of a user whose caches are empty; compiled programs are shared within it."""
+    return os.environ | {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("xla")),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
         "PYTHONPATH": str(ROOT),
     }
+
+
+@pytest.fixture(scope="session")
+def cli(environment) -> Callable[..., subprocess.CompletedProcess]:
+    """Run `relu-theory` as a user does."""
 
     def run(*args, env: dict[str, str] | None = None, **options):
         command = [sys.executable, "-m", "experiments", *map(str, args)]

@@ -1,7 +1,6 @@
 """The command line as a user meets it: contract, bad input, interruption, concurrency."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -188,9 +187,8 @@ def wait_for(condition, process, seconds=120):
         time.sleep(0.02)
 
 
-def test_kill_and_resume(cli, tmp_path):
+def test_kill_and_resume(cli, environment, tmp_path):
     """kill -9 once three results are there: the next call keeps them and reads no half file."""
-    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "xla")}
     command = [sys.executable, "-m", "experiments", "verify", "--preset", "smoke", "--json"]
     out = tmp_path / "out"
     process = subprocess.Popen(
@@ -210,10 +208,12 @@ def test_kill_and_resume(cli, tmp_path):
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
 
 
-def test_two_at_once_share_a_folder(cli, tmp_path, smoke_out):
+def test_two_at_once_share_a_folder(environment, tmp_path):
     command = [sys.executable, "-m", "experiments", "verify", ONE, "--preset", "smoke", "--json"]
     both = [
-        subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*command, "--out", str(tmp_path)], env=environment, stdout=subprocess.PIPE, text=True
+        )
         for _ in range(2)
     ]
     outputs = [json.loads(process.communicate()[0]) for process in both]

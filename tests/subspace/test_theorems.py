@@ -51,9 +51,8 @@ def test_settings_of_the_control_differ_only_where_said(theorem):
         assert value == changed.get(name, getattr(settings, name))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_fresh_seeds_falsify_nothing(cli, smoke_out, seed):
-    result = cli("verify", "--preset", "smoke", "--seed", seed, "--out", smoke_out)
+def test_a_fresh_seed_falsifies_nothing(cli, smoke_out):
+    result = cli("verify", "--preset", "smoke", "--seed", 1, "--out", smoke_out)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "falsified" not in result.stdout
 
