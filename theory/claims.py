@@ -162,10 +162,11 @@ class Scaling:
 
     def judge(self, measured, predicted, settings, alpha: float = ALPHA) -> Judgement:
         """Judge trials: ``measured`` of shape (n, sizes), at ``settings.sizes``, largest last."""
-        if not (np.isfinite(measured) & (measured > 0)).all():
-            return Judgement("falsified", None, None, None, {})
         sizes = np.asarray(settings.sizes, float)
-        moments = measured**self.power
+        with np.errstate(divide="ignore"):
+            moments = measured**self.power  # a zero has no power mean of negative power
+        if not np.isfinite(moments).all():
+            return Judgement("falsified", None, None, None, {})
         if not (moments.std(axis=0) > 0).all():  # no spread, no standard error
             return Judgement("inconclusive", None, None, None, {})
         mean = moments.mean(axis=0)
