@@ -177,6 +177,11 @@ def test_a_scaling_without_spread_or_with_zeros_is_not_consistent():
     flat = np.ones((50, 6))
     assert Scaling(0.5).judge(flat, flat, Toy()).status == "inconclusive"
     assert Scaling(0.5).judge(0 * flat, flat, Toy()).status == "falsified"
+    # A zero among others is a value like any other where the power is positive.
+    rng = np.random.default_rng(8)
+    grown = np.sqrt(rng.chisquare(Toy().sizes, size=(5000, 6)))
+    grown[0, 0] = 0.0
+    assert Scaling(0.5, 0.05, power=2.0).judge(grown, grown, Toy()).status == "consistent"
 
 
 def test_keys_differ_between_theorems_arms_and_seeds():
