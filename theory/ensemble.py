@@ -58,6 +58,8 @@ def _run(fn, keys, strategy):
     """``map`` or batches on one device; a batch is a whole number of members, at least one."""
     limit = BATCH_BYTES.get(jax.default_backend(), MEMORY_BUDGET)
     limit = {"map": 0, "vmap": MEMORY_BUDGET}.get(strategy, limit)
+    if limit == 0:  # nothing to measure, and tracing a member once more is not free
+        return jax.lax.map(fn, keys)
     batch = max(1, min(limit // max(1, footprint(fn, keys[0])), keys.shape[0]))
     return jax.lax.map(fn, keys, batch_size=None if batch == 1 else batch)
 
