@@ -44,11 +44,13 @@ class Subspace(NamedTuple):
 
 
 def orthonormalise(columns: Float[Array, "d dim"]) -> Float[Array, "d dim"]:
-    """An orthonormal basis of the span of linearly independent columns, by Gram-Schmidt.
+    """An orthonormal basis of the span of the columns, by Gram-Schmidt.
 
     Each column is cleared of the earlier ones twice, which brings orthogonality to rounding
-    ("twice is enough", Giraud et al. 2005). Unlike a LAPACK call it is a few lines of matrix
-    products that compile fast, batch on every backend, and run on several CPU devices at once.
+    ("twice is enough", Giraud et al. 2005). A column that depends on earlier ones up to rounding
+    leaves a zero column, so that QQᵀ is the projection onto the span at every rank. Unlike a
+    LAPACK call it is a few lines of matrix products that compile fast, batch on every backend,
+    and run on several CPU devices at once.
 
     Example:
         >>> q = orthonormalise(jax.random.normal(jax.random.key(0), (50, 4)))
@@ -56,11 +58,16 @@ def orthonormalise(columns: Float[Array, "d dim"]) -> Float[Array, "d dim"]:
         True
     """
 
+    rounding = 64 * jnp.finfo(columns.dtype).eps
+
     def clear(j, q):
         column = columns[:, j]
+        smallest = rounding * jnp.linalg.norm(column)
         for _ in range(2):
             column = column - q @ (q.T @ column)
-        return q.at[:, j].set(column / jnp.linalg.norm(column))
+        norm = jnp.linalg.norm(column)
+        new = norm > smallest
+        return q.at[:, j].set(jnp.where(new, column / jnp.where(new, norm, 1), 0))
 
     return jax.lax.fori_loop(0, columns.shape[1], clear, jnp.zeros_like(columns))
 

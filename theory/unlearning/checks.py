@@ -1,0 +1,85 @@
+"""What can be wrong with a network, its data and the points to forget, in one sentence each."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from theory.networks import Linear, TwoLayerReLU
+
+
+def check_problem(
+    net: Linear | TwoLayerReLU, x: Float[Array, "n d"], y: Float[Array, " n"]
+) -> None:
+    """Labels are ±1, everything is finite, and every training margin is positive.
+
+    Values are looked at where there are any: inside a compiled program there are none, and a
+    margin that is not positive comes out as NaN.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_problem(Linear(jnp.ones(2)), jnp.eye(2), jnp.array([1.0, -1.0]))
+        Traceback (most recent call last):
+        ...
+        ValueError: Point 1 has margin y·N(x) = -1 and must be classified correctly, with a ...
+    """
+    if not isinstance(net, Linear | TwoLayerReLU):
+        raise ValueError(
+            f"The network is a {type(net).__name__} and must be a Linear or a TwoLayerReLU: "
+            "the KKT conditions are those of a network that is homogeneous in its weights."
+        )
+    if len(x) == 0:
+        raise ValueError("There are no training points, so there is nothing to be explained.")
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((net, x, y))):
+        return
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves((net, x, y))):
+        raise ValueError("Weights, inputs and labels must be finite; at least one is not.")
+    wrong = np.flatnonzero(np.abs(np.asarray(y)) != 1)
+    if wrong.size:
+        raise ValueError(f"Label {wrong[0]} is {float(y[wrong[0]]):g} and must be -1 or +1.")
+    margins = np.asarray(y * net(x))
+    worst = int(margins.argmin())
+    if margins[worst] <= 0:
+        raise ValueError(
+            f"Point {worst} has margin y·N(x) = {margins[worst]:g} and must be classified "
+            "correctly, with a positive margin: train longer."
+        )
+
+
+def check_forget(forget: int | Sequence[int], n: int) -> tuple[int, ...]:
+    """The indices to forget as a tuple: in range, all different, and not all points.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_forget(3, 10), check_forget([0, 2], 10)
+        ((3,), (0, 2))
+    """
+    indices = tuple(map(int, np.atleast_1d(np.asarray(forget))))
+    for index in indices:
+        if not 0 <= index < n:
+            raise ValueError(f"Point {index} is not there to be forgotten: indices are 0 to {n - 1}.")
+        if indices.count(index) > 1:
+            raise ValueError(f"Point {index} is to be forgotten twice; name each point once.")
+    if not indices:
+        raise ValueError("No point is to be forgotten; name at least one index.")
+    if len(indices) == n:
+        raise ValueError(
+            f"All {n} points are to be forgotten, which leaves no retained problem; keep one."
+        )
+    return indices
+
+
+def retained(forget: tuple[int, ...], n: int) -> np.ndarray:
+    """The indices that are kept.
+
+    Example:
+        >>> retained((0, 2), 4).tolist()
+        [1, 3]
+    """
+    return np.setdiff1d(np.arange(n), forget)

@@ -1,0 +1,93 @@
+"""How nearly a network is a KKT point of margin maximisation.
+
+.. math:: \\min \\tfrac12 \\|\\theta\\|^2 \\quad \\text{s.t.} \\quad y_i N(x_i, \\theta) \\ge 1
+
+An (ε, δ)-approximate KKT point has λ ≥ 0 with ‖θ − Σ_i λ_i y_i ∇N(x_i, θ)‖ ≤ ε,
+λ_i (y_i N(x_i, θ) − 1) ≤ δ and y_i N(x_i, θ) ≥ 1, ∇N an element of Clarke's subdifferential.
+Networks here are homogeneous in θ, so a network of any scale is judged at θ / min_i y_i N(x_i).
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from theory.networks import Linear, TwoLayerReLU
+from theory.unlearning.checks import check_problem
+from theory.unlearning.cone import nearest
+from theory.unlearning.pattern import TOLERANCE, Pattern, Snapped, neurons, snap
+
+
+class KKT(NamedTuple):
+    """The KKT conditions at θ/scale, where the smallest margin is 1.
+
+    Attributes:
+        multipliers: λ ≥ 0, the ones of the smallest residual.
+        stationarity: ε, the norm of that residual.
+        slackness: δ = max_i λ_i (y_i N(x_i) − 1).
+        margins: y_i N(x_i), at least 1.
+        scale: the smallest margin of the network as given; λ·scale explains θ itself.
+        weights: M_ji, λ_i times the gate of neuron j at x_i, an element of [0, λ_i] at kinks.
+        snapped: the network that is judged, in the scale given: θ moved onto its kinks.
+    """
+
+    multipliers: Float[Array, " n"]
+    stationarity: Float[Array, ""]
+    slackness: Float[Array, ""]
+    margins: Float[Array, " n"]
+    scale: Float[Array, ""]
+    weights: Float[Array, "width n"]
+    snapped: Snapped
+
+
+def kkt(
+    net: Linear | TwoLayerReLU,
+    x: Float[Array, "n d"],
+    y: Float[Array, " n"],
+    *,
+    pattern: Pattern | None = None,
+    tolerance: float = TOLERANCE,
+) -> KKT:
+    """Multipliers, stationarity and slackness of a network at its training data.
+
+    Args:
+        net: a linear predictor or a two-layer ReLU network, hidden weights trained.
+        x: training inputs.
+        y: labels ±1.
+        pattern: judge by these gates and kinks, and move nothing: `autograd_pattern` for those of
+            automatic differentiation, another network's to keep them frozen.
+        tolerance: without a pattern, which pre-activations count as kinks; see `snap`.
+
+    Returns:
+        The conditions; NaN where a margin is not positive inside a compiled program.
+
+    Raises:
+        ValueError: for labels other than ±1, or a point that is not classified correctly.
+
+    Example:
+        >>> conditions = kkt(Linear(jnp.array([2.0, -2.0])), jnp.eye(2), jnp.array([1.0, -1.0]))
+        >>> conditions.multipliers.round(4).tolist(), float(conditions.scale)
+        ([1.0, 1.0], 2.0)
+        >>> bool(conditions.stationarity < 1e-3)
+        True
+    """
+    check_problem(net, x, y)
+    if pattern is None:
+        snapped = snap(net, x, tolerance)
+    else:
+        snapped = Snapped(net, pattern, jnp.zeros((), x.dtype))
+    w, u, _ = neurons(snapped.network)
+    margins = y * snapped.network(x)
+    scale = jnp.min(margins)
+    scale = jnp.where(scale > 0, scale, jnp.nan)
+    near = nearest(w / scale, u, x, y, snapped.pattern)
+    margins = margins / scale
+    return KKT(
+        multipliers=near.multipliers,
+        stationarity=jnp.linalg.norm(near.residual),
+        slackness=jnp.max(near.multipliers * (margins - 1)),
+        margins=margins,
+        scale=scale,
+        weights=near.weights,
+        snapped=snapped,
+    )
