@@ -4,6 +4,7 @@ Pure functions on arrays: no files, no plots, no printing, no global state.
 """
 
 from theory import subspace as subspace
+from theory import unlearning as unlearning
 from theory.ensemble import ensemble as ensemble
 from theory.networks import MLP as MLP
 from theory.networks import Linear as Linear

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.subspace.panels import BLUE, VERMILION
+from experiments.panels import BLUE, VERMILION
 from experiments.subspace.planar import (
     METHOD_COLOURS,
     METHODS,

@@ -18,7 +18,7 @@ from scipy import stats
 
 from experiments.errors import UsageError
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.subspace.panels import BLACK, BLUE, PURPLE, SKY, VERMILION
+from experiments.panels import BLACK, BLUE, PURPLE, SKY, VERMILION
 from theory.ensemble import ensemble
 from theory.statistics import ALPHA, dkw_radius, test_law
 from theory.subspace.gradient import active, gradient_scale

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from experiments.experiment import STYLE, Arrays
+from experiments.panels import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
 from experiments.subspace.images import Settings
-from experiments.subspace.panels import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
 
 
 def squared(arrays: Arrays) -> np.ndarray:

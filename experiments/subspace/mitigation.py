@@ -18,18 +18,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.subspace.panels import (
+from experiments.panels import (
     BLACK,
     BLUE,
     GREEN,
     Interval,
     error_bars,
     finite,
-    flips_along_gradient,
     mean_interval,
     median_interval,
     rms_interval,
 )
+from experiments.subspace.flips import flips_along_gradient
 from theory.ensemble import ensemble
 from theory.networks import TwoLayerReLU
 from theory.subspace import settings as subspace

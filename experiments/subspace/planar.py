@@ -17,8 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from experiments.experiment import Arrays
-from experiments.subspace.crossings import certified_radii, flip_distances
-from experiments.subspace.panels import (
+from experiments.panels import (
     BLACK,
     BLUE,
     GREEN,
@@ -27,6 +26,7 @@ from experiments.subspace.panels import (
     finite,
     median_interval,
 )
+from experiments.subspace.crossings import certified_radii, flip_distances
 from theory import theorem
 from theory.ensemble import ensemble
 from theory.networks import MLP

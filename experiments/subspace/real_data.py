@@ -14,9 +14,9 @@ from jaxtyping import Array, Float
 
 from experiments.errors import UsageError
 from experiments.experiment import Arrays, Experiment, Progress
+from experiments.subspace.flips import flips_along_gradient
 from experiments.subspace.images import Data, Problem, Settings, load_problem
 from experiments.subspace.images_figure import draw, predicted_share, squared
-from experiments.subspace.panels import flips_along_gradient
 from theory.claims import Identity
 from theory.ensemble import ensemble
 from theory.networks import two_layer_relu

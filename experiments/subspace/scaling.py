@@ -18,8 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.subspace.padded import initial_scale, program
-from experiments.subspace.panels import (
+from experiments.panels import (
     BLACK,
     BLUE,
     GREEN,
@@ -31,6 +30,7 @@ from experiments.subspace.panels import (
     median_interval,
     rms_interval,
 )
+from experiments.subspace.padded import initial_scale, program
 from theory.claims import Judgement, Scaling
 from theory.statistics import ALPHA
 from theory.subspace import settings as subspace

@@ -14,9 +14,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from experiments import panels
 from experiments.errors import UsageError
 from experiments.experiment import Experiment
-from experiments.subspace import gradient_law, images, mitigation, panels, real_data, scaling
+from experiments.subspace import gradient_law, images, mitigation, real_data, scaling
 from experiments.subspace.padded import padded_scene
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.statistics import ALPHA

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from theory.networks import Linear, TwoLayerReLU
@@ -34,7 +35,7 @@ def check_problem(
         )
     if len(x) == 0:
         raise ValueError("There are no training points, so there is nothing to be explained.")
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((net, x, y))):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((net, x, y))):
         return
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves((net, x, y))):
         raise ValueError("Weights, inputs and labels must be finite; at least one is not.")
@@ -63,7 +64,9 @@ def check_forget(forget: int | Sequence[int], n: int) -> tuple[int, ...]:
     indices = tuple(map(int, np.atleast_1d(np.asarray(forget))))
     for index in indices:
         if not 0 <= index < n:
-            raise ValueError(f"Point {index} is not there to be forgotten: indices are 0 to {n - 1}.")
+            raise ValueError(
+                f"Point {index} is not there to be forgotten: indices are 0 to {n - 1}."
+            )
         if indices.count(index) > 1:
             raise ValueError(f"Point {index} is to be forgotten twice; name each point once.")
     if not indices:

@@ -50,9 +50,7 @@ def neurons(net: Linear | TwoLayerReLU) -> Neurons:
     return Neurons(net.w, net.u, False)
 
 
-def with_weights(
-    net: Linear | TwoLayerReLU, w: Float[Array, "width d"]
-) -> Linear | TwoLayerReLU:
+def with_weights(net: Linear | TwoLayerReLU, w: Float[Array, "width d"]) -> Linear | TwoLayerReLU:
     """The same network with other hidden weights, one row per neuron.
 
     Example:
@@ -130,6 +128,4 @@ def snap(
 
     moved = jax.vmap(onto)(w, kinks)
     gates = (~kinks & (moved @ x.T > 0)).astype(z.dtype)
-    return Snapped(
-        with_weights(net, moved), Pattern(gates, kinks), jnp.linalg.norm(moved - w)
-    )
+    return Snapped(with_weights(net, moved), Pattern(gates, kinks), jnp.linalg.norm(moved - w))

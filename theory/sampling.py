@@ -1,0 +1,107 @@
+"""Synthetic data: prescribed Gram matrix, Gaussian points, Gaussian mixture."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+
+def gaussian_points(key: Key[Array, ""], n: int, d: int) -> Float[Array, "n d"]:
+    """Independent points x ~ N(0, I_d/d): norms near 1, inner products of order 1/√d.
+
+    Example:
+        >>> gaussian_points(jax.random.key(0), 3, 100).shape
+        (3, 100)
+    """
+    return jax.random.normal(key, (n, d)) * d**-0.5
+
+
+class Mixture(NamedTuple):
+    """Two Gaussians of opposite means: x = y·μ + N(0, I_d/d).
+
+    Attributes:
+        mean: μ.
+        x: points.
+        y: labels ±1, uniform.
+    """
+
+    mean: Float[Array, " d"]
+    x: Float[Array, "n d"]
+    y: Float[Array, " n"]
+
+
+def gaussian_mixture(key: Key[Array, ""], n: int, d: int, norm: float) -> Mixture:
+    """Draw a uniformly random mean of this norm, and n points of its mixture.
+
+    Example:
+        >>> data = gaussian_mixture(jax.random.key(0), n=20, d=50, norm=2.0)
+        >>> data.x.shape, round(float(jnp.linalg.norm(data.mean)), 4)
+        ((20, 50), 2.0)
+    """
+    key_mean, key_data = jax.random.split(key)
+    direction = jax.random.normal(key_mean, (d,))
+    mean = norm * direction / jnp.linalg.norm(direction)
+    return mixture_points(key_data, mean, n)
+
+
+def mixture_points(key: Key[Array, ""], mean: Float[Array, " d"], n: int) -> Mixture:
+    """n further points of the mixture with this mean.
+
+    Example:
+        >>> mixture_points(jax.random.key(0), jnp.ones(4), n=5).y.shape
+        (5,)
+    """
+    key_y, key_x = jax.random.split(key)
+    y = jax.random.rademacher(key_y, (n,), dtype=mean.dtype)
+    return Mixture(mean, y[:, None] * mean[None, :] + gaussian_points(key_x, n, len(mean)), y)
+
+
+def nearly_orthogonal_gram(
+    key: Key[Array, ""], n: int, norm_slack: float, correlation: float
+) -> Float[Array, "n n"]:
+    """A Gram matrix with ‖x_i‖² ∈ [1 − ψ, 1 + ψ] and |⟨x_i, x_j⟩| ≤ φ, uniform in both.
+
+    Args:
+        key: a typed JAX key.
+        n: number of points.
+        norm_slack: ψ.
+        correlation: φ; below (1 − ψ)/n the matrix is positive definite (Gershgorin).
+
+    Example:
+        >>> gram = nearly_orthogonal_gram(jax.random.key(0), 5, 0.1, 0.01)
+        >>> bool(jnp.abs(gram - jnp.diag(jnp.diag(gram))).max() <= 0.01)
+        True
+    """
+    key_norm, key_off = jax.random.split(key)
+    norms = jax.random.uniform(key_norm, (n,), minval=1 - norm_slack, maxval=1 + norm_slack)
+    off = jax.random.uniform(key_off, (n, n), minval=-correlation, maxval=correlation)
+    upper = jnp.triu(off, 1)
+    return upper + upper.T + jnp.diag(norms)
+
+
+def points_with_gram(gram: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """n points of R^n with this Gram matrix: the rows of its Cholesky factor.
+
+    Any other choice is a rotation of this one, which no two-layer network without biases sees.
+    The factor is built column by column instead of by LAPACK, which does not run on several CPU
+    devices at once.
+
+    Args:
+        gram: positive definite.
+
+    Example:
+        >>> gram = jnp.array([[4.0, 1.0], [1.0, 2.0]])
+        >>> x = points_with_gram(gram)
+        >>> bool(jnp.abs(x @ x.T - gram).max() < 1e-5)
+        True
+    """
+    n = len(gram)
+
+    def column(k, factor):
+        rest = gram[:, k] - factor @ factor[k]
+        # Rows above k are 0 up to rounding, and are made so.
+        below = jnp.where(jnp.arange(n) >= k, rest, 0)
+        return factor.at[:, k].set(below / jnp.sqrt(rest[k]))
+
+    return jax.lax.fori_loop(0, n, column, jnp.zeros_like(gram))

@@ -1,0 +1,90 @@
+"""The scene of the unlearning theorems: data, a network, its training, its KKT conditions.
+
+Data are exchangeable, so the point to forget is always the first.
+"""
+
+from typing import NamedTuple
+
+import jax
+from jaxtyping import Array, Float, Key
+
+from theory.networks import Linear, TwoLayerReLU, two_layer_relu
+from theory.sampling import gaussian_points
+from theory.unlearning.kkt import KKT, kkt
+from theory.unlearning.margin import LogSlope, logistic_slope, train_to_large_margin
+from theory.unlearning.pattern import Pattern
+from theory.unlearning.settings import Settings
+
+
+class Scene(NamedTuple):
+    """Data and the network at initialisation.
+
+    Attributes:
+        x: points.
+        y: labels ±1.
+        start: the network at initialisation.
+    """
+
+    x: Float[Array, "samples d"]
+    y: Float[Array, " samples"]
+    start: Linear | TwoLayerReLU
+
+
+class Trained(NamedTuple):
+    """A trained network and its KKT conditions.
+
+    Attributes:
+        network: moved onto its kinks, so that the conditions are those of this very network.
+        explained: its KKT conditions; the distance moved is in ``explained.snapped``.
+        margin: smallest margin reached in training.
+    """
+
+    network: Linear | TwoLayerReLU
+    explained: KKT
+    margin: Float[Array, ""]
+
+
+def draw_gaussian(settings: Settings, key: Key[Array, ""]) -> Scene:
+    """Points N(0, I/d), uniform labels, and a two-layer network at small initialisation.
+
+    Example:
+        >>> draw_gaussian(Settings(d=30), jax.random.key(0)).x.shape
+        (10, 30)
+    """
+    key_x, key_y, key_net = jax.random.split(key, 3)
+    x = gaussian_points(key_x, settings.samples, settings.d)
+    y = jax.random.rademacher(key_y, (settings.samples,), dtype=x.dtype)
+    return Scene(x, y, two_layer_relu(key_net, settings.d, settings.width, settings.sigma))
+
+
+def train_scene(settings: Settings, scene: Scene, slope: LogSlope = logistic_slope) -> Trained:
+    """Train to the margin and find the KKT conditions.
+
+    Example:
+        >>> settings = Settings(d=100, samples=4, margin=100.0)
+        >>> trained = train_scene(settings, draw_gaussian(settings, jax.random.key(0)))
+        >>> float(trained.margin) >= 100
+        True
+    """
+    trained = train_to_large_margin(
+        scene.start, scene.x, scene.y, settings.margin, slope=slope, steps=settings.steps
+    )
+    explained = kkt(trained.network, scene.x, scene.y)
+    return Trained(explained.snapped.network, explained, trained.margin)
+
+
+def margin_reached(settings: Settings, trained: Trained) -> Float[Array, ""]:
+    """How far the smallest margin of training is above the one asked for, relative to it."""
+    return trained.margin / settings.margin - 1
+
+
+def without(pattern: Pattern, forgotten: int) -> Pattern:
+    """The pattern at the points that follow the first ``forgotten`` ones.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> pattern = Pattern(jnp.ones((2, 5)), jnp.zeros((2, 5), bool))
+        >>> without(pattern, 2).gates.shape
+        (2, 3)
+    """
+    return Pattern(pattern.gates[:, forgotten:], pattern.kinks[:, forgotten:])
