@@ -97,20 +97,17 @@ def certificate(
     kept = retained(forgotten, len(x))
     explained = kkt(net, x, y) if explained is None else explained
     after = gradient_ascent(net, x, y, forgotten, explained=explained)
-    return _certify(explained, after, x, y, forgotten, kept, explained.weights)
-
-
-def _certify(explained: KKT, after, x, y, forgotten, kept, removed) -> Certificate:
+    out = jnp.array(forgotten)
+    removed = explained.weights[:, out]
     w, u, _ = neurons(explained.snapped.network)
     w = w / explained.scale
-    seen = Subspace(orthonormalise(x[kept].T)).project(x[jnp.array(forgotten)])
+    seen = Subspace(orthonormalise(x[kept].T)).project(x[out])
 
     def combine(weights, points, signs):
         return (u[:, None] * weights * signs[None, :]) @ points
 
-    out = jnp.array(forgotten)
-    terms = combine(removed[:, out], x[out], y[out])
-    in_span = combine(removed[:, out], seen, y[out])
+    terms = combine(removed, x[out], y[out])
+    in_span = combine(removed, seen, y[out])
     moved = w - (terms - in_span)
     residual = moved - combine(explained.weights[:, kept], x[kept], y[kept])
     norm, distance = jnp.linalg.norm(moved), jnp.linalg.norm(in_span)

@@ -9,6 +9,7 @@ Networks here are homogeneous in θ, so a network of any scale is judged at θ /
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -72,6 +73,12 @@ def kkt(
         True
     """
     check_problem(net, x, y)
+    return _kkt(net, x, y, pattern, tolerance)
+
+
+@jax.jit
+def _kkt(net, x, y, pattern: Pattern | None, tolerance) -> KKT:
+    """Compiled once per shape, however often it is called."""
     if pattern is None:
         snapped = snap(net, x, tolerance)
     else:

@@ -9,14 +9,21 @@ which no float holds, so everything here works with the logarithm of the slope |
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from theory.networks import Linear, TwoLayerReLU
 from theory.training import Trained
 from theory.unlearning.pattern import neurons, with_weights
+
+SETTLING = 0.95
+"""Share of the margin after which steps are short, for the oscillation about kinks to die down."""
+
+SHORT = 0.05
+"""How short: the weights p and the pre-activations at kinks oscillate in proportion."""
 
 LogSlope = Callable[[Float[Array, "*batch"]], Float[Array, "*batch"]]
 
@@ -46,15 +53,16 @@ def exponential_slope(q: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
     return -q
 
 
+@partial(jax.jit, static_argnames="slope")
 def train_to_large_margin(
     net: Linear | TwoLayerReLU,
     x: Float[Array, "n d"],
     y: Float[Array, " n"],
-    margin: float,
+    margin: float | Float[Array, ""],
     *,
     slope: LogSlope = logistic_slope,
-    learning_rate: float = LEARNING_RATE,
-    steps: int = 1_000_000,
+    learning_rate: float | Float[Array, ""] = LEARNING_RATE,
+    steps: int | Int[Array, ""] = 1_000_000,
 ) -> Trained:
     """Gradient descent on the hidden layer, normalised by the loss, until min y_i N(x_i) ≥ margin.
 
@@ -62,7 +70,8 @@ def train_to_large_margin(
     the margin grows by about the same amount in every step. Between kinks q is linear in θ and
     log ℒ has curvature at most max_i p_i · ‖u‖² · λ_max(XXᵀ): the step is ``learning_rate`` over
     that, with the largest row sum of |XXᵀ| for the eigenvalue. It is many times the constant step
-    that is safe at the start, and free of the scale of the data.
+    that is safe at the start, and free of the scale of the data. Neurons that arrive at a kink
+    step over it and back; the last part of the way is taken in short steps, which end nearer.
 
     The weights stay in W(0) + span(x), so only pre-activations are needed on the way: a step
     costs O(width · n²), free of d.
@@ -100,7 +109,8 @@ def train_to_large_margin(
         p = jax.nn.softmax(slope(q))
         pull = jnp.broadcast_to(p * y, z.shape)
         pull = u[:, None] * (pull if always else jnp.where(z > 0, pull, 0))
-        moved = moved + rate / jnp.max(p) * pull
+        short = jnp.where(jnp.min(q) < SETTLING * margin, 1, SHORT)
+        moved = moved + short * rate / jnp.max(p) * pull
         z = start + moved @ gram
         return moved, z, margins(z), count + 1
 

@@ -101,7 +101,9 @@ class Snapped(NamedTuple):
 
 
 def snap(
-    net: Linear | TwoLayerReLU, x: Float[Array, "n d"], tolerance: float = TOLERANCE
+    net: Linear | TwoLayerReLU,
+    x: Float[Array, "n d"],
+    tolerance: float | Float[Array, ""] = TOLERANCE,
 ) -> Snapped:
     """Move every neuron, by the least norm, to where its small pre-activations are zero.
 

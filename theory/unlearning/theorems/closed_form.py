@@ -1,0 +1,46 @@
+"""U4: the multipliers in closed form, without gates and without a solver.
+
+λ_i = ‖θ‖²·|ℓ'(q_i)| / (q_min Σ_k|ℓ'(q_k)|q_k). Derivation. Where descent on ℒ = Σℓ(q_i) settles in
+a direction, θ is parallel to −∇ℒ = Σ|ℓ'(q_i)|y_i∇N(x_i), so λ_i ∝ |ℓ'(q_i)|. N is homogeneous of
+degree one in θ, so Euler's formula ⟨θ, ∇N(x_i)⟩ = N(x_i) gives ‖θ‖² = Σλ_iq_i, which fixes the
+factor. Both hold in the limit; the weights that training has accumulated differ from those of its
+last step by what the first steps did, a bounded part of a sum that grows with the margin. Hence an
+error in proportion to 1/margin, which is what is put on trial, as a scaling.
+"""
+
+import jax.numpy as jnp
+
+from theory.claims import Scaling
+from theory.theorem import Control, Source, Theorem, Trial
+from theory.unlearning.along import Settings, half_slope, multipliers_along, shape
+from theory.unlearning.margin import logistic_slope
+from theory.unlearning.scene import draw_gaussian
+
+
+def trial(settings: Settings, key, slope=logistic_slope) -> Trial:
+    """Measured: the shape of ‖λ_closed − λ‖/‖λ‖ over the margins. Predicted: that of 1/margin."""
+    found = multipliers_along(settings, draw_gaussian(settings, key), slope)
+    error = jnp.linalg.norm(found.closed - found.exact, axis=-1)
+    return Trial(
+        measured=shape(error / jnp.linalg.norm(found.exact, axis=-1)),
+        predicted=shape(1 / jnp.array(settings.sizes, error.dtype)),
+        assumptions={"margin reached": jnp.min(found.reached)},
+    )
+
+
+theorem = Theorem(
+    name="unlearning.closed-form",
+    statement="λ_i = ‖θ‖²|ℓ'(q_i)|/(q_min Σ_k|ℓ'(q_k)|q_k), with a relative error ∝ 1/margin",
+    source=Source(paper="unlearning2025kkt", label="U4", provenance="derived", arxiv="2510.14844"),
+    claim=Scaling(exponent=-1.0, power=1.0),
+    presets={
+        "smoke": Settings(d=100, samples=6, width=20, trials=20),
+        "course": Settings(trials=60),
+        "paper": Settings(d=1000, trials=688),
+    },
+    trial=trial,
+    control=Control(
+        name="slope of a loss of half the decay",
+        trial=lambda settings, key: trial(settings, key, half_slope),
+    ),
+)

@@ -1,0 +1,47 @@
+"""U5: one raw step size unlearns any point.
+
+For a loss that is a sum over points, β = ‖θ‖²/Σ_k|ℓ'(q_k)|q_k is the step that removes the term of
+point r, whichever r is: the theorem's step is β_r = λ_r/|ℓ'(q_r)|, and λ_r ∝ |ℓ'(q_r)| with the
+factor of U4. At a finite margin the β_r differ; their spread over the support vectors falls as
+1/margin with the error of U4.
+"""
+
+import jax.numpy as jnp
+
+from theory.claims import Scaling
+from theory.theorem import Control, Source, Theorem, Trial
+from theory.unlearning.along import Settings, half_slope, multipliers_along, shape
+from theory.unlearning.margin import logistic_slope
+from theory.unlearning.scene import draw_gaussian
+
+
+def trial(settings: Settings, key, slope=logistic_slope) -> Trial:
+    """Measured: the shape of max β_r/min β_r − 1 over the margins. Predicted: that of 1/margin."""
+    found = multipliers_along(settings, draw_gaussian(settings, key), slope)
+    ratio = found.exact / found.closed
+    supports = found.support > 0
+    largest = jnp.max(jnp.where(supports, ratio, -jnp.inf), axis=-1)
+    smallest = jnp.min(jnp.where(supports, ratio, jnp.inf), axis=-1)
+    return Trial(
+        measured=shape(largest / smallest - 1),
+        predicted=shape(1 / jnp.array(settings.sizes, ratio.dtype)),
+        assumptions={"margin reached": jnp.min(found.reached)},
+    )
+
+
+theorem = Theorem(
+    name="unlearning.common-step",
+    statement="β_r = λ_r/|ℓ'(q_r)| = ‖θ‖²/Σ_k|ℓ'(q_k)|q_k for every r, with a spread ∝ 1/margin",
+    source=Source(paper="unlearning2025kkt", label="U5", provenance="derived", arxiv="2510.14844"),
+    claim=Scaling(exponent=-1.0, power=1.0),
+    presets={
+        "smoke": Settings(d=100, samples=6, width=20, trials=20),
+        "course": Settings(trials=60),
+        "paper": Settings(d=1000, trials=688),
+    },
+    trial=trial,
+    control=Control(
+        name="slope of a loss of half the decay",
+        trial=lambda settings, key: trial(settings, key, half_slope),
+    ),
+)

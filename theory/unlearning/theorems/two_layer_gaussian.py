@@ -1,0 +1,39 @@
+"""U2 where it is out of reach: Gaussian data of an ordinary dimension.
+
+The theorem asks for |⟨x_i, x_j⟩| ≤ ε_d/(4mn), about 5e-6 for ten points and fifty neurons. Gaussian
+points have inner products of order 1/√d, so this needs d near 10⁸. The trial measures by how much
+the assumption is missed; U3, which assumes nothing of the data, certifies the same networks.
+"""
+
+from theory.claims import AtMost
+from theory.theorem import Control, Source, Theorem, Trial
+from theory.unlearning.scene import draw_gaussian
+from theory.unlearning.settings import Settings
+from theory.unlearning.theorems.two_layer import judge
+
+
+def trial(settings: Settings, key, share: float = 1.0) -> Trial:
+    """Measured: the largest of ε, δ, τ over the bounds of Theorem 4.1. Predicted: 1."""
+    return judge(settings, draw_gaussian(settings, key), share)
+
+
+theorem = Theorem(
+    name="unlearning.two-layer-gaussian",
+    statement="two-layer ReLU, x ~ N(0, I/d): the bounds of Theorem 4.1 where φ ≤ ε_d/(4mn) fails",
+    source=Source(
+        paper="unlearning2025kkt",
+        label="U2 (Theorem 4.1) on Gaussian data",
+        provenance="recalled",
+        arxiv="2510.14844",
+    ),
+    claim=AtMost(),
+    presets={
+        "smoke": Settings(d=100, margin=100.0, trials=20),
+        "course": Settings(d=1000, trials=135),
+        "paper": Settings(d=10_000, trials=688),
+    },
+    trial=trial,
+    control=Control(
+        name="twice the step", trial=lambda settings, key: trial(settings, key, share=2.0)
+    ),
+)
