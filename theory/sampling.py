@@ -31,7 +31,9 @@ class Mixture(NamedTuple):
     y: Float[Array, " n"]
 
 
-def gaussian_mixture(key: Key[Array, ""], n: int, d: int, norm: float) -> Mixture:
+def gaussian_mixture(
+    key: Key[Array, ""], n: int, d: int, norm: float | Float[Array, ""]
+) -> Mixture:
     """Draw a uniformly random mean of this norm, and n points of its mixture.
 
     Example:
@@ -58,7 +60,7 @@ def mixture_points(key: Key[Array, ""], mean: Float[Array, " d"], n: int) -> Mix
 
 
 def nearly_orthogonal_gram(
-    key: Key[Array, ""], n: int, norm_slack: float, correlation: float
+    key: Key[Array, ""], n: int, norm_slack: float, correlation: float | Float[Array, ""]
 ) -> Float[Array, "n n"]:
     """A Gram matrix with ‖x_i‖² ∈ [1 − ψ, 1 + ψ] and |⟨x_i, x_j⟩| ≤ φ, uniform in both.
 

@@ -59,7 +59,7 @@ def test_agrees_with_the_reference(case, seed):
     y = np.sign(margins)  # moving onto many kinks may have cost a margin
     expected = reference.project(w / np.abs(margins).min(), u, x, y, gates, kinks)
     found = solve(w, u, x, y, pattern=Pattern(jnp.array(gates), jnp.array(kinks)))
-    unit = np.linalg.norm(w) / float(found.scale)
+    unit = float(np.linalg.norm(w) / found.scale)
     assert abs(float(found.stationarity) - expected.stationarity) <= AGREE * unit
     np.testing.assert_array_less(-1e-12, found.multipliers)
     assert (found.weights <= found.multipliers[None, :] * (1 + 1e-9) + 1e-12).all()

@@ -6,6 +6,7 @@ Data are exchangeable, so the point to forget is always the first.
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from theory.networks import Linear, TwoLayerReLU, two_layer_relu
@@ -34,13 +35,15 @@ class Trained(NamedTuple):
     """A trained network and its KKT conditions.
 
     Attributes:
-        network: moved onto its kinks, so that the conditions are those of this very network.
-        explained: its KKT conditions; the distance moved is in ``explained.snapped``.
+        network: moved onto its kinks; from here on it is the network that was trained.
+        explained: its KKT conditions.
+        moved: how far it was moved, in units in which the smallest margin is one.
         margin: smallest margin reached in training.
     """
 
     network: Linear | TwoLayerReLU
     explained: KKT
+    moved: Float[Array, ""]
     margin: Float[Array, ""]
 
 
@@ -70,7 +73,10 @@ def train_scene(settings: Settings, scene: Scene, slope: LogSlope = logistic_slo
         scene.start, scene.x, scene.y, settings.margin, slope=slope, steps=settings.steps
     )
     explained = kkt(trained.network, scene.x, scene.y)
-    return Trained(explained.snapped.network, explained, trained.margin)
+    snapped = explained.snapped
+    moved = snapped.distance / explained.scale
+    explained = explained._replace(snapped=snapped._replace(distance=jnp.zeros_like(moved)))
+    return Trained(snapped.network, explained, moved, trained.margin)
 
 
 def margin_reached(settings: Settings, trained: Trained) -> Float[Array, ""]:
@@ -82,7 +88,6 @@ def without(pattern: Pattern, forgotten: int) -> Pattern:
     """The pattern at the points that follow the first ``forgotten`` ones.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> pattern = Pattern(jnp.ones((2, 5)), jnp.zeros((2, 5), bool))
         >>> without(pattern, 2).gates.shape
         (2, 3)

@@ -1,5 +1,7 @@
 """One battery over all theorems: a new entry is tested by being there."""
 
+import json
+
 import jax
 import jax.export
 import pytest
@@ -65,12 +67,18 @@ def test_thirty_fresh_seeds_falsify_nothing(cli, smoke_out):
         assert "falsified" not in result.stdout
 
 
+CONSISTENT = {"subspace.flip-scaling", "unlearning.closed-form", "unlearning.common-step"}
+"""Scalings, which are never more than consistent."""
+
+OUT_OF_REACH = {"unlearning.two-layer-gaussian"}
+"""Entries that show by how much an assumption is missed."""
+
+
 @pytest.mark.slow
 def test_the_course_verifies(cli, tmp_path):
-    import json
-
     result = cli("verify", "--json", "--out", tmp_path)
     assert result.returncode == 0, result.stderr
     statuses = {v["theorem"]: v["status"] for v in json.loads(result.stdout)["verdicts"]}
-    assert statuses.pop("subspace.flip-scaling") == "consistent"
-    assert set(statuses.values()) == {"verified"}
+    for name, status in statuses.items():
+        expected = "consistent" if name in CONSISTENT else "verified"
+        assert status == ("not applicable" if name in OUT_OF_REACH else expected), name

@@ -1,0 +1,131 @@
+"""The figure of the baselines, drawn from the saved arrays, and the intervals in it."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.experiment import STYLE, Arrays
+from experiments.panels import BLACK, BLUE, GREEN, PURPLE, VERMILION, Interval, mean_interval
+from experiments.unlearning.images import Settings
+from theory.unlearning.baselines import BASELINES
+from theory.unlearning.membership import auc_terms
+
+METHODS = ("original", "retrained", "gradient ascent", "certificate", *BASELINES)
+"""Rows of the arrays, of the table and of the figure."""
+
+ORIGINAL, RETRAINED, ASCENT, CERTIFICATE = range(4)
+
+COLUMNS = (
+    *("distance", "cosine", "certificate_distance", "certificate_cosine", "epsilon"),
+    *("forget_margin", "forget_gap", "retain_gap", "test_gap"),
+)
+"""What is averaged over the networks."""
+
+
+def counted(arrays: Arrays, method: int) -> np.ndarray:
+    """The members in which a method classifies every retained image."""
+    return np.isfinite(arrays["distance"][:, method])
+
+
+def column(arrays: Arrays, name: str, method: int) -> Interval:
+    """One of `COLUMNS` for one method; accuracies as gaps to retraining, over all members."""
+    if name.endswith("_gap"):
+        accuracy = arrays[name.replace("gap", "accuracy")]
+        return _mean(accuracy[:, method] - accuracy[:, RETRAINED])
+    kept = counted(arrays, method)
+    if name == "forget_margin":
+        return _mean(arrays["forget_margins"][kept, method].mean(axis=1))
+    return _mean(arrays[name][kept, method])
+
+
+def membership(arrays: Arrays, method: int) -> Interval:
+    """Area under the curve of membership inference at every forgotten image."""
+    kept = counted(arrays, method) & counted(arrays, RETRAINED)
+    margins = arrays["forget_margins"][kept]
+    return (
+        _mean(auc_terms(margins[:, method], margins[:, RETRAINED]))
+        if kept.sum() > 1
+        else _none(margins.shape[2:])
+    )
+
+
+def _mean(values: np.ndarray) -> Interval:
+    return mean_interval(values) if len(values) > 1 else _none(values.shape[1:])
+
+
+def _none(shape: tuple[int, ...]) -> Interval:
+    return Interval(*(np.full(shape, np.nan) for _ in range(3)))
+
+
+def draw(arrays: Arrays, settings: Settings) -> Figure:
+    """One row per method, one panel per question."""
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(2, 3, figsize=(7.2, 6.0), sharey=True)
+        (distance, angle, epsilon), (margin, area, seconds) = axes
+        _dots(distance, [column(arrays, "distance", i) for i in range(len(METHODS))])
+        distance.set_xlabel("distance to the retrained\nnetwork, in units of its norm")
+        cosines = [column(arrays, "certificate_cosine", i) for i in range(len(METHODS))]
+        _dots(angle, [Interval(1 - c.centre, 1 - c.high, 1 - c.low) for c in cosines])
+        bounds = arrays["bound"].mean(axis=0)
+        if bounds[2] < 1:
+            _bound(angle, bounds[2], ASCENT)
+        angle.set_xlabel("angle to the certificate\n" r"$\tau = 1 - \cos(\theta', \tilde\theta)$")
+        _dots(epsilon, [column(arrays, "epsilon", i) for i in range(len(METHODS))])
+        _bound(epsilon, bounds[0], CERTIFICATE)
+        epsilon.set_xlabel("stationarity $\\varepsilon$\nof the retained problem")
+        _dots(margin, [column(arrays, "forget_margin", i) for i in range(len(METHODS))])
+        margin.set_xlabel("margin of the forgotten,\nsmallest retained one = 1")
+        _areas(area, arrays, settings)
+        area.set_xlabel("membership inference, area\nunder the curve per image")
+        seconds.set_xscale("log")
+        for i, value in enumerate(arrays["seconds"]):
+            seconds.plot(value, i, "o", color=_colour(i))
+        seconds.set_xlabel("seconds per network")
+        for ax in axes[:, 0]:
+            ax.set(yticks=range(len(METHODS)), yticklabels=METHODS, ylim=(len(METHODS) - 0.5, -0.5))
+        handles = {
+            label: handle
+            for ax in axes.flat
+            for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def _colour(method: int) -> str:
+    return {ORIGINAL: BLACK, RETRAINED: BLACK, ASCENT: VERMILION, CERTIFICATE: GREEN}.get(
+        method, BLUE
+    )
+
+
+def _dots(ax: Axes, intervals: list[Interval]) -> None:
+    """Means with their intervals, and lines at the networks before and without unlearning."""
+    _reference(ax, intervals[RETRAINED].centre, intervals[ORIGINAL].centre)
+    for i, interval in enumerate(intervals):
+        bars = interval.bars.reshape(2, 1)
+        ax.errorbar(interval.centre, i, xerr=bars, fmt="o", color=_colour(i), capsize=2)
+
+
+def _reference(ax: Axes, retrained, original=None) -> None:
+    ax.axvline(float(retrained), color="0.4", ls="--", lw=1, label="retrained")
+    if original is not None:
+        ax.axvline(float(original), color="0.4", ls=":", lw=1, label="original")
+
+
+def _bound(ax: Axes, value: float, method: int) -> None:
+    ax.plot(value, method, "|", color=PURPLE, ms=11, mew=2, label="bound of the certificate")
+
+
+def _areas(ax: Axes, arrays: Arrays, settings: Settings) -> None:
+    """One dot per forgotten image, side by side."""
+    _reference(ax, 0.5)
+    offsets = np.linspace(-0.2, 0.2, settings.forget) if settings.forget > 1 else np.zeros(1)
+    for i in range(len(METHODS)):
+        if i == RETRAINED:
+            continue
+        area = membership(arrays, i)
+        low, high = np.maximum(area.low, 0), np.minimum(area.high, 1)
+        bars = np.stack([area.centre - low, high - area.centre])
+        ax.errorbar(area.centre, i + offsets, xerr=bars, fmt="o", ms=3, color=_colour(i), capsize=1)
+    ax.set_xlim(-0.05, 1.05)

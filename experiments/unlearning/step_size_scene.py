@@ -1,0 +1,77 @@
+"""Gaussian data and a network at initialisation in coordinates of the span of the data.
+
+Nothing in training, or in the KKT conditions, sees more of a data set than its Gram matrix, or
+more of the part of a weight vector off the span than its norm. The Gram matrix of n Gaussian
+points of R^d is LLᵀ/d with L lower triangular, normal below the diagonal and chi-distributed on
+it (Bartlett's decomposition), so n + 1 coordinates have exactly the law of d, and d is a number
+instead of a shape: one program serves every d.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from theory.networks import two_layer_relu
+from theory.unlearning import settings as unlearning
+from theory.unlearning.scene import Scene
+
+SIGMA = unlearning.Settings(d=1).sigma
+"""The default standard deviation at initialisation, times √d."""
+
+
+@dataclass(frozen=True)
+class Settings(unlearning.Settings):
+    """One step of several sizes, in several input dimensions."""
+
+    d: int = 10_000
+    """largest input dimension"""
+    smaller: tuple[int, ...] = (100, 1000)
+    """further input dimensions, increasing"""
+    fractions: tuple[float, ...] = (
+        *(0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98),
+        *(1.0, 1.02, 1.05, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0),
+    )
+    """step sizes β/β*, increasing and with 1 among them"""
+    trials: int = 12
+    """networks in each dimension"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.trials < 2:
+            raise ValueError(f"trials is {self.trials} and an interval needs at least 2")
+        if list(self.dims) != sorted(set(self.dims)):
+            raise ValueError(f"smaller is {self.smaller} and must increase and stay below d")
+        if self.dims[0] <= self.samples:
+            raise ValueError(f"the smallest d is {self.dims[0]} and must exceed samples")
+        if list(self.fractions) != sorted(set(self.fractions)) or 1.0 not in self.fractions:
+            raise ValueError(f"fractions are {self.fractions} and must increase and include 1")
+        if self.fractions[0] < 0:
+            raise ValueError(f"fractions start at {self.fractions[0]} and must not be negative")
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """All input dimensions."""
+        return (*self.smaller, self.d)
+
+
+def draw_gaussian(
+    settings: unlearning.Settings, d: float | Float[Array, ""], key: Key[Array, ""]
+) -> Scene:
+    """The law of `theory.unlearning.scene.draw_gaussian` in n + 1 coordinates, at any d > n.
+
+    Example:
+        >>> draw_gaussian(Settings(), 1e6, jax.random.key(0)).x.shape
+        (10, 11)
+    """
+    key_below, key_diagonal, key_y, key_net, key_off = jax.random.split(key, 5)
+    n, d = settings.samples, jnp.asarray(d, float)
+    below = jnp.tril(jax.random.normal(key_below, (n, n)), -1)
+    diagonal = jnp.sqrt(jax.random.chisquare(key_diagonal, d - jnp.arange(n, dtype=d.dtype)))
+    x = jnp.pad((below + jnp.diag(diagonal)) / jnp.sqrt(d), ((0, 0), (0, 1)))
+    y = jax.random.rademacher(key_y, (n,), dtype=x.dtype)
+    sigma = SIGMA / jnp.sqrt(d) if settings.scale is None else settings.scale
+    net = two_layer_relu(key_net, n, settings.width, 1.0)
+    off = jnp.sqrt(jax.random.chisquare(key_off, d - n, (settings.width,)))
+    return Scene(x, y, net._replace(w=sigma * jnp.concatenate([net.w, off[:, None]], axis=1)))

@@ -1,0 +1,80 @@
+"""U1: one step of gradient ascent unlearns a point from a linear predictor.
+
+Recalled (Theorem 3.1): let w be an (ε₁, δ₁)-approximate KKT point of margin maximisation on m ≥ 2
+points, ε₁, δ₁ ≤ .5, ‖x_i‖² ∈ [1 − ψ, 1 + ψ] with ψ ≤ .1, |⟨x_i, x_j⟩| ≤ φ ≤ ε_d/4m with
+ε_d ≤ .1. Then w' = w − λ_r y_r x_r is (ε, δ, τ)-successful at forgetting point r, with
+
+* ε = ε₁ + ε₁ε_d/(m − ε_d),
+* δ = δ₁ + δ₁ε_d/(m − ε_d) + 7.2ε_d/m,
+* τ = 0: the KKT point of the retained problem is w' itself, rescaled to smallest margin one, so
+  the cosine of the two is 1 identically and there is nothing to measure.
+
+It follows from U1' (`theory.unlearning.theorems.linear_exact`), which has ε ≤ κε₁ and
+δ ≤ κ²(δ₁ + 2λ_maxλ_rφ) with κ = 1/(1 − λ_rφ) and λ_max ≤ (1 + δ₁ + ε₁√(1 + ψ))/(1 − ψ − mφ).
+Put t = ε_d/m ≤ .05, so φ ≤ t/4.
+
+* λ_max ≤ (1.5 + .5√1.1)/(.9 − .025) < 2.314, so λ_rφ ≤ .579t.
+* ε: κ ≤ 1/(1 − t) = 1 + ε_d/(m − ε_d).
+* δ: κ² ≤ 1/(1 − .579t)² ≤ 1.062. The term κ²δ₁ exceeds δ₁/(1 − t) by at most
+  δ₁·.158t·κ²/(1 − t) ≤ .09t, and 2κ²λ_max²φ ≤ 2·1.062·2.314²·t/4 ≤ 2.85t. Together less than
+  3t, where the theorem allows 7.2t.
+"""
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+
+from theory.claims import AtMost
+from theory.theorem import Control, Source, Theorem, Trial
+from theory.unlearning.linear import Bound, Settings, plant, unlearn, worst_ratio
+
+
+def trial(settings: Settings, key, correlation: float = 1.0) -> Trial:
+    """Measured: the larger of ε and δ after the step, over its bound. Predicted: 1.
+
+    The data are drawn with ``correlation`` times the inner products that are believed.
+    """
+    drawn = replace(settings, epsilon_d=settings.epsilon_d * correlation)
+    unlearned = unlearn(plant(drawn, key))
+    before = unlearned.before
+    share = settings.epsilon_d / (settings.samples - settings.epsilon_d)
+    bound = Bound(
+        epsilon=before.stationarity * (1 + share),
+        delta=before.slackness * (1 + share) + 7.2 * settings.epsilon_d / settings.samples,
+    )
+    return Trial(
+        measured=worst_ratio(unlearned, bound),
+        predicted=jnp.ones((), bound.epsilon.dtype),
+        assumptions={
+            "ε₁ ≤ .5": 0.5 - before.stationarity,
+            "δ₁ ≤ .5": 0.5 - before.slackness,
+            "ψ ≤ .1": 0.1 - unlearned.psi,
+            "φ ≤ ε_d/4m": settings.phi - unlearned.phi,
+            "ε_d ≤ .1": jnp.asarray(0.1 - settings.epsilon_d, unlearned.phi.dtype),
+        },
+    )
+
+
+theorem = Theorem(
+    name="unlearning.linear",
+    statement="linear, φ ≤ ε_d/4m: ε ≤ ε₁(1 + ε_d/(m−ε_d)), "
+    "δ ≤ δ₁(1 + ε_d/(m−ε_d)) + 7.2ε_d/m, τ = 0",
+    source=Source(
+        paper="unlearning2025kkt",
+        label="U1 (Theorem 3.1)",
+        provenance="recalled",
+        arxiv="2510.14844",
+    ),
+    # The interior-point solver behind ε and δ is accurate to about 1e-9.
+    claim=AtMost(ulps=1e7),
+    presets={
+        "smoke": Settings(samples=5, trials=20),
+        "course": Settings(samples=10, trials=135),
+        "paper": Settings(samples=20, trials=688),
+    },
+    trial=trial,
+    control=Control(
+        name="inner products up to 30 ε_d/4m",
+        trial=lambda settings, key: trial(settings, key, correlation=30),
+    ),
+)

@@ -1,0 +1,66 @@
+"""U1': forgetting one point of a linear predictor, without constants that are rounded up.
+
+Let w be an (ε₁, δ₁)-approximate KKT point of margin maximisation on m ≥ 2 points with multipliers
+λ and smallest margin 1, |⟨x_i, x_j⟩| ≤ φ, λ_rφ < 1, and κ = 1/(1 − λ_rφ). Then
+w' = w − λ_r y_r x_r is (ε, δ, τ)-successful at forgetting r with
+
+* ε ≤ κε₁, δ ≤ κ²(δ₁ + 2λ_maxλ_rφ), τ = 0;
+* and, if ‖x_i‖² ∈ [1 − ψ, 1 + ψ] and 1 − ψ − mφ > 0,
+  λ_max ≤ (1 + δ₁ + ε₁√(1 + ψ))/(1 − ψ − mφ).
+
+Proof. Write q for margins, e = w − Σ_i λ_i y_i x_i, ‖e‖ ≤ ε₁. For k ≠ r the step moves the margin
+to q'_k = q_k − λ_r y_r y_k⟨x_r, x_k⟩, by at most λ_rφ, so the smallest retained one is
+q' ≥ 1 − λ_rφ > 0. Put s = 1/q' ≤ κ and w̃ = sw': its retained margins are at least 1, and cos(w',
+w̃) = 1, which is τ = 0. Take the multipliers sλ_k.
+
+* w̃ − Σ_{k≠r} sλ_k y_k x_k = s(w − Σ_i λ_i y_i x_i) = se, so ε ≤ κε₁.
+* sλ_k(sq'_k − 1) = s²λ_k(q'_k − q') ≤ s²λ_k(q_k + λ_rφ − 1 + λ_rφ) ≤ κ²(δ₁ + 2λ_maxλ_rφ).
+* Let λ_i be the largest multiplier. If λ_i ≤ 1 the bound on it holds, since it is at least 1.
+  Otherwise q_i ≤ 1 + δ₁/λ_i ≤ 1 + δ₁, while
+  q_i = Σ_k λ_k y_i y_k⟨x_i, x_k⟩ + y_i⟨e, x_i⟩ ≥ λ_i(1 − ψ − (m − 1)φ) − ε₁√(1 + ψ). ∎
+"""
+
+import jax.numpy as jnp
+
+from theory.claims import AtMost
+from theory.theorem import Control, Source, Theorem, Trial
+from theory.unlearning.linear import Settings, exact_bound, plant, unlearn, worst_ratio
+
+
+def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
+    """Measured: the largest of ε, δ after the step and λ_max, over its bound. Predicted: 1.
+
+    φ and ψ are the smallest that the data allow. τ is 0 by construction: the KKT point is the
+    predictor after the step, rescaled. The step is ``fraction`` of the theorem's.
+    """
+    unlearned = unlearn(plant(settings, key), fraction=fraction)
+    before, psi, phi = unlearned.before, unlearned.psi, unlearned.phi
+    room = 1 - psi - settings.samples * phi
+    most = (1 + before.slackness + before.stationarity * jnp.sqrt(1 + psi)) / room
+    return Trial(
+        measured=jnp.maximum(
+            worst_ratio(unlearned, exact_bound(unlearned)), jnp.max(before.multipliers) / most
+        ),
+        predicted=jnp.ones((), most.dtype),
+        assumptions={"λ_rφ < 1": 1 - unlearned.removed * phi, "1 − ψ − mφ > 0": room},
+    )
+
+
+theorem = Theorem(
+    name="unlearning.linear-exact",
+    statement="linear, κ = 1/(1−λ_rφ): ε ≤ κε₁, δ ≤ κ²(δ₁ + 2λ_maxλ_rφ), τ = 0, "
+    "λ_max ≤ (1+δ₁+ε₁√(1+ψ))/(1−ψ−mφ)",
+    source=Source(paper="unlearning2025kkt", label="U1'", provenance="derived", arxiv="2510.14844"),
+    # The interior-point solver behind ε and δ is accurate to about 1e-9.
+    claim=AtMost(ulps=1e7),
+    presets={
+        "smoke": Settings(samples=5, trials=20),
+        "course": Settings(samples=10, trials=135),
+        "paper": Settings(samples=20, trials=688),
+    },
+    trial=trial,
+    control=Control(
+        name="a step 1.1 times as long",
+        trial=lambda settings, key: trial(settings, key, fraction=1.1),
+    ),
+)

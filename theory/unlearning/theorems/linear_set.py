@@ -1,0 +1,77 @@
+"""U9: forgetting several points of a linear predictor in one step.
+
+U1' with λ_r replaced by Λ = Σ_{r∈F} λ_r: let w be an (ε₁, δ₁)-approximate KKT point with
+multipliers λ and smallest margin 1, |⟨x_i, x_j⟩| ≤ φ, Λφ < 1, and κ = 1/(1 − Λφ). Then
+w' = w − Σ_{r∈F} λ_r y_r x_r is (ε, δ, τ)-successful at forgetting F, with ε ≤ κε₁,
+δ ≤ κ²(δ₁ + 2λ_maxΛφ) and τ = 0.
+
+Proof. Write q for margins and e = w − Σ_i λ_i y_i x_i. For k ∉ F the step moves the margin to
+q'_k = q_k − Σ_{r∈F} λ_r y_r y_k⟨x_r, x_k⟩, by at most Λφ, so the smallest retained one is
+q' ≥ 1 − Λφ > 0. Put s = 1/q' ≤ κ and w̃ = sw', whose retained margins are at least 1 and whose
+cosine with w' is 1. With the multipliers sλ_k, k ∉ F, its residual is se, hence ε ≤ κε₁, and
+sλ_k(sq'_k − 1) = s²λ_k(q'_k − q') ≤ s²λ_k(q_k − 1 + 2Λφ) ≤ κ²(δ₁ + 2λ_maxΛφ). ∎
+"""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+from theory.claims import AtMost
+from theory.theorem import Control, Source, Theorem, Trial
+from theory.unlearning import linear
+from theory.unlearning.linear import exact_bound, plant, unlearn, worst_ratio
+
+
+@dataclass(frozen=True)
+class Settings(linear.Settings):
+    """The planted predictor, and how many points it forgets."""
+
+    forgotten: int = 3
+    """points to forget, fewer than m"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.forgotten >= self.samples:
+            raise ValueError(
+                f"forgotten is {self.forgotten} and must be less than samples = {self.samples}: "
+                "one point at least is kept"
+            )
+
+
+def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
+    """Measured: the larger of ε and δ after the step, over its bound. Predicted: 1.
+
+    φ is the smallest that the data allow. τ is 0 by construction: the KKT point is the predictor
+    after the step, rescaled. The step is ``fraction`` of the theorem's.
+    """
+    unlearned = unlearn(plant(settings, key), settings.forgotten, fraction)
+    bound = exact_bound(unlearned)
+    return Trial(
+        measured=worst_ratio(unlearned, bound),
+        predicted=jnp.ones((), bound.epsilon.dtype),
+        assumptions={"Σλ_rφ < 1": 1 - unlearned.removed * unlearned.phi},
+    )
+
+
+theorem = Theorem(
+    name="unlearning.linear-set",
+    statement="linear, set F, Λ = Σ_F λ_r, κ = 1/(1−Λφ): ε ≤ κε₁, δ ≤ κ²(δ₁ + 2λ_maxΛφ), τ = 0",
+    source=Source(
+        paper="unlearning2025kkt",
+        label="U9 (many points, linear)",
+        provenance="derived",
+        arxiv="2510.14844",
+    ),
+    # The interior-point solver behind ε and δ is accurate to about 1e-9.
+    claim=AtMost(ulps=1e7),
+    presets={
+        "smoke": Settings(samples=5, forgotten=2, trials=20),
+        "course": Settings(samples=10, forgotten=3, trials=135),
+        "paper": Settings(samples=20, forgotten=5, trials=688),
+    },
+    trial=trial,
+    control=Control(
+        name="a step 1.1 times as long",
+        trial=lambda settings, key: trial(settings, key, fraction=1.1),
+    ),
+)

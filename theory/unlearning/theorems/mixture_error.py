@@ -1,0 +1,124 @@
+"""U8, linear: the exact test error of an unlearned predictor on a Gaussian mixture.
+
+On x = yμ + N(0, I_d/d), y = ±1, a linear predictor w' that was learned and unlearned on other
+points errs with probability Q(√d⟨w', μ⟩/‖w'‖), Q the upper tail of the standard Gaussian.
+
+Proof. Given w', y⟨w', x⟩ = ⟨w', μ⟩ + y⟨w', z⟩ with z ~ N(0, I_d/d) independent of w' and y, and
+y⟨w', z⟩ ~ N(0, ‖w'‖²/d). The predictor errs where the sum is negative. ∎
+
+So the number of errors k on N fresh points is Bin(N, p) given w', with p known. If F is its
+distribution function and V is uniform, then U = F(k − 1) + V·(F(k) − F(k − 1)) is uniform on [0, 1]
+given w', hence without: one law for all predictors (the randomised integral transform).
+
+‖μ‖ = c·d^{−1/4} keeps the error away from 0 and ½: a trained predictor is near Σ_i y_i x_i, whose
+signal ⟨w, μ⟩√d/‖w‖ is then about c²√m.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import betainc
+from jax.scipy.stats import norm
+from jaxtyping import Array, Float, Key
+
+from theory import theorem as foundation
+from theory.claims import Law
+from theory.networks import Linear
+from theory.sampling import gaussian_mixture, mixture_points
+from theory.theorem import Control, Source, Theorem, Trial
+from theory.unlearning.gradient_ascent import gradient_ascent
+from theory.unlearning.margin import train_to_large_margin
+
+
+@dataclass(frozen=True)
+class Settings(foundation.Settings):
+    """A linear predictor on a Gaussian mixture, which forgets one point."""
+
+    d: int = 500
+    """input dimension"""
+    samples: int = 20
+    """training points m"""
+    separation: float = 0.5
+    """c: the mean has norm c·d^(-1/4)"""
+    margin: float = 100.0
+    """train until every y_i N(x_i) is at least this"""
+    fresh: int = 500
+    """test points N"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 2 <= self.samples < self.d:
+            raise ValueError(
+                f"samples is {self.samples} and must be at least 2, one to forget and one to keep, "
+                f"and below d = {self.d}, so that the points can be separated"
+            )
+        if not (0 <= self.separation < inf and 0 < self.margin < inf):
+            raise ValueError(
+                f"separation is {self.separation} and margin is {self.margin}; the first must not "
+                "be negative, the second must be positive, both finite"
+            )
+
+
+def binomial_cdf(k: Float[Array, ""], n: Float[Array, ""], p: Float[Array, ""]) -> Float[Array, ""]:
+    """P(Bin(n, p) ≤ k) for a whole number −1 ≤ k ≤ n, by the incomplete beta function.
+
+    Example:
+        >>> k, n, p = jnp.array([0.0, 1.0, 2.0]), jnp.array(2.0), jnp.array(0.5)
+        >>> jax.vmap(lambda k: binomial_cdf(k, n, p))(k).round(4).tolist()
+        [0.25, 0.75, 1.0]
+    """
+    inside = betainc(jnp.maximum(n - k, 1), jnp.maximum(k + 1, 1), 1 - p)
+    return jnp.where(k < 0, 0, jnp.where(k >= n, 1, inside))
+
+
+def trial(settings: Settings, key: Key[Array, ""], noise: float = 1.0) -> Trial:
+    """Measured: the integral transform of the number of errors. Predicted: ½, its mean.
+
+    The noise of the fresh points is ``noise`` times what is believed.
+    """
+    key_data, key_fresh, key_v = jax.random.split(key, 3)
+    d = settings.d
+    data = gaussian_mixture(key_data, settings.samples, d, settings.separation * d**-0.25)
+    start = Linear(jnp.zeros(d, data.x.dtype))
+    trained = train_to_large_margin(start, data.x, data.y, settings.margin)
+    w = gradient_ascent(trained.network, data.x, data.y, 0).w
+
+    fresh = mixture_points(key_fresh, data.mean, settings.fresh)
+    centres = fresh.y[:, None] * data.mean[None, :]
+    x = centres + noise * (fresh.x - centres)
+    errors = jnp.sum(fresh.y * (x @ w) < 0).astype(w.dtype)
+
+    p = norm.sf(d**0.5 * (w @ data.mean) / jnp.linalg.norm(w))
+    n = jnp.asarray(settings.fresh, w.dtype)
+    below, upto = binomial_cdf(errors - 1, n, p), binomial_cdf(errors, n, p)
+    return Trial(
+        measured=below + jax.random.uniform(key_v, dtype=w.dtype) * (upto - below),
+        predicted=jnp.full((), 0.5, w.dtype),
+        assumptions={"training points separated": trained.margin / settings.margin - 1},
+    )
+
+
+theorem = Theorem(
+    name="unlearning.mixture-error",
+    statement="linear, x = ±μ + N(0, I/d): error of the unlearned w' = Q(√d⟨w', μ⟩/‖w'‖)",
+    source=Source(
+        paper="unlearning2025kkt",
+        label="U8 (Theorem 5.1, linear part)",
+        provenance="derived",
+        arxiv="2510.14844",
+    ),
+    claim=Law(cdf=lambda values, settings: np.clip(values, 0, 1), resolution=0.075),
+    presets={
+        "smoke": Settings(d=200, fresh=200, trials=40),
+        "course": Settings(d=500, fresh=500, trials=688),
+        "paper": Settings(d=2000, fresh=1000, trials=2000),
+    },
+    trial=trial,
+    control=Control(
+        name="noise 1.25 times as large",
+        trial=lambda settings, key: trial(settings, key, noise=1.25),
+    ),
+)

@@ -1,0 +1,87 @@
+"""U7, second half: complementary slackness improves as the margin grows.
+
+Lyu and Li (2020): for a network that is 1-homogeneous in θ, all q_i > 0, the exponential loss
+ℒ = Σ_i e^{−q_i}, γ = q_min/‖θ‖ and λ_i = e^{−q_i}/(γ‖∇ℒ‖), at any weights whatever,
+
+    Σ_i λ_i(q_i/q_min − 1) ≤ (m − 1)γ^{−2}/(e·q_min).
+
+Proof. By Euler ⟨θ, y_i∇N(x_i)⟩ = q_i, so ‖∇ℒ‖ ≥ ⟨θ, −∇ℒ⟩/‖θ‖ = Σ_k e^{−q_k} q_k/‖θ‖
+≥ γΣ_k e^{−q_k} ≥ γe^{−q_min}. Hence λ_i ≤ γ^{−2}e^{−(q_i − q_min)}, and the sum is at most
+γ^{−2}/q_min · Σ_i t_i e^{−t_i} with t_i = q_i − q_min. The point of smallest margin contributes 0
+and every other one at most max_t te^{−t} = 1/e. ∎
+
+The tail of the loss matters: with |ℓ'(q)| = q^{−3} the sum does not change with the scale of the
+weights, while the bound falls as one over it.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key
+
+from theory.claims import AtMost
+from theory.theorem import Control, Source, Theorem, Trial
+from theory.unlearning.margin import LogSlope, exponential_slope, train_to_large_margin
+from theory.unlearning.pattern import autograd_pattern
+from theory.unlearning.scene import draw_gaussian
+from theory.unlearning.settings import Settings
+
+
+def trial(
+    settings: Settings,
+    key: Key[Array, ""],
+    slope: LogSlope = exponential_slope,
+    stretch: float = 1.0,
+) -> Trial:
+    """Measured: Σλ_i(q_i/q_min − 1). Predicted: (m − 1)γ^{−2}/(e·q_min).
+
+    The network is trained on the exponential loss and multiplied by ``stretch``; the multipliers
+    are those of the loss with log |ℓ'| = ``slope``.
+    """
+    scene = draw_gaussian(settings, key)
+    trained = train_to_large_margin(
+        scene.start,
+        scene.x,
+        scene.y,
+        settings.margin,
+        slope=exponential_slope,
+        steps=settings.steps,
+    )
+    w, u = stretch * trained.network.w, trained.network.u
+    gates = autograd_pattern(trained.network, scene.x).gates
+    q = stretch * scene.y * trained.network(scene.x)
+    # ∇ℒ and |ℓ'| are both divided by Σ|ℓ'|, which underflows.
+    weights = jax.nn.softmax(slope(q))
+    gradient = (u[:, None] * gates * (weights * scene.y)[None, :]) @ scene.x
+    smallest, norm = jnp.min(q), jnp.linalg.norm(w)
+    multipliers = norm / smallest * weights / jnp.linalg.norm(gradient)
+    return Trial(
+        measured=jnp.sum(multipliers * (q / smallest - 1)),
+        predicted=(settings.samples - 1) * (norm / smallest) ** 2 / (jnp.e * smallest),
+        assumptions={
+            "all q_i > 0": smallest,
+            "margin reached": trained.margin / settings.margin - 1,
+        },
+    )
+
+
+theorem = Theorem(
+    name="unlearning.slackness-decay",
+    statement="exponential loss: Σλ_i(q_i/q_min − 1) ≤ (m−1)γ⁻²/(e·q_min), γ = q_min/‖θ‖",
+    source=Source(
+        paper="lyu2020gradient",
+        label="U7 (slackness)",
+        provenance="paper",
+        arxiv="1906.05890",
+    ),
+    claim=AtMost(),
+    presets={
+        "smoke": Settings(margin=100.0, trials=20),
+        "course": Settings(margin=300.0, trials=135),
+        "paper": Settings(d=1000, margin=1000.0, trials=688),
+    },
+    trial=trial,
+    control=Control(
+        name="|ℓ'(q)| = q⁻³, weights × 100",
+        trial=lambda settings, key: trial(settings, key, lambda q: -3 * jnp.log(q), stretch=100),
+    ),
+)
