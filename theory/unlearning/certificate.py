@@ -20,9 +20,12 @@ multipliers of the retained points. Then
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from theory.geometry import Subspace, orthonormalise
@@ -94,10 +97,15 @@ def certificate(
         ([0.0, -2.0], True)
     """
     forgotten = check_forget(forget, len(x))
-    kept = retained(forgotten, len(x))
     explained = kkt(net, x, y) if explained is None else explained
     after = gradient_ascent(net, x, y, forgotten, explained=explained)
-    out = jnp.array(forgotten)
+    return _certify(explained, after, x, y, forget=forgotten)
+
+
+@partial(jax.jit, static_argnames="forget")
+def _certify(explained: KKT, after, x, y, *, forget) -> Certificate:
+    """Compiled once per shape and set of points."""
+    out, kept = np.array(forget), retained(forget, len(x))
     removed = explained.weights[:, out]
     w, u, _ = neurons(explained.snapped.network)
     w = w / explained.scale

@@ -9,7 +9,9 @@ condition uses; automatic differentiation's 0 or 1 there removes the wrong amoun
 """
 
 from collections.abc import Sequence
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -53,8 +55,15 @@ def gradient_ascent(
         >>> gradient_ascent(net, jnp.eye(2), y, forget=0).w.round(4).tolist()
         [0.0, -2.0]
     """
-    forgotten = np.array(check_forget(forget, len(x)))
+    forgotten = check_forget(forget, len(x))
     explained = kkt(net, x, y) if explained is None else explained
+    return _ascend(net, x, y, explained, fraction, log_step, forget=forgotten, slope=slope)
+
+
+@partial(jax.jit, static_argnames=("forget", "slope"))
+def _ascend(net, x, y, explained: KKT, fraction, log_step, *, forget, slope):
+    """Compiled once per shape and set of points."""
+    forgotten = np.array(forget)
     w, u, _ = neurons(net)
     weights = explained.scale * explained.weights[:, forgotten]
     if log_step is not None:
