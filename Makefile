@@ -16,6 +16,7 @@ test-all: $(READY)
 
 figures: $(READY)
 	$(BIN)/relu-theory figures subspace --out figures/subspace
+	$(BIN)/relu-theory figures unlearning --out figures/unlearning
 
 report: $(READY)
 	$(BIN)/relu-theory report
