@@ -6,7 +6,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.experiment import STYLE, Arrays
-from experiments.panels import BLACK, BLUE, GREEN, PURPLE, VERMILION, Interval, mean_interval
+from experiments.panels import (
+    BLACK,
+    BLUE,
+    GREEN,
+    PURPLE,
+    VERMILION,
+    Interval,
+    mean_interval,
+    median_interval,
+)
 from experiments.unlearning.images import Settings
 from theory.unlearning.baselines import BASELINES
 from theory.unlearning.membership import auc_terms
@@ -16,11 +25,12 @@ METHODS = ("original", "retrained", "gradient ascent", "certificate", *BASELINES
 
 ORIGINAL, RETRAINED, ASCENT, CERTIFICATE = range(4)
 
-COLUMNS = (
+MEDIANS = (
     *("distance", "cosine", "certificate_distance", "certificate_cosine", "epsilon"),
-    *("forget_margin", "forget_gap", "retain_gap", "test_gap"),
+    "forget_margin",
 )
-"""What is averaged over the networks."""
+GAPS = ("forget_gap", "retain_gap", "test_gap")
+"""Columns of the table: medians over the networks, and mean gaps in accuracy to retraining."""
 
 
 def counted(arrays: Arrays, method: int) -> np.ndarray:
@@ -29,25 +39,37 @@ def counted(arrays: Arrays, method: int) -> np.ndarray:
 
 
 def column(arrays: Arrays, name: str, method: int) -> Interval:
-    """One of `COLUMNS` for one method; accuracies as gaps to retraining, over all members."""
-    if name.endswith("_gap"):
+    """One of `MEDIANS` or `GAPS` for one method, with its interval."""
+    if name in GAPS:
         accuracy = arrays[name.replace("gap", "accuracy")]
-        return _mean(accuracy[:, method] - accuracy[:, RETRAINED])
-    kept = counted(arrays, method)
+        return mean_interval(accuracy[:, method] - accuracy[:, RETRAINED])
     if name == "forget_margin":
-        return _mean(arrays["forget_margins"][kept, method].mean(axis=1))
-    return _mean(arrays[name][kept, method])
+        # A smallest retained margin of zero would make it infinite, of which sign nobody knows.
+        margins = arrays["forget_margins"][counted(arrays, method), method]
+        return median_interval(margins.mean(axis=1)) if len(margins) else _none(())
+    values = arrays[name][:, method]
+    return median_interval(np.where(np.isnan(values), np.inf, values))
 
 
 def membership(arrays: Arrays, method: int) -> Interval:
     """Area under the curve of membership inference at every forgotten image."""
-    kept = counted(arrays, method) & counted(arrays, RETRAINED)
-    margins = arrays["forget_margins"][kept]
-    return (
-        _mean(auc_terms(margins[:, method], margins[:, RETRAINED]))
-        if kept.sum() > 1
-        else _none(margins.shape[2:])
-    )
+    return _mean(auc_terms(*_margins(arrays, method)))
+
+
+def spread(arrays: Arrays, method: int) -> Interval:
+    """The same for an attacker who looks how far margins are from the median retrained one.
+
+    It sees margins that scatter more than those of retraining around the same middle.
+    """
+    unlearned, retrained = _margins(arrays, method)
+    middle = np.median(retrained, axis=0) if len(retrained) else 0.0
+    return _mean(auc_terms(np.abs(unlearned - middle), np.abs(retrained - middle)))
+
+
+def _margins(arrays: Arrays, method: int) -> tuple[np.ndarray, np.ndarray]:
+    """Margins (members, images) of the unlearned and the retrained networks."""
+    margins = arrays["forget_margins"][counted(arrays, method) & counted(arrays, RETRAINED)]
+    return margins[:, method], margins[:, RETRAINED]
 
 
 def _mean(values: np.ndarray) -> Interval:
@@ -67,7 +89,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
         distance.set_xlabel("distance to the retrained\nnetwork, in units of its norm")
         cosines = [column(arrays, "certificate_cosine", i) for i in range(len(METHODS))]
         _dots(angle, [Interval(1 - c.centre, 1 - c.high, 1 - c.low) for c in cosines])
-        bounds = arrays["bound"].mean(axis=0)
+        bounds = np.median(arrays["bound"], axis=0)
         if bounds[2] < 1:
             _bound(angle, bounds[2], ASCENT)
         angle.set_xlabel("angle to the certificate\n" r"$\tau = 1 - \cos(\theta', \tilde\theta)$")
@@ -89,7 +111,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
             for ax in axes.flat
             for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
         }
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=5)
     return figure
 
 
@@ -100,10 +122,10 @@ def _colour(method: int) -> str:
 
 
 def _dots(ax: Axes, intervals: list[Interval]) -> None:
-    """Means with their intervals, and lines at the networks before and without unlearning."""
+    """Medians with their intervals, and lines at the networks before and without unlearning."""
     _reference(ax, intervals[RETRAINED].centre, intervals[ORIGINAL].centre)
     for i, interval in enumerate(intervals):
-        bars = interval.bars.reshape(2, 1)
+        bars = np.nan_to_num(interval.bars).reshape(2, 1)
         ax.errorbar(interval.centre, i, xerr=bars, fmt="o", color=_colour(i), capsize=2)
 
 
@@ -118,14 +140,18 @@ def _bound(ax: Axes, value: float, method: int) -> None:
 
 
 def _areas(ax: Axes, arrays: Arrays, settings: Settings) -> None:
-    """One dot per forgotten image, side by side."""
+    """One dot per forgotten image and attack, side by side."""
     _reference(ax, 0.5)
-    offsets = np.linspace(-0.2, 0.2, settings.forget) if settings.forget > 1 else np.zeros(1)
+    offsets = np.linspace(-0.3, 0.3, 2 * settings.forget)
     for i in range(len(METHODS)):
         if i == RETRAINED:
             continue
-        area = membership(arrays, i)
-        low, high = np.maximum(area.low, 0), np.minimum(area.high, 1)
-        bars = np.stack([area.centre - low, high - area.centre])
-        ax.errorbar(area.centre, i + offsets, xerr=bars, fmt="o", ms=3, color=_colour(i), capsize=1)
+        for start, of, fill in ((0, membership, _colour(i)), (1, spread, "white")):
+            area = of(arrays, i)
+            low, high = np.maximum(area.low, 0), np.minimum(area.high, 1)
+            bars = np.stack([area.centre - low, high - area.centre])
+            marks = {"fmt": "o", "ms": 3.5, "color": _colour(i), "mfc": fill, "elinewidth": 0.8}
+            ax.errorbar(area.centre, i + offsets[start::2], xerr=bars, **marks)
+    ax.plot([], [], "o", ms=3.5, color=BLUE, label="area for the margin")
+    ax.plot([], [], "o", ms=3.5, color=BLUE, mfc="white", label="area for its deviation")
     ax.set_xlim(-0.05, 1.05)

@@ -1,8 +1,8 @@
 """Images of two classes as a problem of unlearning.
 
-Images are centred by the mean training image of the two classes and scaled by one common factor,
-so that those trained on have a root mean square norm of one. Without the centring all images lie
-in one narrow cone, and training to a large margin takes twenty times as long.
+Images are centred by the mean training image of the two classes and scaled by one common factor to
+a root mean square norm of one. Without the centring all images lie in one narrow cone, and training
+to a large margin takes many times as long.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,15 @@ from theory import theorem
 class Settings(theorem.Settings):
     """Networks trained to tell a few images of two classes apart, which forget some of them.
 
-    Images and those to forget are the same for all networks: only the initialisation is random.
+    The images to forget are the same for all networks. Every network draws the images that stay,
+    and its initialisation, which is all that an attacker does not know.
     """
 
     dataset: str = "digits"
     """digits, mnist, fashion_mnist, cifar10, or the path of an .npz file in Keras's layout"""
     classes: tuple[int, int] = (3, 8)
     """the two classes, labelled −1 and +1"""
-    samples: int = 20
+    samples: int = 16
     """training images m, of the two classes in turn"""
     forget: int = 2
     """images to forget, the first ones, so of the two classes in turn"""
@@ -65,58 +66,56 @@ class Settings(theorem.Settings):
 
 
 class Problem(NamedTuple):
-    """Training and test images, centred and scaled.
+    """Images, centred and scaled.
 
     Attributes:
-        x: training images, those to forget first.
-        y: labels ±1, in turn.
+        forgotten: images to forget, of the two classes in turn.
+        pools: the other training images of either class, from which those that stay are drawn.
         x_test: test images.
         y_test: their labels ±1.
     """
 
-    x: Float[Array, "samples d"]
-    y: Float[Array, " samples"]
+    forgotten: Float[Array, "forget d"]
+    pools: tuple[Float[Array, "_ d"], Float[Array, "_ d"]]
     x_test: Float[Array, "test d"]
     y_test: Float[Array, " test"]
 
 
 def load_problem(settings: Settings, key) -> Problem:
-    """Draw the images.
+    """Load the images and draw those to forget and those to test with.
 
     Raises:
         UsageError: the set lacks a class or images of it.
     """
     images = load_images(settings.dataset)
-    drawn = [
-        _draw(images, settings, label, jax.random.fold_in(key, label)) for label in settings.classes
+    train = [
+        _shuffled(images, settings, label, jax.random.fold_in(key, label))
+        for label in settings.classes
     ]
-    order = np.array([drawn[i % 2][i // 2] for i in range(settings.samples)])
     test = np.flatnonzero(np.isin(images.y_test, settings.classes))
-    test = test[np.asarray(jax.random.permutation(key, test.size))[: settings.test]]
     if not test.size:
         raise UsageError(f"{images.name} has no test images of the classes {settings.classes}.")
-
-    def signs(labels):
-        return jnp.asarray(np.where(labels == settings.classes[1], 1.0, -1.0))
-
-    centre = images.x_train[np.isin(images.y_train, settings.classes)].mean(axis=0)
-    x, x_test = (
-        (part - centre).reshape(len(part), -1)
-        for part in (images.x_train[order], images.x_test[test])
-    )
-    unit = np.sqrt((x**2).sum() / len(x))
+    test = test[np.asarray(jax.random.permutation(key, test.size))[: settings.test]]
+    together = np.concatenate(train)
+    centre = together.mean(axis=0)
+    unit = np.sqrt(((together - centre) ** 2).sum() / len(together))
     if unit == 0:
-        raise UsageError(f"The images drawn from {images.name} are all the same.")
+        raise UsageError(f"The images of {settings.classes} in {images.name} are all the same.")
+
+    def scaled(part: np.ndarray) -> Array:
+        return jnp.asarray(((part - centre) / unit).reshape(len(part), -1), float)
+
+    k = settings.forget
     return Problem(
-        jnp.asarray(x / unit, float),
-        signs(images.y_train[order]),
-        jnp.asarray(x_test / unit, float),
-        signs(images.y_test[test]),
+        forgotten=scaled(np.stack([train[i % 2][i // 2] for i in range(k)])),
+        pools=(scaled(train[0][(k + 1) // 2 :]), scaled(train[1][k // 2 :])),
+        x_test=scaled(images.x_test[test]),
+        y_test=jnp.asarray(np.where(images.y_test[test] == settings.classes[1], 1.0, -1.0), float),
     )
 
 
-def _draw(images: Images, settings: Settings, label: int, key) -> np.ndarray:
-    """Indices of training images of one class: half of ``samples``, rounded down for the second."""
+def _shuffled(images: Images, settings: Settings, label: int, key) -> np.ndarray:
+    """The training images of one class in random order."""
     of_class = np.flatnonzero(images.y_train == label)
     wanted = (settings.samples + (label == settings.classes[0])) // 2
     if not of_class.size:
@@ -128,4 +127,19 @@ def _draw(images: Images, settings: Settings, label: int, key) -> np.ndarray:
             f"{images.name} has {of_class.size} training images of class {label}, fewer than the "
             f"{wanted} that samples = {settings.samples} asks for: lower samples."
         )
-    return of_class[np.asarray(jax.random.permutation(key, of_class.size))[:wanted]]
+    return images.x_train[of_class[np.asarray(jax.random.permutation(key, of_class.size))]]
+
+
+def training_set(
+    settings: Settings, problem: Problem, key
+) -> tuple[Float[Array, "samples d"], Float[Array, " samples"]]:
+    """The images one network trains on, the ones to forget first, and labels; classes in turn."""
+    k, m = settings.forget, settings.samples
+    drawn = [
+        pool[jax.random.permutation(jax.random.fold_in(key, i), len(pool))[: (m + 1) // 2]]
+        for i, pool in enumerate(problem.pools)
+    ]
+    # Position i holds class i % 2; the first k are taken.
+    stay = jnp.stack([drawn[i % 2][i // 2 - (k + 1 - i % 2) // 2] for i in range(k, m)])
+    y = jnp.asarray(np.where(np.arange(m) % 2, 1.0, -1.0), stay.dtype)
+    return jnp.concatenate([problem.forgotten, stay]), y

@@ -65,13 +65,13 @@ def draw_gaussian(
         >>> draw_gaussian(Settings(), 1e6, jax.random.key(0)).x.shape
         (10, 11)
     """
-    key_below, key_diagonal, key_y, key_net, key_off = jax.random.split(key, 5)
-    n, d = settings.samples, jnp.asarray(d, float)
+    key_below, key_chi, key_y, key_net = jax.random.split(key, 4)
+    n, width, d = settings.samples, settings.width, jnp.asarray(d, float)
+    freedom = d - jnp.minimum(jnp.arange(n + width, dtype=d.dtype), n)
+    diagonal, off = jnp.split(jnp.sqrt(jax.random.chisquare(key_chi, freedom)), [n])
     below = jnp.tril(jax.random.normal(key_below, (n, n)), -1)
-    diagonal = jnp.sqrt(jax.random.chisquare(key_diagonal, d - jnp.arange(n, dtype=d.dtype)))
     x = jnp.pad((below + jnp.diag(diagonal)) / jnp.sqrt(d), ((0, 0), (0, 1)))
     y = jax.random.rademacher(key_y, (n,), dtype=x.dtype)
     sigma = SIGMA / jnp.sqrt(d) if settings.scale is None else settings.scale
-    net = two_layer_relu(key_net, n, settings.width, 1.0)
-    off = jnp.sqrt(jax.random.chisquare(key_off, d - n, (settings.width,)))
+    net = two_layer_relu(key_net, n, width, 1.0)
     return Scene(x, y, net._replace(w=sigma * jnp.concatenate([net.w, off[:, None]], axis=1)))

@@ -16,10 +16,10 @@ def auc_terms(
     """One term per member whose mean is the area under the attacker's curve.
 
     The area is Mann and Whitney's P(a > b) + ½P(a = b), a a margin of an unlearned network and b
-    one of a retrained one, over all pairs: ½ where nothing can be told, above where the margin is
-    still too large, below where it fell too far, which tells as much. Its terms are those of
-    DeLong et al. (1988) for networks a_i and b_i of one start, which are dependent: their mean is
-    the area, and its standard error is that of a mean.
+    one of a retrained one, over all pairs: ½ where the order of the two tells nothing, above where
+    the margin is still too large, below where it fell too far, which tells as much. Its terms are
+    those of DeLong et al. (1988) for networks a_i and b_i of one start, which are dependent: their
+    mean is the area, and its standard error is that of a mean.
 
     Args:
         unlearned: margins of the unlearned networks.
