@@ -18,12 +18,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from experiments.errors import UsageError
 from experiments.experiment import Arrays, Experiment, Progress
 from experiments.panels import finite
 from experiments.unlearning.baselines_figure import (
     GAPS,
     MEDIANS,
     METHODS,
+    ORIGINAL,
+    RETRAINED,
     column,
     counted,
     draw,
@@ -52,7 +55,7 @@ def trial(settings: Settings, problem: Problem, key) -> dict[str, Array]:
     """One member: all networks of `METHODS` and what there is to see of them."""
     start, x, y = _draw(settings, problem, key)
     forget = tuple(range(settings.forget))
-    trained = train_to_large_margin(start, x, y, settings.margin, steps=settings.steps)
+    trained = train_to_large_margin(start, x, y, settings.margin)
     net = trained.network
     explained = kkt(net, x, y)
     proof = certificate(net, x, y, forget, explained=explained)
@@ -117,6 +120,9 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     Returns:
         What `trial` measures, per network and method; ``seconds`` per method, which alone differs
         from run to run; ``d``, the dimension of the images.
+
+    Raises:
+        UsageError: there are no such images, or a network does not learn them.
     """
     progress(0.0, f"loading {settings.dataset}")
     key_data, key_trials = (jax.random.fold_in(key, i) for i in range(2))
@@ -128,10 +134,21 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         lambda keys, problem: ensemble(lambda key: trial(settings, problem, key), keys)
     )
     arrays = jax.device_get(program(keys, problem))
+    check_trained(arrays)
     progress(0.9, "timing")
     seconds = _seconds(settings, problem, keys[0])
     progress(1.0, "done")
     return arrays | {"seconds": seconds, "d": np.asarray(problem.forgotten.shape[1])}
+
+
+def check_trained(arrays: Arrays) -> None:
+    """Without unlearning every network must classify every retained image.
+
+    Raises:
+        UsageError: otherwise.
+    """
+    if not all(counted(arrays, method).all() for method in (ORIGINAL, RETRAINED)):
+        raise UsageError("A network does not learn its training images: raise width or scale.")
 
 
 def _seconds(settings: Settings, problem: Problem, key) -> Float[np.ndarray, " methods"]:
@@ -143,7 +160,7 @@ def _seconds(settings: Settings, problem: Problem, key) -> Float[np.ndarray, " m
     start, x, y = jax.jit(lambda problem, key: _draw(settings, problem, key))(problem, key)
 
     def train(net):
-        return train_to_large_margin(net, x, y, settings.margin, steps=settings.steps).network
+        return train_to_large_margin(net, x, y, settings.margin).network
 
     original, net = _timed(train, start)
     retrained, _ = _timed(lambda net: retrain(net, x, y, forget, settings.margin).network, start)
@@ -218,7 +235,7 @@ experiment = Experiment(
     name="unlearning.baselines",
     title="Gradient ascent and seven baselines against retraining, on images",
     source=Source(
-        paper="unlearning2025kkt",
+        paper="melamed2025unlearning",
         arxiv="2510.14844",
         label="Definition of successful unlearning",
         provenance="derived",

@@ -53,7 +53,7 @@ def column(arrays: Arrays, name: str, method: int) -> Interval:
 
 def membership(arrays: Arrays, method: int) -> Interval:
     """Area under the curve of membership inference at every forgotten image."""
-    return _mean(auc_terms(*_margins(arrays, method)))
+    return _area(*_margins(arrays, method))
 
 
 def spread(arrays: Arrays, method: int) -> Interval:
@@ -62,18 +62,20 @@ def spread(arrays: Arrays, method: int) -> Interval:
     It sees margins that scatter more than those of retraining around the same middle.
     """
     unlearned, retrained = _margins(arrays, method)
-    middle = np.median(retrained, axis=0) if len(retrained) else 0.0
-    return _mean(auc_terms(np.abs(unlearned - middle), np.abs(retrained - middle)))
+    middle = np.median(arrays["forget_margins"][:, RETRAINED], axis=0)
+    return _area(np.abs(unlearned - middle), np.abs(retrained - middle))
 
 
 def _margins(arrays: Arrays, method: int) -> tuple[np.ndarray, np.ndarray]:
     """Margins (members, images) of the unlearned and the retrained networks."""
-    margins = arrays["forget_margins"][counted(arrays, method) & counted(arrays, RETRAINED)]
+    margins = arrays["forget_margins"][counted(arrays, method)]
     return margins[:, method], margins[:, RETRAINED]
 
 
-def _mean(values: np.ndarray) -> Interval:
-    return mean_interval(values) if len(values) > 1 else _none(values.shape[1:])
+def _area(unlearned: np.ndarray, retrained: np.ndarray) -> Interval:
+    if len(unlearned) < 2:
+        return _none(unlearned.shape[1:])
+    return mean_interval(auc_terms(unlearned, retrained))
 
 
 def _none(shape: tuple[int, ...]) -> Interval:
@@ -99,7 +101,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
         _dots(margin, [column(arrays, "forget_margin", i) for i in range(len(METHODS))])
         margin.set_xlabel("margin of the forgotten,\nsmallest retained one = 1")
         _areas(area, arrays, settings)
-        area.set_xlabel("membership inference, area\nunder the curve per image")
+        area.set_xlabel("membership inference, area\nunder the curve")
         seconds.set_xscale("log")
         for i, value in enumerate(arrays["seconds"]):
             seconds.plot(value, i, "o", color=_colour(i))
@@ -122,11 +124,16 @@ def _colour(method: int) -> str:
 
 
 def _dots(ax: Axes, intervals: list[Interval]) -> None:
-    """Medians with their intervals, and lines at the networks before and without unlearning."""
+    """Medians with their intervals, and lines at the networks before and without unlearning.
+
+    An interval without end runs to the edge; a median that is infinite is not there.
+    """
     _reference(ax, intervals[RETRAINED].centre, intervals[ORIGINAL].centre)
-    for i, interval in enumerate(intervals):
-        bars = np.nan_to_num(interval.bars).reshape(2, 1)
-        ax.errorbar(interval.centre, i, xerr=bars, fmt="o", color=_colour(i), capsize=2)
+    edge = 1.1 * max(float(end) for interval in intervals for end in interval if np.isfinite(end))
+    for i, (centre, low, high) in enumerate(intervals):
+        if np.isfinite(centre):
+            bars = [[centre - low], [np.minimum(high, edge) - centre]]
+            ax.errorbar(centre, i, xerr=bars, fmt="o", color=_colour(i), capsize=2)
 
 
 def _reference(ax: Axes, retrained, original=None) -> None:
@@ -140,18 +147,17 @@ def _bound(ax: Axes, value: float, method: int) -> None:
 
 
 def _areas(ax: Axes, arrays: Arrays, settings: Settings) -> None:
-    """One dot per forgotten image and attack, side by side."""
+    """One dot per forgotten image, side by side, and one for all their deviations."""
     _reference(ax, 0.5)
-    offsets = np.linspace(-0.3, 0.3, 2 * settings.forget)
+    offsets = np.linspace(-0.25, 0.25, settings.forget) if settings.forget > 1 else np.zeros(1)
     for i in range(len(METHODS)):
         if i == RETRAINED:
             continue
-        for start, of, fill in ((0, membership, _colour(i)), (1, spread, "white")):
-            area = of(arrays, i)
-            low, high = np.maximum(area.low, 0), np.minimum(area.high, 1)
-            bars = np.stack([area.centre - low, high - area.centre])
-            marks = {"fmt": "o", "ms": 3.5, "color": _colour(i), "mfc": fill, "elinewidth": 0.8}
-            ax.errorbar(area.centre, i + offsets[start::2], xerr=bars, **marks)
-    ax.plot([], [], "o", ms=3.5, color=BLUE, label="area for the margin")
-    ax.plot([], [], "o", ms=3.5, color=BLUE, mfc="white", label="area for its deviation")
+        area = membership(arrays, i)
+        low, high = np.maximum(area.low, 0), np.minimum(area.high, 1)
+        bars = np.stack([area.centre - low, high - area.centre])
+        ax.errorbar(area.centre, i + offsets, xerr=bars, fmt="o", ms=3, color=_colour(i))
+        ax.plot(spread(arrays, i).centre.mean(), i, "D", ms=3.5, color=_colour(i), mfc="white")
+    ax.plot([], [], "o", ms=3, color=BLUE, label="area for one image")
+    ax.plot([], [], "D", ms=3.5, color=BLUE, mfc="white", label="area for deviations, mean")
     ax.set_xlim(-0.05, 1.05)

@@ -243,7 +243,7 @@ experiment = Experiment(
     name="unlearning.correlation",
     title="Forgetting against the correlation of the data, within Theorem 4.1 and beyond it",
     source=Source(
-        paper="unlearning2025kkt", arxiv="2510.14844", label="U2 and U3", provenance="derived"
+        paper="melamed2025unlearning", arxiv="2510.14844", label="U2 and U3", provenance="derived"
     ),
     presets={
         "smoke": Settings(

@@ -42,14 +42,12 @@ class Settings(theorem.Settings):
     """standard deviation of the hidden weights at initialisation, in units of 1/√d"""
     margin: float = 100.0
     """train until every y_i N(x_i) is at least this"""
-    steps: int = 1_000_000
-    """largest number of training steps"""
     trials: int = 64
     """networks"""
 
     def __post_init__(self):
         # In place of the base class's check, which knows no class 0.
-        for name in ("samples", "forget", "test", "width", "steps"):
+        for name in ("samples", "forget", "test", "width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)} and must be at least 1")
         if self.trials < 2:

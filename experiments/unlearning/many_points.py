@@ -201,7 +201,7 @@ experiment = Experiment(
     name="unlearning.many-points",
     title="Forgetting up to half of the points in one step",
     source=Source(
-        paper="unlearning2025kkt", arxiv="2510.14844", label="U3 for sets", provenance="derived"
+        paper="melamed2025unlearning", arxiv="2510.14844", label="U3 for sets", provenance="derived"
     ),
     presets={
         "smoke": Settings(d=300, width=20, samples=6, margin=100.0, trials=3, forgotten=(1, 3)),

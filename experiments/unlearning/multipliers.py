@@ -194,7 +194,7 @@ experiment = Experiment(
     name="unlearning.multipliers",
     title="The multipliers in closed form, and one raw step size that unlearns any point",
     source=Source(
-        paper="unlearning2025kkt", arxiv="2510.14844", label="U4, U5", provenance="derived"
+        paper="melamed2025unlearning", arxiv="2510.14844", label="U4, U5", provenance="derived"
     ),
     presets={
         "smoke": Settings(width=20, samples=5, margin=200.0, margins=(25.0, 50.0, 100.0), trials=4),

@@ -172,7 +172,7 @@ experiment = Experiment(
     name="unlearning.step-size-linear",
     title="For a linear predictor ε is an exact V, and its tip is near the retrained one",
     source=Source(
-        paper="unlearning2025kkt", arxiv="2510.14844", label="U1', U6", provenance="derived"
+        paper="melamed2025unlearning", arxiv="2510.14844", label="U1', U6", provenance="derived"
     ),
     presets={
         "smoke": Settings(

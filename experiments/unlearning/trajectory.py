@@ -247,7 +247,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="unlearning.trajectory",
     title="The KKT conditions of Lyu and Li come true along training, up to the gates at kinks",
-    source=Source(paper="unlearning2025kkt", arxiv="2510.14844", label="U7", provenance="derived"),
+    source=Source(paper="melamed2025unlearning", arxiv="2510.14844", label="U7", provenance="derived"),
     presets={
         "smoke": Settings(width=20, samples=5, margin=100.0, stops=5, trials=4),
         "course": Settings(trials=24),

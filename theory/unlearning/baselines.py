@@ -9,7 +9,7 @@ homogeneous in its weights:
   by a temperature, and the result is scaled back;
 * a step of descent or ascent is normalised as in `train_to_large_margin`: its direction is
   Σ_i c_i ∇N(x_i), c = −∂objective/∂N(x_i) scaled to max_i |c_i| = 1, and its length
-  ``learning_rate`` times the largest one that is safe for the retained and forgotten points.
+  `LEARNING_RATE` times the largest one that is safe for the retained and forgotten points.
 
 All iterative methods take the same number of steps of the same length, none tuned. Gates are those
 of automatic differentiation: at kinks they are 0 or 1, unlike those of `gradient_ascent`.
@@ -32,21 +32,26 @@ MARGIN = 5.0
 """Smallest margin at which the baselines see the network; a probability of 0.993."""
 
 STEPS = 100
-"""Steps of every iterative method, enough for ascent to bring the margin it lowers to about 0."""
+"""Steps of every iterative method."""
 
 SPARSITY = 0.2
 """What the soft thresholds of all steps add up to, in mean absolute weights."""
+
+Points = Float[Array, "n d"]
+Labels = Float[Array, " n"]
+Forget = int | Sequence[int]
+"""Index or indices of the points to forget."""
 
 Coefficients = Callable[[Array, Float[Array, " n"]], Float[Array, " n"]]
 """(step, outputs N(x)) -> −∂objective/∂N(x_i), up to a positive factor."""
 
 
-def _out(forget: int | Sequence[int], n: int) -> Bool[np.ndarray, " n"]:
+def _out(forget: Forget, n: int) -> Bool[np.ndarray, " n"]:
     """Which points are forgotten."""
     return np.isin(np.arange(n), check_forget(forget, n))
 
 
-def _temperature(net: TwoLayerReLU, x, y) -> Float[Array, ""]:
+def _temperature(net: TwoLayerReLU, x: Points, y: Labels) -> Float[Array, ""]:
     """What the weights are divided by to bring the smallest training margin to `MARGIN`."""
     return jnp.min(y * net(x)) / MARGIN
 
@@ -63,17 +68,16 @@ def _largest_one(c: Float[Array, " n"]) -> Float[Array, " n"]:
 
 def _descend(
     net: TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
+    x: Points,
+    y: Labels,
     coefficients: Coefficients,
     steps: int,
-    learning_rate: float,
     threshold: float | Float[Array, ""] = 0.0,
 ) -> TwoLayerReLU:
     """``steps`` normalised steps along Σ_i c_i ∇N(x_i), each followed by a soft threshold."""
     temperature = _temperature(net, x, y)
     curvature = jnp.max(jnp.sum(jnp.abs(x @ x.T), axis=1)) * jnp.sum(net.u**2)
-    rate = learning_rate / curvature
+    rate = LEARNING_RATE / curvature
 
     def step(count, w):
         z = w @ x.T
@@ -86,13 +90,7 @@ def _descend(
 
 
 def fine_tune(
-    net: TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    forget: int | Sequence[int],
-    *,
-    steps: int = STEPS,
-    learning_rate: float = LEARNING_RATE,
+    net: TwoLayerReLU, x: Points, y: Labels, forget: Forget, *, steps: int = STEPS
 ) -> TwoLayerReLU:
     """Descent on the retained points, in the hope that the others fade (Golatkar et al. 2020).
 
@@ -102,7 +100,6 @@ def fine_tune(
         y: labels ±1.
         forget: index or indices of the points to forget.
         steps: steps to take.
-        learning_rate: in units of the largest safe step.
 
     Raises:
         ValueError: for an index out of range, given twice, or all points.
@@ -117,17 +114,11 @@ def fine_tune(
     def coefficients(_, outputs):
         return jnp.where(kept, y * _slopes(y * outputs), 0)
 
-    return _descend(net, x, y, coefficients, steps, learning_rate)
+    return _descend(net, x, y, coefficients, steps)
 
 
 def neg_grad(
-    net: TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    forget: int | Sequence[int],
-    *,
-    steps: int = STEPS,
-    learning_rate: float = LEARNING_RATE,
+    net: TwoLayerReLU, x: Points, y: Labels, forget: Forget, *, steps: int = STEPS
 ) -> TwoLayerReLU:
     """Many small steps of ascent on the loss of the forgotten points (NegGrad, Golatkar 2020).
 
@@ -144,17 +135,11 @@ def neg_grad(
     def coefficients(_, outputs):
         return jnp.where(out, -y * _slopes(y * outputs), 0)
 
-    return _descend(net, x, y, coefficients, steps, learning_rate)
+    return _descend(net, x, y, coefficients, steps)
 
 
 def neg_grad_plus(
-    net: TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    forget: int | Sequence[int],
-    *,
-    steps: int = STEPS,
-    learning_rate: float = LEARNING_RATE,
+    net: TwoLayerReLU, x: Points, y: Labels, forget: Forget, *, steps: int = STEPS
 ) -> TwoLayerReLU:
     """Descent on the retained and ascent on the forgotten points (NegGrad+, Kurmanji et al. 2023).
 
@@ -172,17 +157,11 @@ def neg_grad_plus(
         pull = y * _slopes(y * outputs)
         return _largest_one(jnp.where(out, 0, pull)) - _largest_one(jnp.where(out, pull, 0))
 
-    return _descend(net, x, y, coefficients, steps, learning_rate)
+    return _descend(net, x, y, coefficients, steps)
 
 
 def random_labels(
-    net: TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    forget: int | Sequence[int],
-    *,
-    steps: int = STEPS,
-    learning_rate: float = LEARNING_RATE,
+    net: TwoLayerReLU, x: Points, y: Labels, forget: Forget, *, steps: int = STEPS
 ) -> TwoLayerReLU:
     """Descent with the forgotten points' labels redrawn (Golatkar et al. 2020, Graves et al. 2021).
 
@@ -200,32 +179,15 @@ def random_labels(
     def coefficients(_, outputs):
         return jnp.where(out, -jnp.tanh(outputs / 2) / 2, y * _slopes(y * outputs))
 
-    return _descend(net, x, y, coefficients, steps, learning_rate)
+    return _descend(net, x, y, coefficients, steps)
 
 
 def sparse(
-    net: TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    forget: int | Sequence[int],
-    *,
-    steps: int = STEPS,
-    learning_rate: float = LEARNING_RATE,
-    sparsity: float = SPARSITY,
+    net: TwoLayerReLU, x: Points, y: Labels, forget: Forget, *, steps: int = STEPS
 ) -> TwoLayerReLU:
     """Fine-tuning with an ℓ1 penalty on the weights, by proximal descent (Jia et al. 2023).
 
-    Args:
-        net: the trained network.
-        x: training inputs.
-        y: labels ±1.
-        forget: index or indices of the points to forget.
-        steps: steps to take, each followed by a soft threshold, which leaves exact zeros.
-        learning_rate: in units of the largest safe step.
-        sparsity: the sum of all thresholds, in mean absolute weights of ``net``.
-
-    Raises:
-        ValueError: as `fine_tune`.
+    Every step ends with a soft threshold, which leaves exact zeros. Arguments as for `fine_tune`.
 
     Example:
         >>> w = jnp.array([[1.0, 0.01], [0.0, 1.0]])
@@ -234,22 +196,16 @@ def sparse(
         0.0
     """
     kept = ~_out(forget, len(x))
-    threshold = sparsity * jnp.mean(jnp.abs(net.w)) / max(steps, 1)
+    threshold = SPARSITY * jnp.mean(jnp.abs(net.w)) / max(steps, 1)
 
     def coefficients(_, outputs):
         return jnp.where(kept, y * _slopes(y * outputs), 0)
 
-    return _descend(net, x, y, coefficients, steps, learning_rate, threshold)
+    return _descend(net, x, y, coefficients, steps, threshold)
 
 
 def scrub(
-    net: TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    forget: int | Sequence[int],
-    *,
-    steps: int = STEPS,
-    learning_rate: float = LEARNING_RATE,
+    net: TwoLayerReLU, x: Points, y: Labels, forget: Forget, *, steps: int = STEPS
 ) -> TwoLayerReLU:
     """Distillation that obeys the teacher on retained points only (SCRUB, Kurmanji et al. 2023).
 
@@ -274,15 +230,10 @@ def scrub(
         obey = y * _slopes(y * outputs) - ahead
         return jnp.where(count % 2 == 0, jnp.where(out, away, 0), jnp.where(out, 0, obey))
 
-    return _descend(net, x, y, coefficients, steps, learning_rate)
+    return _descend(net, x, y, coefficients, steps)
 
 
-def newton_step(
-    net: TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    forget: int | Sequence[int],
-) -> TwoLayerReLU:
+def newton_step(net: TwoLayerReLU, x: Points, y: Labels, forget: Forget) -> TwoLayerReLU:
     """Removal by influence: one Newton step with the retained Hessian (Guo et al. 2020).
 
     .. math:: \\theta + (H_{retained} + \\mu I)^{-1} \\nabla \\mathcal L_{forgotten}
@@ -303,8 +254,8 @@ def newton_step(
 
     Example:
         >>> net, y = TwoLayerReLU(jnp.eye(2), jnp.array([1.0, -1.0])), jnp.array([1.0, -1.0])
-        >>> newton_step(net, jnp.eye(2), y, forget=0).w.round(3).tolist()
-        [[0.0, 0.0], [0.0, 1.0]]
+        >>> (y * newton_step(net, jnp.eye(2), y, forget=0)(jnp.eye(2))).round(3).tolist()
+        [0.0, 1.0]
     """
     out = _out(forget, len(x))
     temperature = _temperature(net, x, y)

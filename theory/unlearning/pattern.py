@@ -16,11 +16,13 @@ from jaxtyping import Array, Bool, Float
 from theory.geometry import orthonormalise
 from theory.networks import Linear, TwoLayerReLU
 
-TOLERANCE = 1e-3
+TOLERANCE = 3e-4
 """A pre-activation below this share of the largest one is a kink that training has not reached.
 
-At margin 1000 descent leaves kinks at 1e-6 to 1e-4 of the largest pre-activation, others above
-1e-2; at margin 100 kinks reach 1e-3.
+Where training ends leaves kinks at 1e-6 to 1e-4 of the largest pre-activation at margin 1000, and
+up to ten times that at margin 100; the others are found in every decade above. Of 40 networks in
+each of d = 100, 1000 and 10 000, this tolerance never gave twice the smallest stationarity of any
+tolerance at margin 1000, and at margin 100 in 6 networks, of the largest d; 1e-3 did in 6 and 1.
 """
 
 

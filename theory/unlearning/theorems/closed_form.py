@@ -31,7 +31,9 @@ def trial(settings: Settings, key, slope=logistic_slope) -> Trial:
 theorem = Theorem(
     name="unlearning.closed-form",
     statement="λ_i = ‖θ‖²|ℓ'(q_i)|/(q_min Σ_k|ℓ'(q_k)|q_k), with a relative error ∝ 1/margin",
-    source=Source(paper="unlearning2025kkt", label="U4", provenance="derived", arxiv="2510.14844"),
+    source=Source(
+        paper="melamed2025unlearning", label="U4", provenance="derived", arxiv="2510.14844"
+    ),
     claim=Scaling(exponent=-1.0, power=1.0),
     presets={
         "smoke": Settings(d=100, samples=6, width=20, trials=20),

@@ -32,7 +32,9 @@ def trial(settings: Settings, key, slope=logistic_slope) -> Trial:
 theorem = Theorem(
     name="unlearning.common-step",
     statement="β_r = λ_r/|ℓ'(q_r)| = ‖θ‖²/Σ_k|ℓ'(q_k)|q_k for every r, with a spread ∝ 1/margin",
-    source=Source(paper="unlearning2025kkt", label="U5", provenance="derived", arxiv="2510.14844"),
+    source=Source(
+        paper="melamed2025unlearning", label="U5", provenance="derived", arxiv="2510.14844"
+    ),
     claim=Scaling(exponent=-1.0, power=1.0),
     presets={
         "smoke": Settings(d=100, samples=6, width=20, trials=20),

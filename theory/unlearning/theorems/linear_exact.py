@@ -50,7 +50,9 @@ theorem = Theorem(
     name="unlearning.linear-exact",
     statement="linear, κ = 1/(1−λ_rφ): ε ≤ κε₁, δ ≤ κ²(δ₁ + 2λ_maxλ_rφ), τ = 0, "
     "λ_max ≤ (1+δ₁+ε₁√(1+ψ))/(1−ψ−mφ)",
-    source=Source(paper="unlearning2025kkt", label="U1'", provenance="derived", arxiv="2510.14844"),
+    source=Source(
+        paper="melamed2025unlearning", label="U1'", provenance="derived", arxiv="2510.14844"
+    ),
     # The interior-point solver behind ε and δ is accurate to about 1e-9.
     claim=AtMost(ulps=1e7),
     presets={

@@ -57,7 +57,7 @@ theorem = Theorem(
     name="unlearning.linear-set",
     statement="linear, set F, Λ = Σ_F λ_r, κ = 1/(1−Λφ): ε ≤ κε₁, δ ≤ κ²(δ₁ + 2λ_maxΛφ), τ = 0",
     source=Source(
-        paper="unlearning2025kkt",
+        paper="melamed2025unlearning",
         label="U9 (many points, linear)",
         provenance="derived",
         arxiv="2510.14844",

@@ -105,7 +105,7 @@ theorem = Theorem(
     name="unlearning.mixture-error",
     statement="linear, x = ±μ + N(0, I/d): error of the unlearned w' = Q(√d⟨w', μ⟩/‖w'‖)",
     source=Source(
-        paper="unlearning2025kkt",
+        paper="melamed2025unlearning",
         label="U8 (Theorem 5.1, linear part)",
         provenance="derived",
         arxiv="2510.14844",

@@ -25,7 +25,7 @@ SOLVER = 1e8
 
 
 def trial(settings: Settings, key, share: float = 1.0) -> Trial:
-    """Measured: the largest of ε, δ, τ over their bounds. Predicted: 1.
+    """Measured: the largest of ε, τ, and δ if exceeded, over their bounds. Predicted: 1.
 
     ``share`` is the part of λ_r that is taken for λ_r.
     """
@@ -43,7 +43,8 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
     ratios = (
         proof.epsilon / proof.bound.epsilon,
         own.stationarity / proof.bound.epsilon,
-        delta / proof.bound.delta,
+        # Mostly equal to its bound, it would hide how tight the others are.
+        jnp.where(delta > (1 + 1e-8) * proof.bound.delta, delta / proof.bound.delta, 0),
         proof.tau / proof.bound.tau,
     )
     measured = jnp.max(jnp.stack(ratios))
@@ -60,7 +61,9 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
 theorem = Theorem(
     name="unlearning.projected-certificate",
     statement="any data: ε ≤ ε₁ + D, δ ≤ δ₁, τ ≤ 1 − √(1 − D²/‖θ̃‖²), D = A_r‖Πx_r‖",
-    source=Source(paper="unlearning2025kkt", label="U3", provenance="derived", arxiv="2510.14844"),
+    source=Source(
+        paper="melamed2025unlearning", label="U3", provenance="derived", arxiv="2510.14844"
+    ),
     claim=AtMost(ulps=SOLVER),
     presets={
         "smoke": Settings(d=100, samples=6, width=20, margin=100.0, trials=20),

@@ -63,7 +63,9 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
 theorem = Theorem(
     name="unlearning.two-layer-derived",
     statement="two-layer ReLU: ε ≤ κ(ε₁+1.55ε_d/√(mn)), δ ≤ κ²(δ₁+13.9ε_d/m), τ ≤ 1−√(1−(D/‖θ̃‖)²)",
-    source=Source(paper="unlearning2025kkt", label="U2'", provenance="derived", arxiv="2510.14844"),
+    source=Source(
+        paper="melamed2025unlearning", label="U2'", provenance="derived", arxiv="2510.14844"
+    ),
     claim=AtMost(),
     presets={
         "smoke": Settings(d=5, samples=5, scale=1e-9, margin=100.0, trials=20),

@@ -46,7 +46,9 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
 theorem = Theorem(
     name="unlearning.v-curve",
     statement="κ_t√(ε₁²+(1−t)²A_r²‖x_r−Πx_r‖²) ≤ ε(t) ≤ κ_t√(ε₁²+(1−t)²A_r²‖x_r‖²), t = β/β*",
-    source=Source(paper="unlearning2025kkt", label="U6", provenance="derived", arxiv="2510.14844"),
+    source=Source(
+        paper="melamed2025unlearning", label="U6", provenance="derived", arxiv="2510.14844"
+    ),
     claim=AtMost(ulps=SOLVER),
     presets={
         "smoke": Settings(d=100, samples=6, width=20, margin=100.0, trials=20),
