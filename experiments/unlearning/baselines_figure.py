@@ -113,7 +113,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
             for ax in axes.flat
             for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
         }
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=5)
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
     return figure
 
 

@@ -200,7 +200,10 @@ experiment = Experiment(
     name="unlearning.margins",
     title="The margin to be reached by forgetting is that of retraining, not zero",
     source=Source(
-        paper="melamed2025unlearning", arxiv="2510.14844", label="U3 (margins)", provenance="derived"
+        paper="melamed2025unlearning",
+        arxiv="2510.14844",
+        label="U3 (margins)",
+        provenance="derived",
     ),
     presets={
         "smoke": Settings(d=300, width=20, samples=5, margin=100.0, trials=3),

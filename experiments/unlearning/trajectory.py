@@ -47,6 +47,9 @@ from theory.unlearning.scene import Scene
 TOLERANCE = 1e-4
 """The relative decrease of γ̃ that descent may show where the flow shows none."""
 
+KINK, LARGEST_KINK = 0.3, 0.05
+"""Kinks are below KINK/margin of the largest pre-activation: steps do not grow, weights do."""
+
 
 @dataclass(frozen=True)
 class Settings(unlearning.Settings):
@@ -137,15 +140,15 @@ def trial(settings: Settings, key) -> dict[str, Array]:
         onward, carry, jnp.asarray(settings.margins)
     )
 
-    def at(net):
-        clarke = kkt(net, x, y)
+    def at(net, margin):
+        clarke = kkt(net, x, y, tolerance=jnp.minimum(LARGEST_KINK, KINK / margin))
         return lyu_li(net, scene) | {
             "smoothed": smoothed_margin(net, scene),
             "clarke": clarke.stationarity,
             "clarke_slack": clarke.multipliers @ (clarke.margins - 1),
         }
 
-    return jax.lax.map(at, networks) | {
+    return jax.lax.map(lambda stop: at(*stop), (networks, margins)) | {
         "fall": falls,
         "peak": peaks,
         "steps": steps,
@@ -247,7 +250,9 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="unlearning.trajectory",
     title="The KKT conditions of Lyu and Li come true along training, up to the gates at kinks",
-    source=Source(paper="melamed2025unlearning", arxiv="2510.14844", label="U7", provenance="derived"),
+    source=Source(
+        paper="melamed2025unlearning", arxiv="2510.14844", label="U7", provenance="derived"
+    ),
     presets={
         "smoke": Settings(width=20, samples=5, margin=100.0, stops=5, trials=4),
         "course": Settings(trials=24),
