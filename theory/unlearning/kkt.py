@@ -47,7 +47,7 @@ def kkt(
     y: Float[Array, " n"],
     *,
     pattern: Pattern | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | Float[Array, ""] = TOLERANCE,
 ) -> KKT:
     """Multipliers, stationarity and slackness of a network at its training data.
 
