@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments.datasets import Images, load_images
+from experiments.classes import draw_class
+from experiments.datasets import load_images
 from experiments.errors import UsageError
 from theory import theorem
 from theory.geometry import Subspace, numerical_rank, span
@@ -93,9 +94,11 @@ def load_problem(settings: Settings, key) -> Problem:
         UsageError: the set lacks a class or images of it, or the images span all of R^d.
     """
     images = load_images(settings.dataset)
+    # Half of either class, rounded up for the first.
+    halves = (settings.samples + 1) // 2, settings.samples // 2
     chosen = [
-        _draw(images, settings, label, jax.random.fold_in(key, i))
-        for i, label in enumerate(settings.classes)
+        draw_class(images, label, half, jax.random.fold_in(key, i))[:half]
+        for i, (label, half) in enumerate(zip(settings.classes, halves, strict=True))
     ]
     pixels = np.concatenate([images.x_train[indices] for indices in chosen])
     d = pixels[0].size
@@ -125,19 +128,3 @@ def load_problem(settings: Settings, key) -> Problem:
         trials=settings.trials,
     )
     return Problem(placed, Data(span(x, rank), x, y), float(unit), pixels.shape[1:])
-
-
-def _draw(images: Images, settings: Settings, label: int, key) -> np.ndarray:
-    """Indices of training images of one class: half of ``samples``, rounded down for the second."""
-    of_class = np.flatnonzero(images.y_train == label)
-    wanted = (settings.samples + (label == settings.classes[0])) // 2
-    if not of_class.size:
-        raise UsageError(
-            f"{images.name} has no class {label}: choose from {np.unique(images.y_train).tolist()}."
-        )
-    if wanted > of_class.size:
-        raise UsageError(
-            f"{images.name} has {of_class.size} training images of class {label}, fewer than the "
-            f"{wanted} that samples = {settings.samples} asks for: lower samples."
-        )
-    return of_class[np.asarray(jax.random.permutation(key, of_class.size))[:wanted]]

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments.datasets import Images, load_images
+from experiments.classes import draw_class
+from experiments.datasets import load_images
 from experiments.errors import UsageError
 from theory import theorem
 
@@ -86,9 +87,10 @@ def load_problem(settings: Settings, key) -> Problem:
         UsageError: the set lacks a class or images of it.
     """
     images = load_images(settings.dataset)
+    halves = (settings.samples + 1) // 2, settings.samples // 2
     train = [
-        _shuffled(images, settings, label, jax.random.fold_in(key, label))
-        for label in settings.classes
+        images.x_train[draw_class(images, label, half, jax.random.fold_in(key, label))]
+        for label, half in zip(settings.classes, halves, strict=True)
     ]
     test = np.flatnonzero(np.isin(images.y_test, settings.classes))
     if not test.size:
@@ -110,22 +112,6 @@ def load_problem(settings: Settings, key) -> Problem:
         x_test=scaled(images.x_test[test]),
         y_test=jnp.asarray(np.where(images.y_test[test] == settings.classes[1], 1.0, -1.0), float),
     )
-
-
-def _shuffled(images: Images, settings: Settings, label: int, key) -> np.ndarray:
-    """The training images of one class in random order."""
-    of_class = np.flatnonzero(images.y_train == label)
-    wanted = (settings.samples + (label == settings.classes[0])) // 2
-    if not of_class.size:
-        raise UsageError(
-            f"{images.name} has no class {label}: choose from {np.unique(images.y_train).tolist()}."
-        )
-    if wanted > of_class.size:
-        raise UsageError(
-            f"{images.name} has {of_class.size} training images of class {label}, fewer than the "
-            f"{wanted} that samples = {settings.samples} asks for: lower samples."
-        )
-    return images.x_train[of_class[np.asarray(jax.random.permutation(key, of_class.size))]]
 
 
 def training_set(

@@ -219,7 +219,7 @@ def test_theory_holds_on_mnist():
     ("changes", "message"),
     [
         ({"classes": (3, 12)}, "digits has no class 12: choose from"),
-        ({"samples": 400}, "fewer than the 200 that samples = 400 asks for"),
+        ({"samples": 400}, "fewer than the 200 that samples asks for"),
         ({"dataset": "digit"}, "did you mean digits"),
     ],
 )

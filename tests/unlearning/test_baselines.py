@@ -205,7 +205,7 @@ def test_training_sets_share_what_is_forgotten_and_draw_the_rest(forget):
     ("changes", "message"),
     [
         ({"classes": (3, 12)}, "digits has no class 12: choose from"),
-        ({"samples": 400}, "fewer than the 200 that samples = 400 asks for"),
+        ({"samples": 400}, "fewer than the 200 that samples asks for"),
         ({"dataset": "digit"}, "did you mean digits"),
     ],
 )
