@@ -248,11 +248,11 @@ experiment = Experiment(
     presets={
         "smoke": Settings(
             d=100,
-            width=20,
+            width=40,
             samples=5,
             margin=100.0,
             trials=3,
-            correlations=(1e-6, 2e-5, 1e-3, 5e-2),
+            correlations=(1e-6, 1e-5, 1e-3, 5e-2),
             mean_norms=(0.05, 0.3, 1.0),
         ),
         "course": Settings(),

@@ -219,7 +219,7 @@ experiment = Experiment(
     presets={
         "smoke": Settings(
             d=300,
-            width=20,
+            width=40,
             samples=6,
             margin=100.0,
             trials=4,

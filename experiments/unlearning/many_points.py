@@ -204,7 +204,7 @@ experiment = Experiment(
         paper="melamed2025unlearning", arxiv="2510.14844", label="U3 for sets", provenance="derived"
     ),
     presets={
-        "smoke": Settings(d=300, width=20, samples=6, margin=100.0, trials=3, forgotten=(1, 3)),
+        "smoke": Settings(d=300, width=40, samples=6, margin=100.0, trials=3, forgotten=(1, 3)),
         "course": Settings(),
         "paper": Settings(d=10_000, trials=100, forgotten=(1, 2, 3, 4, 6, 8, 10)),
     },

@@ -206,7 +206,7 @@ experiment = Experiment(
         provenance="derived",
     ),
     presets={
-        "smoke": Settings(d=300, width=20, samples=5, margin=100.0, trials=3),
+        "smoke": Settings(d=300, width=40, samples=5, margin=100.0, trials=3),
         "course": Settings(),
         "paper": Settings(d=10_000, trials=100),
     },

@@ -197,7 +197,7 @@ experiment = Experiment(
         paper="melamed2025unlearning", arxiv="2510.14844", label="U4, U5", provenance="derived"
     ),
     presets={
-        "smoke": Settings(width=20, samples=5, margin=200.0, margins=(25.0, 50.0, 100.0), trials=4),
+        "smoke": Settings(width=40, samples=5, margin=200.0, margins=(25.0, 50.0, 100.0), trials=4),
         "course": Settings(d=1000),
         "paper": Settings(
             d=1000, margins=(10, 20, 50, 100, 200, 500, 1000, 2000), margin=5000.0, trials=200

@@ -212,7 +212,7 @@ experiment = Experiment(
         "smoke": Settings(
             d=1000,
             smaller=(100,),
-            width=20,
+            width=40,
             samples=5,
             margin=100.0,
             trials=3,

@@ -254,7 +254,7 @@ experiment = Experiment(
         paper="melamed2025unlearning", arxiv="2510.14844", label="U7", provenance="derived"
     ),
     presets={
-        "smoke": Settings(width=20, samples=5, margin=100.0, stops=5, trials=4),
+        "smoke": Settings(width=40, samples=5, margin=100.0, stops=5, trials=4),
         "course": Settings(trials=24),
         "paper": Settings(margin=10_000.0, stops=24, trials=200),
     },

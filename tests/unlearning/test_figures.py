@@ -115,8 +115,8 @@ def test_theorem_4_1_is_drawn_only_where_it_applies(outcomes):
     settings, arrays = outcomes["correlation"]
     gram = correlation.of_kind(arrays, "gram")
     bounds = correlation.theorem_bounds(settings, gram)
-    assert bounds["epsilon"].shape == (3, 2)  # 1e-6 and 2e-5 of four, up to 2.5e-5
-    epsilon_d = 4 * 5 * 20 * 2e-5
+    assert bounds["epsilon"].shape == (3, 2)  # 1e-6 and 1e-5 of four, up to 1.25e-5
+    epsilon_d = 4 * 5 * 40 * 1e-5
     expected = gram["epsilon_gates"][0, 1] * (1 + 9 * epsilon_d / (5 - 9 * epsilon_d))
     assert bounds["epsilon"][0, 1] == pytest.approx(expected + 23 * epsilon_d / 5**0.5)
     broken = gram | {"epsilon_gates": np.full_like(gram["epsilon_gates"], 1.1)}

@@ -36,7 +36,7 @@ theorem = Theorem(
     ),
     claim=Scaling(exponent=-1.0, power=1.0),
     presets={
-        "smoke": Settings(d=100, samples=6, width=20, trials=20),
+        "smoke": Settings(d=100, samples=6, width=40, trials=20),
         "course": Settings(trials=60),
         "paper": Settings(d=1000, trials=688),
     },

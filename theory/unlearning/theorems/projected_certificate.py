@@ -66,7 +66,7 @@ theorem = Theorem(
     ),
     claim=AtMost(ulps=SOLVER),
     presets={
-        "smoke": Settings(d=100, samples=6, width=20, margin=100.0, trials=20),
+        "smoke": Settings(d=100, samples=6, width=40, margin=100.0, trials=20),
         "course": Settings(d=1000, trials=135),
         "paper": Settings(d=10_000, trials=688),
     },
