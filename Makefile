@@ -17,6 +17,7 @@ test-all: $(READY)
 figures: $(READY)
 	$(BIN)/relu-theory figures subspace --out figures/subspace
 	$(BIN)/relu-theory figures unlearning --out figures/unlearning
+	$(BIN)/relu-theory figures attribution --out figures/attribution
 
 report: $(READY)
 	$(BIN)/relu-theory report

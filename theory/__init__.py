@@ -3,12 +3,18 @@
 Pure functions on arrays: no files, no plots, no printing, no global state.
 """
 
+from theory import attribution as attribution
 from theory import subspace as subspace
 from theory import unlearning as unlearning
 from theory.ensemble import ensemble as ensemble
+from theory.networks import LSTM as LSTM
 from theory.networks import MLP as MLP
+from theory.networks import FlatReLU as FlatReLU
 from theory.networks import Linear as Linear
+from theory.networks import MaxReLU as MaxReLU
+from theory.networks import SumReLU as SumReLU
 from theory.networks import TwoLayerReLU as TwoLayerReLU
+from theory.networks import lstm as lstm
 from theory.networks import mlp as mlp
 from theory.networks import two_layer_relu as two_layer_relu
 from theory.theorem import Settings as Settings

@@ -1,0 +1,147 @@
+"""Attribution methods against closed forms, finite differences and each other."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from theory.attribution.methods import (
+    gradient,
+    gradient_times_input,
+    integrated_gradients,
+    occlusion,
+    present,
+    seed_averaged,
+    smooth_grad,
+    span_share,
+)
+from theory.geometry import random_subspace
+from theory.networks import mlp, two_layer_relu
+
+WORDS, D = 8, 6
+PADDING = jnp.arange(WORDS) >= 6
+
+
+@pytest.fixture(scope="module")
+def x():
+    text = jax.random.normal(jax.random.key(0), (WORDS, D))
+    return jnp.where(PADDING[:, None], 0, text)
+
+
+@pytest.fixture(scope="module")
+def a():
+    return jax.random.normal(jax.random.key(1), (WORDS, D))
+
+
+@pytest.fixture(scope="module")
+def linear(a):
+    return lambda x: jnp.sum(a * x)
+
+
+@pytest.fixture(scope="module")
+def relu():
+    net = two_layer_relu(jax.random.key(2), WORDS * D, 256)
+    return lambda x: net(x.ravel())
+
+
+@pytest.fixture(scope="module")
+def biased():
+    net = mlp(jax.random.key(3), (WORDS * D, 64, 64, 1))
+    return lambda x: net(x.ravel())
+
+
+def test_on_a_linear_model_all_methods_are_its_coefficients(linear, a, x):
+    shares = jnp.sum(a * x, axis=1)
+    assert jnp.array_equal(gradient(linear, x), a)
+    assert jnp.max(jnp.abs(gradient_times_input(linear, x) - shares)) < 1e-14
+    assert jnp.max(jnp.abs(occlusion(linear, x) - shares)) < 1e-14
+    attributions, gap = integrated_gradients(linear, x, steps=3)
+    assert jnp.max(jnp.abs(attributions - shares)) < 1e-14
+    assert jnp.abs(gap) < 1e-14
+    smooth = smooth_grad(linear, x, jax.random.key(4), noise=2.0, samples=5)
+    assert jnp.max(jnp.abs(smooth - a)) < 1e-14
+
+
+def test_gradient_against_finite_differences(relu, x):
+    step = 1e-6 * jnp.eye(WORDS * D).reshape(-1, WORDS, D)
+    slopes = jax.vmap(lambda s: relu(x + s) - relu(x - s))(step).reshape(WORDS, D) / 2e-6
+    # Piecewise linear: the only error is rounding.
+    assert jnp.max(jnp.abs(slopes - gradient(relu, x))) < 1e-8
+
+
+def test_without_biases_one_step_from_padding_is_exact(relu, x):
+    """logit(αx) = α logit(x): the gradient is constant along the path."""
+    attributions, gap = integrated_gradients(relu, x, steps=1)
+    assert jnp.abs(gap) < 1e-14
+    assert jnp.max(jnp.abs(attributions - gradient_times_input(relu, x))) < 1e-14
+
+
+@pytest.mark.parametrize("name", ["relu", "biased"])
+def test_integrated_gradients_complete_across_kinks(name, x, request):
+    logit = request.getfixturevalue(name)
+    baseline = jax.random.normal(jax.random.key(5), (WORDS, D))
+    difference = logit(x) - logit(baseline)
+    gaps = [integrated_gradients(logit, x, baseline, steps).gap for steps in (8, 1024)]
+    assert jnp.abs(gaps[1]) < 1e-3 * jnp.abs(difference)
+    assert jnp.abs(gaps[0]) > jnp.abs(gaps[1])
+
+
+def test_integrated_gradients_of_a_cubic(x):
+    """∫ 3α²x²·x dα = x³, to 1/(4 steps²) by the midpoint rule."""
+    attributions, gap = integrated_gradients(lambda x: jnp.sum(x**3), x, steps=100)
+    cubes = jnp.sum(x**3, axis=1)
+    assert jnp.max(jnp.abs(attributions / (1 - 1 / (4 * 100**2)) - cubes)) < 1e-12
+    assert gap == pytest.approx(float(-cubes.sum() / (4 * 100**2)), rel=1e-8)
+
+
+def test_smooth_grad_averages_and_keeps_padding(x):
+    """The gradient of ½‖x‖² is x: noise averages out, and padding is given none."""
+    smooth = smooth_grad(lambda x: jnp.sum(x**2) / 2, x, jax.random.key(6), 0.5, 4000)
+    error = jnp.abs(smooth - x)
+    assert jnp.max(error[PADDING]) == 0
+    assert 0 < jnp.max(error[~PADDING]) < 6 * 0.5 / np.sqrt(4000)
+
+
+def test_padding_gets_nothing(biased, x):
+    assert jnp.array_equal(present(x), ~PADDING)
+    for scores in (
+        gradient_times_input(biased, x),
+        occlusion(biased, x),
+        integrated_gradients(biased, x, steps=4).attributions,
+    ):
+        assert jnp.array_equal(scores != 0, ~PADDING)
+
+
+def test_methods_compile_and_take_batches(relu, x):
+    texts = jnp.stack([x, 2 * x[::-1]])
+    for method in (gradient, gradient_times_input, occlusion, integrated_gradients):
+        batched = jax.jit(jax.vmap(lambda text, method=method: method(relu, text)))(texts)
+        one = method(relu, texts[1])
+        for ours, theirs in zip(jax.tree.leaves(batched), jax.tree.leaves(one), strict=True):
+            assert jnp.max(jnp.abs(ours[1] - theirs)) < 1e-13
+
+
+def test_seed_average_shrinks_what_copies_do_not_share():
+    shared = jnp.ones((WORDS, D))
+    noise = jax.random.normal(jax.random.key(7), (400, WORDS, D))
+    mean = seed_averaged(shared[None] + noise)
+    assert mean.shape == (WORDS, D)
+    assert jnp.max(jnp.abs(mean - shared)) < 5.5 / np.sqrt(400)
+
+
+def test_span_share_is_pythagorean():
+    plane = random_subspace(jax.random.key(8), 40, 7)
+    g = jax.random.normal(jax.random.key(9), (3, 5, 40))
+    share = span_share(g, plane.basis)
+    assert share.shape == (3, 5)
+    assert jnp.max(jnp.abs(share + plane.off_share(g) ** 2 - 1)) < 1e-14
+    assert jnp.max(jnp.abs(span_share(plane.project(g), plane.basis) - 1)) < 1e-14
+    assert jnp.max(span_share(plane.reject(g), plane.basis)) < 1e-28
+    assert span_share(jnp.zeros(40), plane.basis) == 0
+
+
+def test_averages_over_nothing_are_refused(linear, x):
+    with pytest.raises(ValueError, match="steps is 0"):
+        integrated_gradients(linear, x, steps=0)
+    with pytest.raises(ValueError, match="samples is 0"):
+        smooth_grad(linear, x, jax.random.key(0), 0.1, 0)

@@ -1,0 +1,12 @@
+"""Explaining text classifiers by the agreement of independent copies (arXiv 2311.13454)."""
+
+from theory.attribution.agreement import Agreement as Agreement
+from theory.attribution.agreement import agreement as agreement
+from theory.attribution.agreement import holm as holm
+from theory.attribution.agreement import small_norm as small_norm
+from theory.attribution.methods import gradient as gradient
+from theory.attribution.methods import gradient_times_input as gradient_times_input
+from theory.attribution.methods import integrated_gradients as integrated_gradients
+from theory.attribution.methods import occlusion as occlusion
+from theory.attribution.methods import smooth_grad as smooth_grad
+from theory.attribution.methods import span_share as span_share

@@ -1,0 +1,173 @@
+"""Agreement of gradient directions across independently trained copies.
+
+For word t of a text and copies m = 1..M of a classifier, g_mt is the gradient of copy m's logit
+with respect to the word's embedding. The agreement of the word is the mean over pairs of copies of
+|cos(g_it, g_jt)| (arXiv 2311.13454). What training never touched is random in every copy and
+agrees at chance; what it has learned agrees better.
+
+Chance is the law of the same mean for M independent uniform directions. Its pairs are pairwise but
+not jointly independent, so for M > 2 it is simulated; for two copies cos² ~ Beta(½, (d − 1)/2).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import betainc, gammaln
+from jaxtyping import Array, Float, Key
+
+SAMPLES = 10_000
+"""Draws of chance by default: p-values from 1e-4."""
+
+
+class Agreement(NamedTuple):
+    """The agreement of every word.
+
+    Attributes:
+        score: mean over pairs of |cos|.
+        cosine: mean over pairs of cos, which sees whether directions agree in sign as well.
+        norm: mean over copies of ‖g_mt‖ / max_s ‖g_ms‖.
+        p_value: probability of a score at least as large by chance.
+    """
+
+    score: Float[Array, " words"]
+    cosine: Float[Array, " words"]
+    norm: Float[Array, " words"]
+    p_value: Float[Array, " words"]
+
+
+def pair_cosines(gradients: Float[Array, "models words d"]) -> Float[Array, "pairs words"]:
+    """cos(g_it, g_jt) for all pairs i < j; 0 where a gradient is zero and has no direction.
+
+    Example:
+        >>> cosines = pair_cosines(jnp.array([[[1.0, 0.0]], [[1.0, 1.0]], [[0.0, 0.0]]]))
+        >>> bool(jnp.allclose(cosines[:, 0], jnp.array([0.5**0.5, 0.0, 0.0])))
+        True
+    """
+    norms = jnp.linalg.norm(gradients, axis=-1, keepdims=True)
+    units = gradients / jnp.where(norms > 0, norms, 1)
+    cosines = jnp.einsum("iwd,jwd->ijw", units, units)
+    i, j = jnp.triu_indices(len(gradients), 1)
+    return cosines[i, j]
+
+
+def chance_scores(
+    key: Key[Array, ""], models: int, d: int, samples: int = SAMPLES
+) -> Float[Array, " samples"]:
+    """The score of words whose directions are independent and uniform.
+
+    Args:
+        key: a typed JAX key.
+        models: number of copies.
+        d: dimension of the embedding.
+        samples: number of draws.
+
+    Example:
+        >>> scores = chance_scores(jax.random.key(0), models=4, d=64)
+        >>> bool(jnp.abs(scores.mean() - expected_chance(64)) < 1e-3)
+        True
+    """
+    # The draws are the words of a text without meaning.
+    directions = jax.random.normal(key, (models, samples, d))
+    return jnp.mean(jnp.abs(pair_cosines(directions)), axis=0)
+
+
+def expected_chance(d: int) -> Float[Array, ""]:
+    """E|cos| of two uniform directions in R^d, Γ(d/2)/(√π Γ((d+1)/2)), about √(2/(πd)).
+
+    The line at 1/√d, which is the root mean square, lies above it.
+
+    Example:
+        >>> round(float(expected_chance(64)), 4)
+        0.1001
+    """
+    half = jnp.asarray(d / 2, float)
+    return jnp.exp(gammaln(half) - gammaln(half + 0.5)) / jnp.sqrt(jnp.pi)
+
+
+def exact_p_value(cosine: Float[Array, "*shape"], d: int) -> Float[Array, "*shape"]:
+    """P(|cos| ≥ |c|) of two uniform directions in R^d, d ≥ 2, by cos² ~ Beta(½, (d − 1)/2).
+
+    Example:
+        >>> round(float(exact_p_value(jnp.array(0.5), 3)), 4)  # uniform on the sphere
+        0.5
+    """
+    a, b = jnp.asarray((d - 1) / 2, cosine.dtype), jnp.asarray(0.5, cosine.dtype)
+    return betainc(a, b, jnp.clip(1 - cosine**2, 0, 1))
+
+
+def agreement(
+    gradients: Float[Array, "models words d"],
+    *,
+    key: Key[Array, ""] | None = None,
+    samples: int = SAMPLES,
+) -> Agreement:
+    """How far the copies agree on the direction of each word's gradient.
+
+    Args:
+        gradients: ∂ logit_m/∂e_t, of at least two copies on one shared embedding.
+        key: for the simulation of chance; a fixed one when None, so that a text gets the same
+            p-values every time.
+        samples: draws of chance, B; a p-value is at least 1/(1 + B). Holm's correction over W
+            words at level α needs B ≥ W/α.
+
+    Raises:
+        ValueError: for fewer than two copies or a single dimension, where nothing can disagree.
+
+    Example:
+        >>> gradients = jax.random.normal(jax.random.key(0), (5, 3, 64)).at[:, 0].add(1.0)
+        >>> found = agreement(gradients, samples=999)
+        >>> found.score.shape, bool(found.p_value[0] == 1e-3)
+        ((3,), True)
+    """
+    models, _, d = gradients.shape
+    if models < 2:
+        raise ValueError(f"There is {models} copy of the classifier; agreement needs at least two.")
+    if d < 2:
+        raise ValueError("The embedding has one dimension, in which all directions agree.")
+    cosines = pair_cosines(gradients)
+    score = jnp.mean(jnp.abs(cosines), axis=0)
+    norms = jnp.linalg.norm(gradients, axis=-1)
+    largest = jnp.max(norms, axis=1, keepdims=True)
+    if models == 2:
+        p_value = exact_p_value(score, d)
+    else:
+        key = jax.random.key(0) if key is None else key
+        chance = jnp.sort(chance_scores(key, models, d, samples))
+        below = jnp.searchsorted(chance, score, side="left").astype(score.dtype)
+        p_value = (1 + samples - below) / (1 + samples)
+    return Agreement(
+        score=score,
+        cosine=jnp.mean(cosines, axis=0),
+        norm=jnp.mean(norms / jnp.where(largest > 0, largest, 1), axis=0),
+        p_value=p_value,
+    )
+
+
+def small_norm(found: Agreement, quantile: float = 0.5) -> Float[Array, " words"]:
+    """The published filter: the score where the norm is at most its quantile, elsewhere 0.
+
+    It is the least justified step of the method, and can discard the words that decide.
+
+    Example:
+        >>> ones = jnp.ones(3)
+        >>> small_norm(Agreement(ones, ones, jnp.array([0.1, 0.2, 1.0]), ones)).tolist()
+        [1.0, 1.0, 0.0]
+    """
+    return jnp.where(found.norm <= jnp.quantile(found.norm, quantile), found.score, 0)
+
+
+def holm(p_values: Float[Array, " words"]) -> Float[Array, " words"]:
+    """p-values adjusted so that rejecting those below α errs at all with probability at most α.
+
+    Holm (1979): the i-th smallest of W is multiplied by W − i + 1, and made monotone.
+
+    Example:
+        >>> adjusted = holm(jnp.array([0.01, 0.04, 0.03]))
+        >>> bool(jnp.allclose(adjusted, jnp.array([0.03, 0.06, 0.06])))
+        True
+    """
+    order = jnp.argsort(p_values)
+    factors = jnp.arange(len(p_values), 0, -1).astype(p_values.dtype)
+    adjusted = jnp.minimum(jax.lax.cummax(p_values[order] * factors), 1)
+    return jnp.zeros_like(p_values).at[order].set(adjusted)

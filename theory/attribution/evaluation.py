@@ -1,0 +1,296 @@
+"""Are attributions right? Ground truth, faithfulness to the model, and sanity checks.
+
+Scores are one number per word, larger for words that matter more; sign and norm are the caller's
+choice. Padding, the zero vector, is never scored, selected or counted.
+
+Measures against a ground truth are ranks on the host, and NaN where the answer is undefined.
+Measures that query the model are pure functions for `jax.jit` and, over texts, `jax.vmap`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+from scipy import stats
+
+from theory.attribution.methods import present
+
+Scores = Float[Array | np.ndarray, " words"]
+Mask = Bool[Array | np.ndarray, " words"]
+Probability = Callable[[Float[Array, "words d"]], Float[Array, ""]]
+"""The probability of the explained class, of one embedded text."""
+Remove = Callable[[Float[Array, "words d"], Bool[Array, " words"]], Float[Array, "words d"]]
+"""A text without some of its words: `pad` or `delete`."""
+
+
+def _of_words(words: Mask | None, scores: Scores, *others: Scores | Mask) -> list[np.ndarray]:
+    """The entries at the words that are not padding, of scores (finite) and of what goes along."""
+    arrays = [np.asarray(a) for a in (scores, *others)]
+    if words is not None:
+        arrays = [a[np.asarray(words)] for a in arrays]
+    if not arrays[0].size:
+        raise ValueError("the text has no words")
+    if not all(np.isfinite(a).all() for a in arrays):
+        raise ValueError("scores of words must be finite")
+    return arrays
+
+
+def pointing_game(scores: Scores, target: Mask, words: Mask | None = None) -> float:
+    """Is the word of largest score a target? Of tied words, one is drawn: the probability of yes.
+
+    Args:
+        scores: one per word.
+        target: the words that decide the label.
+        words: the words that are not padding; all when None.
+
+    Raises:
+        ValueError: if there are no words, or a score is not finite.
+
+    References:
+        Zhang, Lin, Brandt, Shen, Sclaroff, 2016 (arXiv 1608.00507).
+
+    Example:
+        >>> pointing_game(np.array([1.0, 3.0, 3.0]), np.array([False, True, False]))
+        0.5
+    """
+    score, hit = _of_words(words, scores, target)
+    return float(hit[score == score.max()].mean())
+
+
+def auroc(scores: Scores, target: Mask, words: Mask | None = None) -> float:
+    """P(target above other) + ½P(tie): the area under the ROC curve over the words of a text.
+
+    Arguments and errors as for `pointing_game`.
+
+    Returns:
+        The area, NaN where the words are all targets or none is.
+
+    Example:
+        >>> auroc(np.array([1.0, 3.0, 3.0]), np.array([False, True, False]))
+        0.75
+    """
+    score, hit = _of_words(words, scores, target)
+    hits = int(hit.sum())
+    misses = hit.size - hits
+    if not hits or not misses:
+        return float("nan")
+    # Mann and Whitney: the mean rank of the targets, less its smallest value.
+    return float((stats.rankdata(score)[hit].mean() - (hits + 1) / 2) / misses)
+
+
+def average_precision(scores: Scores, target: Mask, words: Mask | None = None) -> float:
+    """The mean, over the targets, of the precision among the words scored at least as high.
+
+    Arguments and errors as for `pointing_game`.
+
+    Returns:
+        The average precision, NaN where no word is a target.
+
+    Example:
+        >>> average_precision(np.array([1.0, 3.0, 3.0]), np.array([False, True, False]))
+        0.5
+    """
+    score, hit = _of_words(words, scores, target)
+    if not hit.any():
+        return float("nan")
+    above = stats.rankdata(-score, method="max")[hit]
+    return float((stats.rankdata(-score[hit], method="max") / above).mean())
+
+
+def kendall_tau(scores: Scores, reference: Scores, words: Mask | None = None) -> float:
+    """Kendall's τ_b of the scores with a reference, such as leave-one-out (`occlusion`).
+
+    Args:
+        scores: one per word.
+        reference: the scores to agree with.
+        words: the words that are not padding; all when None.
+
+    Returns:
+        τ_b in [−1, 1], NaN where either is constant.
+
+    Raises:
+        ValueError: if there are no words, or a score is not finite.
+
+    Example:
+        >>> round(kendall_tau(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])), 3)
+        0.333
+    """
+    ours, theirs = _of_words(words, scores, reference)
+    if not np.ptp(ours) or not np.ptp(theirs):
+        return float("nan")
+    return float(np.asarray(stats.kendalltau(ours, theirs))[0])
+
+
+def adebayo(scores: Scores, randomised: Scores, words: Mask | None = None) -> float:
+    """Spearman's ρ of the attributions of a model with those of a randomised one.
+
+    Near 1, the attribution shows the text or the architecture, not what the model learned.
+
+    Args:
+        scores: of the trained model.
+        randomised: of the same model with fresh parameters, or trained on shuffled labels.
+        words: the words that are not padding; all when None.
+
+    Returns:
+        ρ in [−1, 1], NaN where either is constant.
+
+    Raises:
+        ValueError: if there are no words, or a score is not finite.
+
+    References:
+        Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim, 2018 (arXiv 1810.03292).
+
+    Example:
+        >>> round(adebayo(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])), 3)
+        0.5
+    """
+    trained, fresh = _of_words(words, scores, randomised)
+    if not np.ptp(trained) or not np.ptp(fresh):
+        return float("nan")
+    return float(np.corrcoef(stats.rankdata(trained), stats.rankdata(fresh))[0, 1])
+
+
+def pad(x: Float[Array, "words d"], removed: Bool[Array, " words"]) -> Float[Array, "words d"]:
+    """The text with the removed words replaced by padding, the others where they were.
+
+    Example:
+        >>> pad(jnp.array([[1.0], [2.0], [3.0]]), jnp.array([True, False, False])).ravel().tolist()
+        [0.0, 2.0, 3.0]
+    """
+    return jnp.where(removed[:, None], 0, x)
+
+
+def delete(x: Float[Array, "words d"], removed: Bool[Array, " words"]) -> Float[Array, "words d"]:
+    """The text without the removed words: the rest moves left, and padding fills the right.
+
+    Example:
+        >>> x = jnp.array([[1.0], [2.0], [3.0]])
+        >>> delete(x, jnp.array([True, False, False])).ravel().tolist()
+        [2.0, 3.0, 0.0]
+    """
+    return pad(x, removed)[jnp.argsort(removed, stable=True)]
+
+
+def _rank(x: Float[Array, "words d"], scores: Float[Array, " words"]) -> Int[Array, " words"]:
+    """0 for the word of largest score, and so on; ties by position, padding after every word."""
+    order = jnp.lexsort((-scores, ~present(x)))
+    return jnp.zeros_like(order).at[order].set(jnp.arange(order.size, dtype=order.dtype))
+
+
+class Eraser(NamedTuple):
+    """How much of a probability an explanation accounts for.
+
+    Attributes:
+        comprehensiveness: mean of p(x) − p(x without its top words); large when they are needed.
+        sufficiency: mean of p(x) − p(top words alone); small when they are enough.
+    """
+
+    comprehensiveness: Float[Array, ""]
+    sufficiency: Float[Array, ""]
+
+
+def eraser(
+    probability: Probability,
+    x: Float[Array, "words d"],
+    scores: Float[Array, " words"],
+    fractions: tuple[float, ...] = (0.01, 0.05, 0.10, 0.20, 0.50),
+    remove: Remove = pad,
+) -> Eraser:
+    """Comprehensiveness and sufficiency, averaged over the sizes of the explanation (AOPC).
+
+    A fraction f of n words is the ⌈fn⌉ words of largest score. The mean is over the fractions, as
+    in the benchmark's code; the paper's formula also counts the empty explanation.
+
+    Args:
+        probability: of the explained class.
+        x: the text.
+        scores: finite, one per word; ties go by position.
+        fractions: sizes of the explanation, as fractions of the words.
+        remove: `pad` or `delete`.
+
+    References:
+        DeYoung et al., 2020 (arXiv 1911.03429); github.com/jayded/eraserbenchmark.
+
+    Example:
+        >>> x = jnp.array([[0.25], [0.5]])
+        >>> [float(v) for v in eraser(lambda x: jnp.sum(x), x, x[:, 0], (0.5,))]
+        [0.5, 0.25]
+    """
+    words, rank = present(x), _rank(x, scores)
+    # An exact multiple that rounding lifts above its integer is not another word.
+    sizes = jnp.ceil(jnp.asarray(fractions, x.dtype) * words.sum().astype(x.dtype) * (1 - 1e-6))
+
+    def probabilities(size):
+        top = words & (rank < size.astype(rank.dtype))
+        return probability(remove(x, top)), probability(remove(x, words & ~top))
+
+    without, alone = jax.vmap(probabilities)(sizes)
+    whole = probability(x)
+    return Eraser(whole - without.mean(), whole - alone.mean())
+
+
+class Curve(NamedTuple):
+    """A probability as words are removed or added one by one.
+
+    Attributes:
+        probability: after k = 0, 1, ... words, constant once there are no more.
+        area: under the curve, over the fraction of the words of the text, by trapezia.
+    """
+
+    probability: Float[Array, " points"]
+    area: Float[Array, ""]
+
+
+def _curve(probability: Probability, x: Array, changed: Callable[[Array], Array]) -> Curve:
+    """The curve of the texts ``changed(k)``, k = 0 ... T."""
+    values = jax.vmap(lambda k: probability(changed(k)))(jnp.arange(x.shape[0] + 1))
+    inside = jnp.arange(x.shape[0]) < jnp.maximum(present(x).sum(), 1)
+    return Curve(values, jnp.mean((values[:-1] + values[1:]) / 2, where=inside))
+
+
+def deletion_curve(
+    probability: Probability,
+    x: Float[Array, "words d"],
+    scores: Float[Array, " words"],
+    remove: Remove = pad,
+) -> Curve:
+    """The probability as words are removed, largest score first; a small area is good.
+
+    Args:
+        probability: of the explained class.
+        x: the text.
+        scores: finite, one per word; ties go by position.
+        remove: `pad` or `delete`.
+
+    References:
+        Petsiuk, Das, Saenko, 2018 (arXiv 1806.07421).
+
+    Example:
+        >>> x = jnp.array([[0.25], [0.5]])
+        >>> deletion_curve(lambda x: jnp.sum(x), x, x[:, 0]).probability.tolist()
+        [0.75, 0.25, 0.0]
+    """
+    words, rank = present(x), _rank(x, scores)
+    return _curve(probability, x, lambda k: remove(x, words & (rank < k)))
+
+
+def insertion_curve(
+    probability: Probability,
+    x: Float[Array, "words d"],
+    scores: Float[Array, " words"],
+    remove: Remove = pad,
+) -> Curve:
+    """The probability as words are added to the empty text, largest score first; large is good.
+
+    Arguments and reference as for `deletion_curve`.
+
+    Example:
+        >>> x = jnp.array([[0.25], [0.5]])
+        >>> insertion_curve(lambda x: jnp.sum(x), x, x[:, 0]).probability.tolist()
+        [0.0, 0.5, 0.75]
+    """
+    words, rank = present(x), _rank(x, scores)
+    return _curve(probability, x, lambda k: remove(x, words & (rank >= k)))

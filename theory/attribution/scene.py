@@ -1,0 +1,160 @@
+"""The scene in which every attribution theorem plays: texts, their span, and trained copies.
+
+Copies are networks that share the data and are initialised independently: one `TwoLayerReLU`
+whose arrays have a leading axis of copies.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from theory.attribution.settings import Settings
+from theory.geometry import Subspace, orthonormalise
+from theory.networks import TwoLayerReLU, two_layer_relu
+from theory.sampling import gaussian_points
+from theory.training import Trained, train_in_span
+
+ON_SPAN = 1e4
+"""Machine epsilons by which a text may leave the span of all through rounding."""
+
+
+class Scene(NamedTuple):
+    """The training texts and their span.
+
+    Attributes:
+        x: flattened embedded texts, words of one text side by side; ``x[0]`` is explained.
+        y: uniform labels ±1.
+        span: P = span{x_j}; a text that depends on earlier ones leaves a zero basis column.
+    """
+
+    x: Float[Array, "samples D"]
+    y: Float[Array, " samples"]
+    span: Subspace
+
+
+def draw_scene(settings: Settings, key: Key[Array, ""]) -> Scene:
+    """Draw the embedding table, rows N(0, I_d/d), texts of uniform words, and labels.
+
+    Args:
+        settings: sizes.
+        key: a typed JAX key.
+
+    Returns:
+        The scene.
+
+    Example:
+        >>> scene = draw_scene(Settings(tokens=8, d=8, samples=16), jax.random.key(0))
+        >>> scene.x.shape, scene.span.ell
+        ((16, 64), 48)
+    """
+    key_table, key_texts, key_y = jax.random.split(key, 3)
+    table = gaussian_points(key_table, settings.vocabulary, settings.d)
+    shape = (settings.samples, settings.tokens)
+    texts = jax.random.randint(key_texts, shape, 0, settings.vocabulary)
+    x = table[texts].reshape(settings.samples, settings.dimension)
+    y = jax.random.rademacher(key_y, (settings.samples,), dtype=x.dtype)
+    return Scene(x, y, Subspace(orthonormalise(x.T)))
+
+
+def draw_copies(settings: Settings, keys: Key[Array, " copies"]) -> TwoLayerReLU:
+    """One network at initialisation per key.
+
+    Example:
+        >>> draw_copies(Settings(), jax.random.split(jax.random.key(0), 3)).w.shape
+        (3, 50, 64)
+    """
+    return jax.vmap(
+        lambda key: two_layer_relu(key, settings.dimension, settings.width, settings.sigma)
+    )(keys)
+
+
+def train_copies(settings: Settings, scene: Scene, copies: TwoLayerReLU) -> Trained:
+    """Full-batch descent with weight decay of every copy until it reaches the margin itself.
+
+    Args:
+        settings: rate, decay and when to stop.
+        scene: the data, the same for all copies.
+        copies: the networks at initialisation.
+
+    Returns:
+        What `train_in_span` gives, every array with a leading axis of copies.
+
+    Example:
+        >>> settings = Settings()
+        >>> copies = draw_copies(settings, jax.random.split(jax.random.key(0), 3))
+        >>> trained = train_copies(settings, draw_scene(settings, jax.random.key(1)), copies)
+        >>> trained.margin.shape, bool(trained.margin.min() >= 1)
+        ((3,), True)
+    """
+    optimizer = optax.chain(
+        optax.add_decayed_weights(settings.weight_decay), optax.sgd(settings.rate)
+    )
+    return jax.vmap(
+        lambda network: train_in_span(
+            network,
+            scene.x,
+            scene.y,
+            optimizer=optimizer,
+            steps=settings.steps,
+            margin=settings.margin,
+        )
+    )(copies)
+
+
+def off_span_gradients(
+    copies: TwoLayerReLU, x: Float[Array, " D"], span: Subspace
+) -> Float[Array, "copies D"]:
+    """Π_{P^⊥} ∇N_m(x), the part of every copy's input gradient orthogonal to P.
+
+    Example:
+        >>> copies = TwoLayerReLU(jnp.array([[[1.0, 2.0]], [[1.0, -2.0]]]), jnp.ones((2, 1)))
+        >>> span = Subspace(jnp.array([[1.0], [0.0]]))
+        >>> off_span_gradients(copies, jnp.array([3.0, 0.0]), span).tolist()
+        [[0.0, 2.0], [0.0, -2.0]]
+    """
+    return span.reject(jax.vmap(lambda network: jax.grad(lambda x: network(x))(x))(copies))
+
+
+def active(copies: TwoLayerReLU, x: Float[Array, " D"]) -> Int[Array, " copies"]:
+    """k_m, the neurons of every copy active at x (as in JAX, a neuron at its kink is off).
+
+    Example:
+        >>> copies = TwoLayerReLU(jnp.array([[[1.0], [2.0]], [[1.0], [-1.0]]]), jnp.ones((2, 2)))
+        >>> active(copies, jnp.array([3.0])).tolist()
+        [2, 1]
+    """
+    return jnp.sum(copies.w @ x > 0, axis=-1)
+
+
+def assumptions(scene: Scene) -> dict[str, Float[Array, ""]]:
+    """The margins of what every theorem here assumes of its data.
+
+    Example:
+        >>> one_word = Settings(vocabulary=1)
+        >>> margins = assumptions(draw_scene(one_word, jax.random.key(0)))
+        >>> {name: bool(margin >= 0) for name, margin in margins.items()}
+        {'training texts in P': True, 'ℓ = D − rank': False}
+    """
+    allowed = ON_SPAN * jnp.finfo(scene.x.dtype).eps
+    rank = jnp.round(jnp.sum(scene.span.basis**2))
+    return {
+        "training texts in P": allowed - jnp.max(scene.span.off_share(scene.x)),
+        "ℓ = D − rank": rank - scene.x.shape[0],
+    }
+
+
+def without_decay(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""]]:
+    """The margins of `assumptions`, and that nothing shrinks the weights off the span.
+
+    Example:
+        >>> settings = Settings(weight_decay=0.1)
+        >>> margins = without_decay(settings, draw_scene(settings, jax.random.key(0)))
+        >>> bool(margins["no weight decay"] >= 0)
+        False
+    """
+    return assumptions(scene) | {
+        "no weight decay": -jnp.asarray(settings.weight_decay, scene.x.dtype)
+    }

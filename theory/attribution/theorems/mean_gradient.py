@@ -1,0 +1,99 @@
+"""X2: averaging M copies shrinks the gradient off the span of the texts by 1/√M, in law.
+
+Copies share the data and are initialised independently, k_m neurons of copy m are active at the
+training text x, and all have width m and u = ±1/√m. Off P = span{x_j} the mean gradient satisfies
+‖Π_{P^⊥} mean_m ∇N_m(x)‖²·m·M²/(σ² Σ_m k_m) ~ χ²_ℓ, ℓ = dim P^⊥.
+
+Proof. As in X1, given the data, u and Π_P w(0) of all copies, the Π_{P^⊥}∇N_m(x) are independent
+Gaussians on P^⊥ with covariance σ² Σ_{i∈S_m} u_i² = σ²k_m/m in each of ℓ directions. Their mean is
+Gaussian with covariance σ² Σ_m k_m/(m M²), so the ratio is χ²_ℓ given all this, hence without. ∎
+
+With k_m = k this is σ²kℓ/(mM) on average: the norm falls as 1/√M. Copies that start from the same
+weights off P do not average out, which is the control.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from scipy import stats
+
+from theory.attribution import settings as attribution
+from theory.attribution.scene import (
+    active,
+    draw_copies,
+    draw_scene,
+    off_span_gradients,
+    train_copies,
+    without_decay,
+)
+from theory.claims import Law
+from theory.geometry import Subspace
+from theory.networks import TwoLayerReLU
+from theory.theorem import Control, Source, Theorem, Trial
+
+
+@dataclass(frozen=True)
+class Settings(attribution.Settings):
+    """Several copies of the network on the same texts."""
+
+    copies: int = 8
+    """copies M that are averaged"""
+
+
+def shared_off_span(copies: TwoLayerReLU, span: Subspace) -> TwoLayerReLU:
+    """Give every copy the first one's output weights and its hidden weights off P.
+
+    Example:
+        >>> settings = Settings(copies=2)
+        >>> scene = draw_scene(settings, jax.random.key(0))
+        >>> copies = draw_copies(settings, jax.random.split(jax.random.key(1), 2))
+        >>> off = scene.span.reject(shared_off_span(copies, scene.span).w)
+        >>> bool(jnp.abs(off[0] - off[1]).max() < 1e-5)
+        True
+    """
+    off = jnp.broadcast_to(span.reject(copies.w[:1]), copies.w.shape)
+    return TwoLayerReLU(
+        span.project(copies.w) + off, jnp.broadcast_to(copies.u[:1], copies.u.shape)
+    )
+
+
+def trial(settings: Settings, key, shared: bool = False) -> Trial:
+    """Measured: ‖Π_{P^⊥} mean_m ∇N_m(x)‖²·mM²/(σ²Σ_m k_m). Predicted: ℓ, the mean of its law."""
+    key_scene, key_copies = jax.random.split(key)
+    scene = draw_scene(settings, key_scene)
+    starts = draw_copies(settings, jax.random.split(key_copies, settings.copies))
+    if shared:
+        starts = shared_off_span(starts, scene.span)
+    copies = train_copies(settings, scene, starts).network
+    mean = off_span_gradients(copies, scene.x[0], scene.span).mean(axis=0)
+    k = active(copies, scene.x[0])
+    given = (k > 0).all()
+    total = jnp.where(given, k.sum(), 1).astype(mean.dtype)
+    variance = settings.sigma**2 * total / (settings.width * settings.copies**2)
+    return Trial(
+        measured=jnp.sum(mean**2) / variance,
+        predicted=jnp.full((), settings.ell, mean.dtype),
+        assumptions=without_decay(settings, scene),
+        given=given,
+    )
+
+
+theorem = Theorem(
+    name="attribution.mean-gradient",
+    statement="‖Π_{P⊥} mean_m ∇N_m(x)‖²·mM²/(σ²Σ_m k_m) ~ χ²_ℓ for M independent copies",
+    source=Source(
+        paper="melamed2023attribution", label="X2", provenance="derived", arxiv="2311.13454"
+    ),
+    claim=Law(cdf=lambda values, settings: stats.chi2.cdf(values, settings.ell), resolution=0.075),
+    presets={
+        "smoke": Settings(samples=32, copies=4, trials=118),
+        "course": Settings(trials=688),
+        "paper": Settings(tokens=16, samples=32, width=100, trials=2000),
+    },
+    trial=trial,
+    control=Control(
+        name="the same initialisation off the span in all copies",
+        trial=lambda settings, key: trial(settings, key, shared=True),
+    ),
+)
