@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, BLUE, GREEN, error_bars, median_interval
 from experiments.unlearning.margins import draw_mixture
+from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble
 from theory.networks import two_layer_relu
 from theory.sampling import nearly_orthogonal_gram, points_with_gram
@@ -132,6 +133,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
 
         program = jax.jit(lambda keys, trial=trial: ensemble(trial, keys))
         measured = jax.device_get(program(keys))
+        require_margin(measured["reached"], settings.margin)
         arrays |= {f"{kind}_{name}": array for name, array in measured.items()}
     progress(1.0, "done")
     return arrays

@@ -26,6 +26,7 @@ from experiments.panels import (
     error_bars,
     mean_interval,
 )
+from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble
 from theory.networks import Linear, two_layer_relu
 from theory.sampling import gaussian_mixture, mixture_points
@@ -132,6 +133,8 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     keys = jax.random.split(key, settings.trials)
     program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
     arrays = jax.device_get(program(keys))
+    for name in ("linear", "relu"):
+        require_margin(arrays[f"{name}_reached"], settings.margin)
     progress(1.0, "done")
     return arrays
 

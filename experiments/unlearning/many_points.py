@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLUE, GREEN, PURPLE, SKY, VERMILION, error_bars, mean_interval
+from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble
 from theory.geometry import Subspace, orthonormalise
 from theory.theorem import Source
@@ -111,6 +112,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     keys = jax.random.split(key, settings.trials)
     program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
     arrays = jax.device_get(program(keys))
+    require_margin(arrays["reached"], settings.margin)
     progress(1.0, "done")
     return arrays
 

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, BLUE, VERMILION, error_bars, logarithmic, mean_interval
+from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble
 from theory.theorem import Source
 from theory.unlearning import settings as unlearning
@@ -91,6 +92,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     progress(0.0, f"{settings.trials} networks to margin {settings.margin:g}")
     program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
     arrays = jax.device_get(program(jax.random.split(key, settings.trials)))
+    require_margin(arrays["margin"], np.array(settings.stops))
     progress(1.0, "done")
     return arrays
 

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, BLUE, GREEN, PURPLE, error_bars, mean_interval
+from experiments.unlearning.reached import require_margin
 from experiments.unlearning.step_size_scene import Settings, draw_gaussian
 from theory.ensemble import ensemble
 from theory.theorem import Source
@@ -92,6 +93,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         progress(i / len(settings.dims), f"{settings.trials} networks in dimension {d}")
         keys = jax.random.split(jax.random.fold_in(key, d), settings.trials)
         results.append(jax.device_get(program(float(d), keys)))
+        require_margin(results[-1]["margin"], settings.margin)
     progress(1.0, "done")
     return jax.tree.map(lambda *leaves: np.stack(leaves), *results)
 

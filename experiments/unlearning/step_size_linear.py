@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLUE, GREEN, PURPLE, VERMILION, error_bars, mean_interval
+from experiments.unlearning.reached import require_margin
 from experiments.unlearning.step_size_scene import Settings, draw_gaussian
 from theory.ensemble import ensemble
 from theory.networks import Linear
@@ -81,6 +82,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         progress(i / len(settings.dims), f"{settings.trials} predictors in dimension {d}")
         keys = jax.random.split(jax.random.fold_in(key, d), settings.trials)
         results.append(jax.device_get(program(float(d), keys)))
+        require_margin(results[-1]["margin"], settings.margin)
     arrays = jax.tree.map(lambda *leaves: np.stack(leaves), *results)
     x, y, multipliers = (arrays.pop(name) for name in ("x", "y", "multipliers"))
     progress(1.0, "done")

@@ -34,6 +34,7 @@ from experiments.panels import (
     logarithmic,
     median_interval,
 )
+from experiments.unlearning.reached import require_margin
 from experiments.unlearning.step_size_scene import draw_gaussian
 from theory.ensemble import ensemble
 from theory.networks import TwoLayerReLU
@@ -161,6 +162,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     progress(0.0, f"{settings.trials} networks to margin {settings.margin:g}")
     program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
     arrays = jax.device_get(program(jax.random.split(key, settings.trials)))
+    require_margin(arrays["margin"], np.asarray(settings.margins))
     progress(1.0, "done")
     return arrays
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from experiments.errors import UsageError
 from experiments.unlearning import correlation, generalisation, many_points, margins
 from theory.sampling import gaussian_mixture
 from theory.theorem import Source
@@ -199,3 +200,9 @@ def test_linear_accuracy_by_scipy(outcomes):
 def test_settings_that_make_no_sense(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_networks_that_cannot_fit_their_points_are_refused():
+    settings = replace(margins.experiment.presets["smoke"], d=2, steps=2000)
+    with pytest.raises(UsageError, match="did not reach the margin asked for"):
+        margins.run(settings, KEY, lambda *_: None)
