@@ -2,11 +2,10 @@
 
 Every member of the ensemble draws the images that stay and an initialisation, trains, trains again
 from the same start without the images to forget, which all members share, and forgets by every
-method. Networks are
-compared at the scale at which their smallest retained margin is one: that of the KKT conditions,
-at which the size of the margins tells an attacker nothing. Where a retained image is misclassified
-there is no such scale: then distances and ε count as infinite, which a median admits, and the
-member takes no part in what is said of margins; the table says how many.
+method. Networks are compared at the scale at which their smallest retained margin is one: that of
+the KKT conditions, at which the size of the margins tells an attacker nothing. Where a retained
+image is misclassified there is no such scale: then distances and ε count as infinite, which a
+median admits, and the member takes no part in what is said of margins; the table says how many.
 
 Intervals are over networks, for the few images that are forgotten. Another seed forgets others, and
 what membership inference finds depends on the image: compare seeds before ranking methods.

@@ -28,10 +28,10 @@ from theory.theorem import Source
 from theory.unlearning import settings as unlearning
 from theory.unlearning.certificate import certificate
 from theory.unlearning.kkt import kkt
-from theory.unlearning.margin import train_to_large_margin
-from theory.unlearning.near_orthogonal import EPSILON_D, NORM_SLACK
+from theory.unlearning.near_orthogonal import NORM_SLACK, correlation_allowed
 from theory.unlearning.pattern import Snapped, autograd_pattern, snap
-from theory.unlearning.scene import Scene
+from theory.unlearning.scene import Scene, descend
+from theory.unlearning.theorems.two_layer import promised
 
 QUANTITIES = {"epsilon": r"\varepsilon", "delta": r"\delta", "tau": r"\tau"}
 
@@ -68,7 +68,7 @@ class Settings(unlearning.Settings):
     @property
     def admitted(self) -> float:
         """The largest correlation that Theorem 4.1 admits, ε_d/(4mn) at ε_d = .01."""
-        return EPSILON_D / (4 * self.samples * self.width)
+        return correlation_allowed(self.samples, self.width)
 
 
 def draw_gram(settings: Settings, correlation: float | Float[Array, ""], key) -> Scene:
@@ -83,7 +83,7 @@ def draw_gram(settings: Settings, correlation: float | Float[Array, ""], key) ->
 def forget(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""]]:
     """ε, δ, τ of the certificate, its bounds, and the KKT errors before by autograd's gates."""
     x, y = scene.x, scene.y
-    trained = train_to_large_margin(scene.start, x, y, settings.margin, steps=settings.steps)
+    trained = descend(settings, scene)
     net = trained.network
     snapped = snap(net, x)
     naive = Snapped(net, autograd_pattern(net, x), jnp.zeros_like(snapped.distance))
@@ -150,14 +150,9 @@ def theorem_bounds(settings: Settings, gram: Arrays) -> dict[str, np.ndarray]:
     m, n, within = settings.samples, settings.width, phi <= settings.admitted
     epsilon_d = 4 * m * n * phi[within][None, :]
     epsilon, delta = gram["epsilon_gates"][:, within], gram["delta_gates"][:, within]
-    growth = 1 + 9 * epsilon_d / (m - 9 * epsilon_d)
     applies = (epsilon <= 1) & (delta <= 0.5)
-    bounds = {
-        "epsilon": growth * epsilon + 23 * epsilon_d / np.sqrt(m),
-        "delta": growth * delta + 22.6 * epsilon_d / m,
-        "tau": 82 * epsilon_d / m * np.ones_like(epsilon),
-    }
-    return {name: np.where(applies, bound, np.inf) for name, bound in bounds.items()}
+    bounds = zip(QUANTITIES, promised(m, epsilon, delta, epsilon_d), strict=True)
+    return {name: np.where(applies, bound, np.inf) for name, bound in bounds}
 
 
 def draw(arrays: Arrays, settings: Settings) -> Figure:

@@ -26,13 +26,11 @@ from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble
 from theory.theorem import Source
 from theory.unlearning import settings as unlearning
+from theory.unlearning.along import SUPPORT
 from theory.unlearning.gradient_ascent import closed_form_multipliers, common_step
 from theory.unlearning.kkt import kkt
 from theory.unlearning.margin import logistic_slope, train_to_large_margin
 from theory.unlearning.scene import draw_gaussian
-
-SUPPORT = 1e-3
-"""A support vector has a multiplier of at least this share of the largest one."""
 
 BOUND = 0.002
 """The error at margin 1000 that the summary counts networks by."""

@@ -19,9 +19,7 @@ from matplotlib.figure import Figure
 
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, BLUE, GREEN, PURPLE, error_bars, mean_interval
-from experiments.unlearning.reached import require_margin
-from experiments.unlearning.step_size_scene import Settings, draw_gaussian
-from theory.ensemble import ensemble
+from experiments.unlearning.step_size_scene import Settings, draw_gaussian, over_dimensions
 from theory.theorem import Source
 from theory.unlearning.certificate import certificate
 from theory.unlearning.gradient_ascent import gradient_ascent
@@ -83,19 +81,7 @@ def trial(settings: Settings, d: Float[Array, ""], key) -> dict[str, Array]:
 
 def run(settings: Settings, key, progress: Progress) -> Arrays:
     """One program for every d; arrays of shape (dims, trials, fractions) or (dims, trials)."""
-
-    @jax.jit
-    def program(d, keys):
-        return ensemble(lambda key: trial(settings, d, key), keys)
-
-    results = []
-    for i, d in enumerate(settings.dims):
-        progress(i / len(settings.dims), f"{settings.trials} networks in dimension {d}")
-        keys = jax.random.split(jax.random.fold_in(key, d), settings.trials)
-        results.append(jax.device_get(program(float(d), keys)))
-        require_margin(results[-1]["margin"], settings.margin)
-    progress(1.0, "done")
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *results)
+    return over_dimensions(settings, trial, key, progress)
 
 
 def draw(arrays: Arrays, settings: Settings) -> Figure:

@@ -22,9 +22,7 @@ from matplotlib.figure import Figure
 
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLUE, GREEN, PURPLE, VERMILION, error_bars, mean_interval
-from experiments.unlearning.reached import require_margin
-from experiments.unlearning.step_size_scene import Settings, draw_gaussian
-from theory.ensemble import ensemble
+from experiments.unlearning.step_size_scene import Settings, draw_gaussian, over_dimensions
 from theory.networks import Linear
 from theory.theorem import Source
 from theory.unlearning.certificate import angle, certificate
@@ -72,20 +70,8 @@ def trial(settings: Settings, d: Float[Array, ""], key) -> dict[str, Array]:
 
 def run(settings: Settings, key, progress: Progress) -> Arrays:
     """One program for every d; arrays of shape (dims, trials, ...)."""
-
-    @jax.jit
-    def program(d, keys):
-        return ensemble(lambda key: trial(settings, d, key), keys)
-
-    results = []
-    for i, d in enumerate(settings.dims):
-        progress(i / len(settings.dims), f"{settings.trials} predictors in dimension {d}")
-        keys = jax.random.split(jax.random.fold_in(key, d), settings.trials)
-        results.append(jax.device_get(program(float(d), keys)))
-        require_margin(results[-1]["margin"], settings.margin)
-    arrays = jax.tree.map(lambda *leaves: np.stack(leaves), *results)
+    arrays = over_dimensions(settings, trial, key, progress)
     x, y, multipliers = (arrays.pop(name) for name in ("x", "y", "multipliers"))
-    progress(1.0, "done")
     return arrays | {"exact": stay_positive(x, y, multipliers, np.array(settings.fractions))}
 
 

@@ -7,12 +7,18 @@ it (Bartlett's decomposition), so n + 1 coordinates have exactly the law of d, a
 instead of a shape: one program serves every d.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
+from experiments.experiment import Arrays, Progress
+from experiments.unlearning.reached import require_margin
+from theory.ensemble import ensemble
 from theory.networks import two_layer_relu
 from theory.unlearning import settings as unlearning
 from theory.unlearning.scene import Scene
@@ -54,6 +60,32 @@ class Settings(unlearning.Settings):
     def dims(self) -> tuple[int, ...]:
         """All input dimensions."""
         return (*self.smaller, self.d)
+
+
+def over_dimensions(
+    settings: Settings, trial: Callable[..., Any], key: Key[Array, ""], progress: Progress
+) -> Arrays:
+    """All trials in every dimension by one program; arrays of shape (dims, trials, ...).
+
+    Args:
+        settings: dimensions, trials and margin.
+        trial: ``(settings, d, key) -> arrays``, with the ``margin`` reached among them.
+        key: every trial's key derives from it.
+        progress: told of every dimension.
+    """
+
+    @jax.jit
+    def program(d, keys):
+        return ensemble(lambda key: trial(settings, d, key), keys)
+
+    results = []
+    for i, d in enumerate(settings.dims):
+        progress(i / len(settings.dims), f"{settings.trials} trials in dimension {d}")
+        keys = jax.random.split(jax.random.fold_in(key, d), settings.trials)
+        results.append(jax.device_get(program(float(d), keys)))
+        require_margin(results[-1]["margin"], settings.margin)
+    progress(1.0, "done")
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *results)
 
 
 def draw_gaussian(

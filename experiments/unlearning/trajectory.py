@@ -42,7 +42,7 @@ from theory.theorem import Source
 from theory.unlearning import settings as unlearning
 from theory.unlearning.kkt import kkt
 from theory.unlearning.margin import exponential_slope, train_to_large_margin
-from theory.unlearning.pattern import autograd_pattern
+from theory.unlearning.pattern import autograd_pattern, combine
 from theory.unlearning.scene import Scene
 
 TOLERANCE = 1e-4
@@ -97,7 +97,7 @@ def lyu_li(net: TwoLayerReLU, scene: Scene) -> dict[str, Array]:
     smallest, norm = jnp.min(q), jnp.linalg.norm(net.w)
     gates = autograd_pattern(net, scene.x).gates
     weights = jnp.exp(smallest - q)  # |ℓ'(q_i)| in units of the largest
-    descent = (net.u[:, None] * gates * (weights * scene.y)[None, :]) @ scene.x
+    descent = combine(net.u, gates * weights[None, :], scene.x, scene.y)
     strength = jnp.linalg.norm(descent)
     multipliers = norm / smallest * weights / strength
     difference = net.w / norm - descent / strength  # of norm √(2 − 2 cos)

@@ -150,7 +150,7 @@ def adebayo(scores: Scores, randomised: Scores, words: Mask | None = None) -> fl
     trained, fresh = _of_words(words, scores, randomised)
     if not np.ptp(trained) or not np.ptp(fresh):
         return float("nan")
-    return float(np.corrcoef(stats.rankdata(trained), stats.rankdata(fresh))[0, 1])
+    return float(np.asarray(stats.spearmanr(trained, fresh))[0])
 
 
 def pad(x: Float[Array, "words d"], removed: Bool[Array, " words"]) -> Float[Array, "words d"]:

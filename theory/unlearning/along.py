@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from theory.unlearning import settings as unlearning
 from theory.unlearning.gradient_ascent import closed_form_multipliers
@@ -44,10 +44,9 @@ class Multipliers(NamedTuple):
     reached: Float[Array, " sizes"]
 
     @property
-    def support(self) -> Float[Array, "sizes n"]:
-        """Where a point is a support vector: 1, elsewhere 0."""
-        largest = jnp.max(self.exact, axis=-1, keepdims=True)
-        return (self.exact > SUPPORT * largest).astype(self.exact.dtype)
+    def support(self) -> Bool[Array, "sizes n"]:
+        """Where a point is a support vector."""
+        return self.exact > SUPPORT * jnp.max(self.exact, axis=-1, keepdims=True)
 
 
 def multipliers_along(

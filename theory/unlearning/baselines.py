@@ -56,9 +56,9 @@ def _temperature(net: TwoLayerReLU, x: Points, y: Labels) -> Float[Array, ""]:
     return jnp.min(y * net(x)) / MARGIN
 
 
-def _slopes(q: Float[Array, " n"]) -> Float[Array, " n"]:
-    """|ℓ'(q)| of the logistic loss."""
-    return jax.nn.sigmoid(-q)
+def _pull(y: Labels, outputs: Float[Array, " n"]) -> Float[Array, " n"]:
+    """−∂ℓ/∂N of the logistic loss: y|ℓ'(yN)|."""
+    return y * jax.nn.sigmoid(-y * outputs)
 
 
 def _largest_one(c: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -89,6 +89,21 @@ def _descend(
     return net._replace(w=temperature * w)
 
 
+def _descend_on_retained(
+    net: TwoLayerReLU,
+    x: Points,
+    y: Labels,
+    forget: Forget,
+    steps: int,
+    threshold: float | Float[Array, ""] = 0.0,
+) -> TwoLayerReLU:
+    """`_descend` on the loss of the retained points."""
+    kept = ~_out(forget, len(x))
+    return _descend(
+        net, x, y, lambda _, outputs: jnp.where(kept, _pull(y, outputs), 0), steps, threshold
+    )
+
+
 def fine_tune(
     net: TwoLayerReLU, x: Points, y: Labels, forget: Forget, *, steps: int = STEPS
 ) -> TwoLayerReLU:
@@ -109,12 +124,7 @@ def fine_tune(
         >>> fine_tune(net, jnp.eye(2), y, forget=0, steps=50).w.round(1).tolist()
         [[1.0, 0.0], [0.0, 3.5]]
     """
-    kept = ~_out(forget, len(x))
-
-    def coefficients(_, outputs):
-        return jnp.where(kept, y * _slopes(y * outputs), 0)
-
-    return _descend(net, x, y, coefficients, steps)
+    return _descend_on_retained(net, x, y, forget, steps)
 
 
 def neg_grad(
@@ -133,7 +143,7 @@ def neg_grad(
     out = _out(forget, len(x))
 
     def coefficients(_, outputs):
-        return jnp.where(out, -y * _slopes(y * outputs), 0)
+        return jnp.where(out, -_pull(y, outputs), 0)
 
     return _descend(net, x, y, coefficients, steps)
 
@@ -154,7 +164,7 @@ def neg_grad_plus(
     out = _out(forget, len(x))
 
     def coefficients(_, outputs):
-        pull = y * _slopes(y * outputs)
+        pull = _pull(y, outputs)
         return _largest_one(jnp.where(out, 0, pull)) - _largest_one(jnp.where(out, pull, 0))
 
     return _descend(net, x, y, coefficients, steps)
@@ -177,7 +187,7 @@ def random_labels(
     out = _out(forget, len(x))
 
     def coefficients(_, outputs):
-        return jnp.where(out, -jnp.tanh(outputs / 2) / 2, y * _slopes(y * outputs))
+        return jnp.where(out, -jnp.tanh(outputs / 2) / 2, _pull(y, outputs))
 
     return _descend(net, x, y, coefficients, steps)
 
@@ -195,13 +205,8 @@ def sparse(
         >>> float(sparse(net, jnp.eye(2), y, forget=0).w[0, 1])
         0.0
     """
-    kept = ~_out(forget, len(x))
     threshold = SPARSITY * jnp.mean(jnp.abs(net.w)) / max(steps, 1)
-
-    def coefficients(_, outputs):
-        return jnp.where(kept, y * _slopes(y * outputs), 0)
-
-    return _descend(net, x, y, coefficients, steps, threshold)
+    return _descend_on_retained(net, x, y, forget, steps, threshold)
 
 
 def scrub(
@@ -227,7 +232,7 @@ def scrub(
     def coefficients(count, outputs):
         ahead = jax.nn.sigmoid(outputs) - teacher
         away = y * jnp.minimum(y * ahead, -jnp.finfo(x.dtype).eps)
-        obey = y * _slopes(y * outputs) - ahead
+        obey = _pull(y, outputs) - ahead
         return jnp.where(count % 2 == 0, jnp.where(out, away, 0), jnp.where(out, 0, obey))
 
     return _descend(net, x, y, coefficients, steps)

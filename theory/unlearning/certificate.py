@@ -33,7 +33,7 @@ from theory.networks import Linear, TwoLayerReLU
 from theory.unlearning.checks import check_forget, retained
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import KKT, kkt
-from theory.unlearning.pattern import neurons, with_weights
+from theory.unlearning.pattern import combine, neurons, with_weights
 
 
 class Bound(NamedTuple):
@@ -111,13 +111,10 @@ def _certify(explained: KKT, after, x, y, *, forget) -> Certificate:
     w = w / explained.scale
     seen = Subspace(orthonormalise(x[kept].T)).project(x[out])
 
-    def combine(weights, points, signs):
-        return (u[:, None] * weights * signs[None, :]) @ points
-
-    terms = combine(removed, x[out], y[out])
-    in_span = combine(removed, seen, y[out])
+    terms = combine(u, removed, x[out], y[out])
+    in_span = combine(u, removed, seen, y[out])
     moved = w - (terms - in_span)
-    residual = moved - combine(explained.weights[:, kept], x[kept], y[kept])
+    residual = moved - combine(u, explained.weights[:, kept], x[kept], y[kept])
     norm, distance = jnp.linalg.norm(moved), jnp.linalg.norm(in_span)
     arrived = neurons(after)[0]
     sine = (distance + explained.snapped.distance / explained.scale) / norm

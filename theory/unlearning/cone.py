@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from theory.geometry import orthonormalise
-from theory.unlearning.pattern import Pattern
+from theory.unlearning.pattern import Pattern, combine
 
 STEPS = 100
 """More interior-point steps than any problem needs; each divides the gap by about ten."""
@@ -162,18 +162,9 @@ def nearest(
             jnp.where(kinks, aim / safe - point.z_low - point.z_low / safe * d_mu, 0),
             jnp.where(kinks, aim / room - point.z_high - barrier * d_room, 0),
         )
-        longest = jnp.minimum(
-            jnp.minimum(_reach(lam, d_lam), _reach(safe, d_mu)),
-            jnp.minimum(
-                _reach(room, d_room),
-                jnp.minimum(
-                    _reach(point.z_lam, d_z[0]),
-                    jnp.minimum(_reach(point.z_low, d_z[1]), _reach(point.z_high, d_z[2])),
-                ),
-            ),
-        )
-        move = jnp.minimum(1, BOUNDARY * longest)
         directions = _Point(d_lam, d_mu, d_room, *d_z)
+        longest = jnp.min(jnp.stack(jax.tree.leaves(jax.tree.map(_reach, point, directions))))
+        move = jnp.minimum(1, BOUNDARY * longest)
         forward = (move > STALLED) & jnp.isfinite(jnp.sum(d_lam) + jnp.sum(d_mu))
         moved = jax.tree.map(lambda a, b: jnp.where(forward, a + move * b, a), point, directions)
         return count + 1, forward, moved
@@ -196,7 +187,7 @@ def nearest(
     unit = unit_w / (unit_x * unit_u)
     multipliers = unit * end.lam
     weights = gates * multipliers[None, :] + unit * end.mu
-    return Nearest(multipliers, weights, w - (u[:, None] * weights * y[None, :]) @ x)
+    return Nearest(multipliers, weights, w - combine(u, weights, x, y))
 
 
 def _reach(value, change):

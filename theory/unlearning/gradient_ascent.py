@@ -20,7 +20,7 @@ from theory.networks import Linear, TwoLayerReLU
 from theory.unlearning.checks import check_forget
 from theory.unlearning.kkt import KKT, kkt
 from theory.unlearning.margin import LogSlope, logistic_slope
-from theory.unlearning.pattern import neurons, with_weights
+from theory.unlearning.pattern import combine, neurons, with_weights
 
 
 def gradient_ascent(
@@ -73,7 +73,7 @@ def _ascend(net, x, y, explained: KKT, fraction, log_step, *, forget, slope):
         share = weights / jnp.where(positive, multipliers, 1)[None, :]
         gates = explained.snapped.pattern.gates[:, forgotten]
         weights = raw[None, :] * jnp.where(positive[None, :], share, gates)
-    step = (u[:, None] * weights * y[forgotten][None, :]) @ x[forgotten]
+    step = combine(u, weights, x[forgotten], y[forgotten])
     return with_weights(net, w - fraction * step)
 
 

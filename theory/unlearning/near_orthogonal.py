@@ -5,7 +5,8 @@ approximate KKT point with gates σ' ∈ {0, 1}. Its proof adds to the network a
 what keeps every retained gate where it was.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +14,11 @@ from jaxtyping import Array, Float
 
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.sampling import nearly_orthogonal_gram, points_with_gram
+from theory.theorem import Trial
 from theory.unlearning.certificate import angle
 from theory.unlearning.kkt import KKT, kkt
-from theory.unlearning.margin import train_to_large_margin
-from theory.unlearning.pattern import autograd_pattern
-from theory.unlearning.scene import Scene
+from theory.unlearning.pattern import autograd_pattern, combine
+from theory.unlearning.scene import Scene, descend
 from theory.unlearning.settings import Settings
 
 EPSILON_D = 0.01
@@ -27,24 +28,14 @@ NORM_SLACK = 0.1
 """ψ of the theorem."""
 
 
-def train(settings: Settings, scene: Scene) -> TwoLayerReLU:
-    """Descent to the margin; the network as it is, kinks and all.
+def correlation_allowed(samples: int, width: int) -> float:
+    """φ = ε_d/(4mn), the largest inner product that the theorem admits.
 
     Example:
-        >>> settings = Settings(samples=3, scale=1e-9, margin=50.0)
-        >>> train(settings, draw_near_orthogonal(settings, jax.random.key(0))).w.shape
-        (50, 3)
+        >>> correlation_allowed(samples=10, width=50)
+        5e-06
     """
-    trained = train_to_large_margin(
-        scene.start, scene.x, scene.y, settings.margin, steps=settings.steps
-    )
-    assert isinstance(trained.network, TwoLayerReLU)
-    return trained.network
-
-
-def correlation_allowed(settings: Settings) -> float:
-    """φ = ε_d/(4mn), the largest inner product that the theorem admits."""
-    return EPSILON_D / (4 * settings.samples * settings.width)
+    return EPSILON_D / (4 * samples * width)
 
 
 def draw_near_orthogonal(settings: Settings, key) -> Scene:
@@ -55,11 +46,15 @@ def draw_near_orthogonal(settings: Settings, key) -> Scene:
         (5, 5)
     """
     key_gram, key_y, key_net = jax.random.split(key, 3)
-    correlation = correlation_allowed(settings)
+    correlation = correlation_allowed(settings.samples, settings.width)
     gram = nearly_orthogonal_gram(key_gram, settings.samples, NORM_SLACK, correlation)
     x = points_with_gram(gram)
     y = jax.random.rademacher(key_y, (settings.samples,), dtype=x.dtype)
     return Scene(x, y, two_layer_relu(key_net, settings.samples, settings.width, settings.sigma))
+
+
+Bounds = tuple[Any, Any, Any]
+"""Bounds of ε, δ and τ, scalars."""
 
 
 class Outcome(NamedTuple):
@@ -136,7 +131,7 @@ def unlearn(
     Example:
         >>> settings = Settings(samples=3, scale=1e-9, margin=50.0)
         >>> scene = draw_near_orthogonal(settings, jax.random.key(0))
-        >>> bool(unlearn(train(settings, scene), scene.x, scene.y).epsilon < 0.1)
+        >>> bool(unlearn(descend(settings, scene).network, scene.x, scene.y).epsilon < 0.1)
         True
     """
     before = kkt(net, x, y, pattern=autograd_pattern(net, x))
@@ -146,10 +141,10 @@ def unlearn(
     kappa = 1 / jnp.min(margins)
     multipliers = kappa * before.multipliers[1:]
     gates = autograd_pattern(proof, x[1:]).gates
-    terms = (proof.u[:, None] * gates * (multipliers * y[1:])[None, :]) @ x[1:]
+    terms = combine(proof.u, gates * multipliers[None, :], x[1:], y[1:])
     gram = x @ x.T
     inner = jnp.max(jnp.abs(gram - jnp.diag(jnp.diag(gram))))
-    allowed = EPSILON_D / (4 * len(x) * len(net.w))
+    allowed = correlation_allowed(len(x), len(net.w))
     rounding = 1e3 * jnp.finfo(x.dtype).eps
     return Outcome(
         epsilon=jnp.linalg.norm(kappa * proof.w - terms),
@@ -163,3 +158,23 @@ def unlearn(
             "δ₁ ≤ 0.5": 0.5 - before.slackness,
         },
     )
+
+
+def trial(
+    settings: Settings, scene: Scene, share: float, bound: Callable[[Settings, Outcome], Bounds]
+) -> Trial:
+    """Train, forget point 0, and put ε, δ and τ against their bounds: the largest ratio, and 1.
+
+    Args:
+        settings: of the scene.
+        scene: any data.
+        share: of the theorem's step that is taken.
+        bound: (ε, δ, τ) that a theorem promises.
+    """
+    net = descend(settings, scene).network
+    assert isinstance(net, TwoLayerReLU)
+    outcome = unlearn(net, scene.x, scene.y, share)
+    epsilon, delta, tau = bound(settings, outcome)
+    ratios = outcome.epsilon / epsilon, outcome.delta / delta, outcome.tau / tau
+    measured = jnp.max(jnp.stack(ratios))
+    return Trial(measured, jnp.ones_like(measured), outcome.assumptions)

@@ -62,6 +62,22 @@ def with_weights(net: Linear | TwoLayerReLU, w: Float[Array, "width d"]) -> Line
     return net._replace(w=w[0] if isinstance(net, Linear) else w)
 
 
+def combine(
+    u: Float[Array, " width"],
+    weights: Float[Array, "width n"],
+    x: Float[Array, "n d"],
+    y: Float[Array, " n"],
+) -> Float[Array, "width d"]:
+    """Σ_i λ_i y_i ∇N(x_i) from the multipliers times the gates: row j is u_j Σ_i M_ji y_i x_i.
+
+    Example:
+        >>> weights, y = jnp.array([[2.0, 3.0]]), jnp.array([1.0, -1.0])
+        >>> combine(jnp.ones(1), weights, jnp.eye(2), y).tolist()
+        [[2.0, -3.0]]
+    """
+    return (u[:, None] * weights * y[None, :]) @ x
+
+
 class Pattern(NamedTuple):
     """Where each neuron is on, off, or at its kink.
 

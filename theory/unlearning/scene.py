@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from theory import training
 from theory.networks import Linear, TwoLayerReLU, two_layer_relu
 from theory.sampling import gaussian_points
 from theory.unlearning.kkt import KKT, kkt
 from theory.unlearning.margin import LogSlope, logistic_slope, train_to_large_margin
-from theory.unlearning.pattern import Pattern
 from theory.unlearning.settings import Settings
 
 
@@ -60,6 +60,19 @@ def draw_gaussian(settings: Settings, key: Key[Array, ""]) -> Scene:
     return Scene(x, y, two_layer_relu(key_net, settings.d, settings.width, settings.sigma))
 
 
+def descend(settings: Settings, scene: Scene, slope: LogSlope = logistic_slope) -> training.Trained:
+    """Train to the margin; the network as it is, kinks and all.
+
+    Example:
+        >>> settings = Settings(d=100, samples=4, margin=100.0)
+        >>> descend(settings, draw_gaussian(settings, jax.random.key(0))).network.w.shape
+        (50, 100)
+    """
+    return train_to_large_margin(
+        scene.start, scene.x, scene.y, settings.margin, slope=slope, steps=settings.steps
+    )
+
+
 def train_scene(settings: Settings, scene: Scene, slope: LogSlope = logistic_slope) -> Trained:
     """Train to the margin and find the KKT conditions.
 
@@ -69,9 +82,7 @@ def train_scene(settings: Settings, scene: Scene, slope: LogSlope = logistic_slo
         >>> float(trained.margin) >= 100
         True
     """
-    trained = train_to_large_margin(
-        scene.start, scene.x, scene.y, settings.margin, slope=slope, steps=settings.steps
-    )
+    trained = descend(settings, scene, slope)
     explained = kkt(trained.network, scene.x, scene.y)
     snapped = explained.snapped
     moved = snapped.distance / explained.scale
@@ -79,17 +90,6 @@ def train_scene(settings: Settings, scene: Scene, slope: LogSlope = logistic_slo
     return Trained(snapped.network, explained, moved, trained.margin)
 
 
-def margin_reached(settings: Settings, trained: Trained) -> Float[Array, ""]:
+def margin_reached(settings: Settings, trained: Trained | training.Trained) -> Float[Array, ""]:
     """How far the smallest margin of training is above the one asked for, relative to it."""
     return trained.margin / settings.margin - 1
-
-
-def without(pattern: Pattern, forgotten: int) -> Pattern:
-    """The pattern at the points that follow the first ``forgotten`` ones.
-
-    Example:
-        >>> pattern = Pattern(jnp.ones((2, 5)), jnp.zeros((2, 5), bool))
-        >>> without(pattern, 2).gates.shape
-        (2, 3)
-    """
-    return Pattern(pattern.gates[:, forgotten:], pattern.kinks[:, forgotten:])

@@ -19,9 +19,8 @@ def trial(settings: Settings, key, slope=logistic_slope) -> Trial:
     """Measured: the shape of max β_r/min β_r − 1 over the margins. Predicted: that of 1/margin."""
     found = multipliers_along(settings, draw_gaussian(settings, key), slope)
     ratio = found.exact / found.closed
-    supports = found.support > 0
-    largest = jnp.max(jnp.where(supports, ratio, -jnp.inf), axis=-1)
-    smallest = jnp.min(jnp.where(supports, ratio, jnp.inf), axis=-1)
+    largest = jnp.max(jnp.where(found.support, ratio, -jnp.inf), axis=-1)
+    smallest = jnp.min(jnp.where(found.support, ratio, jnp.inf), axis=-1)
     return Trial(
         measured=shape(largest / smallest - 1),
         predicted=shape(1 / jnp.array(settings.sizes, ratio.dtype)),

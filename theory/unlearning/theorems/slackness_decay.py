@@ -20,9 +20,9 @@ from jaxtyping import Array, Key
 
 from theory.claims import AtMost
 from theory.theorem import Control, Source, Theorem, Trial
-from theory.unlearning.margin import LogSlope, exponential_slope, train_to_large_margin
-from theory.unlearning.pattern import autograd_pattern
-from theory.unlearning.scene import draw_gaussian
+from theory.unlearning.margin import LogSlope, exponential_slope
+from theory.unlearning.pattern import autograd_pattern, combine
+from theory.unlearning.scene import descend, draw_gaussian, margin_reached
 from theory.unlearning.settings import Settings
 
 
@@ -38,20 +38,13 @@ def trial(
     are those of the loss with log |ℓ'| = ``slope``.
     """
     scene = draw_gaussian(settings, key)
-    trained = train_to_large_margin(
-        scene.start,
-        scene.x,
-        scene.y,
-        settings.margin,
-        slope=exponential_slope,
-        steps=settings.steps,
-    )
+    trained = descend(settings, scene, exponential_slope)
     w, u = stretch * trained.network.w, trained.network.u
     gates = autograd_pattern(trained.network, scene.x).gates
     q = stretch * scene.y * trained.network(scene.x)
     # ∇ℒ and |ℓ'| are both divided by Σ|ℓ'|, which underflows.
     weights = jax.nn.softmax(slope(q))
-    gradient = (u[:, None] * gates * (weights * scene.y)[None, :]) @ scene.x
+    gradient = combine(u, gates * weights[None, :], scene.x, scene.y)
     smallest, norm = jnp.min(q), jnp.linalg.norm(w)
     multipliers = norm / smallest * weights / jnp.linalg.norm(gradient)
     return Trial(
@@ -59,7 +52,7 @@ def trial(
         predicted=(settings.samples - 1) * (norm / smallest) ** 2 / (jnp.e * smallest),
         assumptions={
             "all q_i > 0": smallest,
-            "margin reached": trained.margin / settings.margin - 1,
+            "margin reached": margin_reached(settings, trained),
         },
     )
 

@@ -23,9 +23,9 @@ from jaxtyping import Array, Float, Key
 from theory.claims import Identity
 from theory.networks import Linear, TwoLayerReLU
 from theory.theorem import Control, Source, Theorem, Trial
-from theory.unlearning.margin import exponential_slope, train_to_large_margin
-from theory.unlearning.pattern import autograd_pattern, with_weights
-from theory.unlearning.scene import Scene, draw_gaussian
+from theory.unlearning.margin import exponential_slope
+from theory.unlearning.pattern import autograd_pattern, combine, with_weights
+from theory.unlearning.scene import Scene, descend, draw_gaussian, margin_reached
 from theory.unlearning.settings import Settings
 
 
@@ -46,14 +46,7 @@ def trial(settings: Settings, key: Key[Array, ""], factor: float = 1.0) -> Trial
     The multipliers are ``factor`` times those of Lyu and Li.
     """
     scene = draw_gaussian(settings, key)
-    trained = train_to_large_margin(
-        scene.start,
-        scene.x,
-        scene.y,
-        settings.margin,
-        slope=exponential_slope,
-        steps=settings.steps,
-    )
+    trained = descend(settings, scene, exponential_slope)
     net = trained.network
     gradient = jax.grad(log_loss)(net, scene).w
     steepness, norm = jnp.linalg.norm(gradient), jnp.linalg.norm(net.w)
@@ -63,7 +56,7 @@ def trial(settings: Settings, key: Key[Array, ""], factor: float = 1.0) -> Trial
 
     unit = with_weights(net, net.w / smallest)
     gates = autograd_pattern(unit, scene.x).gates
-    explained = (net.u[:, None] * gates * (multipliers * scene.y)[None, :]) @ scene.x
+    explained = combine(net.u, gates * multipliers[None, :], scene.x, scene.y)
     residual = jnp.sum((unit.w - explained) ** 2)
     cosine = -jnp.sum(net.w * gradient) / (norm * steepness)
     scale = (norm / smallest) ** 2
@@ -72,7 +65,7 @@ def trial(settings: Settings, key: Key[Array, ""], factor: float = 1.0) -> Trial
         predicted=scale,
         assumptions={
             "all q_i > 0": smallest,
-            "margin reached": trained.margin / settings.margin - 1,
+            "margin reached": margin_reached(settings, trained),
         },
     )
 

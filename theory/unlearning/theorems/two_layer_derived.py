@@ -22,17 +22,14 @@ is at least 1/(κ√(1 + ψ)) because a retained margin is at most ‖θ̃‖‖
 angle is at most Dκ√(1 + ψ).
 """
 
-import jax.numpy as jnp
-
 from theory.claims import AtMost
 from theory.theorem import Control, Source, Theorem, Trial
+from theory.unlearning import near_orthogonal
 from theory.unlearning.near_orthogonal import (
     EPSILON_D,
     NORM_SLACK,
     Outcome,
     draw_near_orthogonal,
-    train,
-    unlearn,
 )
 from theory.unlearning.settings import Settings
 
@@ -52,12 +49,7 @@ def bound(settings: Settings, outcome: Outcome):
 
 def trial(settings: Settings, key, share: float = 1.0) -> Trial:
     """Measured: the largest of ε, δ, τ over their bounds. Predicted: 1."""
-    scene = draw_near_orthogonal(settings, key)
-    outcome = unlearn(train(settings, scene), scene.x, scene.y, share)
-    epsilon, delta, tau = bound(settings, outcome)
-    ratios = outcome.epsilon / epsilon, outcome.delta / delta, outcome.tau / tau
-    measured = jnp.max(jnp.stack(ratios))
-    return Trial(measured, jnp.ones_like(measured), outcome.assumptions)
+    return near_orthogonal.trial(settings, draw_near_orthogonal(settings, key), share, bound)
 
 
 theorem = Theorem(

@@ -7,14 +7,15 @@ the assumption is missed; U3, which assumes nothing of the data, certifies the s
 
 from theory.claims import AtMost
 from theory.theorem import Control, Source, Theorem, Trial
+from theory.unlearning import near_orthogonal
 from theory.unlearning.scene import draw_gaussian
 from theory.unlearning.settings import Settings
-from theory.unlearning.theorems.two_layer import judge
+from theory.unlearning.theorems.two_layer import bound
 
 
 def trial(settings: Settings, key, share: float = 1.0) -> Trial:
     """Measured: the largest of ε, δ, τ over the bounds of Theorem 4.1. Predicted: 1."""
-    return judge(settings, draw_gaussian(settings, key), share)
+    return near_orthogonal.trial(settings, draw_gaussian(settings, key), share, bound)
 
 
 theorem = Theorem(
