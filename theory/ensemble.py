@@ -1,4 +1,4 @@
-"""One function over thousands of keys, as one program."""
+"""One function over thousands of keys, or of other members, as one program."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import PyTree
 
 Strategy = Literal["auto", "vmap", "map", "sharded"]
 
@@ -25,13 +25,13 @@ MEMORY_BUDGET = 2**30
 
 
 def ensemble(
-    fn: Callable[[Key[Array, ""]], PyTree], keys: Key[Array, " n"], strategy: Strategy = "auto"
+    fn: Callable[[PyTree], PyTree], keys: PyTree, strategy: Strategy = "auto"
 ) -> PyTree:
     """Apply a function of a key to every key; outputs gain a leading axis of length n.
 
     Args:
-        fn: a traceable function of one key.
-        keys: n keys.
+        fn: a traceable function of one key, or of whatever a member is.
+        keys: n keys, or any pytree whose leaves have a leading axis of n members.
         strategy: ``"map"`` runs the members one after another, ``"vmap"`` in batches that fit in
             `MEMORY_BUDGET`, ``"sharded"`` splits them over all devices first. ``"auto"`` is
             sharded where there are several devices, and otherwise batched up to `BATCH_BYTES`.
@@ -60,8 +60,13 @@ def _run(fn, keys, strategy):
     limit = {"map": 0, "vmap": MEMORY_BUDGET}.get(strategy, limit)
     if limit == 0:  # nothing to measure, and tracing a member once more is not free
         return jax.lax.map(fn, keys)
-    batch = max(1, min(limit // max(1, footprint(fn, keys[0])), keys.shape[0]))
+    first = jax.tree.map(lambda leaf: leaf[0], keys)
+    batch = max(1, min(limit // max(1, footprint(fn, first)), _members(keys)))
     return jax.lax.map(fn, keys, batch_size=None if batch == 1 else batch)
+
+
+def _members(keys) -> int:
+    return jax.tree.leaves(keys)[0].shape[0]
 
 
 def footprint(fn: Callable[..., Any], *args: Any) -> int:
@@ -93,8 +98,9 @@ def _sharded(fn, keys):
     """Split the keys over all devices (the last key repeated to make the shares equal)."""
     mesh = Mesh(np.array(jax.devices()), ("members",))
     spec = PartitionSpec("members")
-    n, shares = keys.shape[0], jax.device_count()
-    padded = keys[jnp.minimum(jnp.arange(-(-n // shares) * shares), n - 1)]
+    n, shares = _members(keys), jax.device_count()
+    which = jnp.minimum(jnp.arange(-(-n // shares) * shares), n - 1)
+    padded = jax.tree.map(lambda leaf: leaf[which], keys)
     run = jax.shard_map(
         lambda part: _run(fn, part, "auto"),
         mesh=mesh,

@@ -1,10 +1,10 @@
-"""Synthetic data: prescribed Gram matrix, Gaussian points, Gaussian mixture."""
+"""Synthetic data: Gaussian points and mixtures, prescribed Gram matrices, planted texts."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Int32, Key
 
 
 def gaussian_points(key: Key[Array, ""], n: int, d: int) -> Float[Array, "n d"]:
@@ -107,3 +107,73 @@ def points_with_gram(gram: Float[Array, "n n"]) -> Float[Array, "n n"]:
         return factor.at[:, k].set(below / jnp.sqrt(rest[k]))
 
     return jax.lax.fori_loop(0, n, column, jnp.zeros_like(gram))
+
+
+class PlantedTexts(NamedTuple):
+    """Texts whose label is decided by one word each.
+
+    Attributes:
+        ids: words, from 1 up; 0 is kept for padding.
+        y: labels ±1, uniform.
+        target: where the deciding word stands.
+    """
+
+    ids: Int32[Array, "n words"]
+    y: Float[Array, " n"]
+    target: Bool[Array, "n words"]
+
+
+def planted_texts(
+    key: Key[Array, ""],
+    n: int,
+    words: int,
+    vocabulary: int,
+    *,
+    tells: int = 1,
+    decoys: int = 2,
+    position: int | None = None,
+) -> PlantedTexts:
+    """Uniformly random texts with a deciding word and as rare ones that decide nothing.
+
+    Words 1 ... ``tells`` mean +1, the next ``tells`` mean −1, and the ``decoys`` after them occur
+    once in a text of either label, so that rarity alone does not tell. All others are uniform.
+
+    Args:
+        key: a typed JAX key.
+        n: number of texts.
+        words: words of a text.
+        vocabulary: number of words there are.
+        tells: deciding words of either label.
+        decoys: words as rare as those, of which every text holds one.
+        position: where the deciding word stands; uniform when None. The decoy is anywhere else.
+
+    Raises:
+        ValueError: if the vocabulary has no other words, or a text no room for both.
+
+    Example:
+        >>> texts = planted_texts(jax.random.key(0), 100, words=8, vocabulary=50)
+        >>> bool(jnp.all((texts.ids[texts.target] == 1) == (texts.y > 0)))
+        True
+    """
+    special = 2 * tells + decoys
+    if min(tells, decoys) < 1 or vocabulary <= special or words < 2:
+        raise ValueError(
+            f"vocabulary is {vocabulary} and words is {words}: need tells and decoys, more words "
+            f"than these {special}, and at least two in a text"
+        )
+    key_y, key_ids, key_tell, key_decoy, key_at, key_other = jax.random.split(key, 6)
+    y = jax.random.rademacher(key_y, (n,), dtype=float)
+    shape = (n, words)
+    ids = jax.random.randint(key_ids, shape, special + 1, vocabulary + 1, dtype=jnp.int32)
+    tell = jax.random.randint(key_tell, (n,), 1, tells + 1, dtype=jnp.int32)
+    tell = jnp.where(y > 0, tell, tell + tells)
+    decoy = jax.random.randint(key_decoy, (n,), 2 * tells + 1, special + 1, dtype=jnp.int32)
+    if position is None:
+        at = jax.random.randint(key_at, (n,), 0, words)
+    else:
+        at = jnp.full((n,), position)
+    other = (at + jax.random.randint(key_other, (n,), 1, words)) % words
+    places = jnp.arange(words)[None, :]
+    target = places == at[:, None]
+    ids = jnp.where(places == other[:, None], decoy[:, None], ids)
+    return PlantedTexts(jnp.where(target, tell[:, None], ids), y, target)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import betainc, gammaln
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 SAMPLES = 10_000
 """Draws of chance by default: p-values from 1e-4."""
@@ -144,17 +144,27 @@ def agreement(
     )
 
 
-def small_norm(found: Agreement, quantile: float = 0.5) -> Float[Array, " words"]:
+def small_norm(
+    found: Agreement,
+    quantile: float | Float[Array, ""] = 0.5,
+    words: Bool[Array, " words"] | None = None,
+) -> Float[Array, " words"]:
     """The published filter: the score where the norm is at most its quantile, elsewhere 0.
 
     It is the least justified step of the method, and can discard the words that decide.
+
+    Args:
+        found: from `agreement`.
+        quantile: the share of the words that is kept; all pass at 1.
+        words: the words that are not padding, over which the quantile is taken; all when None.
 
     Example:
         >>> ones = jnp.ones(3)
         >>> small_norm(Agreement(ones, ones, jnp.array([0.1, 0.2, 1.0]), ones)).tolist()
         [1.0, 1.0, 0.0]
     """
-    return jnp.where(found.norm <= jnp.quantile(found.norm, quantile), found.score, 0)
+    norm = found.norm if words is None else jnp.where(words, found.norm, jnp.nan)
+    return jnp.where(found.norm <= jnp.nanquantile(norm, quantile), found.score, 0)
 
 
 def holm(p_values: Float[Array, " words"]) -> Float[Array, " words"]:
