@@ -45,7 +45,13 @@ def draw_classifier(kind: Kind, key: Key[Array, ""], *, words: int, d: int, widt
         case "max":
             return MaxReLU(two_layer_relu(key, d, width))
         case "lstm":
-            return lstm(key, d, (width, width))
+            # A forget gate that starts open lets the gradient reach the first of many words
+            # (Jozefowicz, Zaremba, Sutskever 2015).
+            net = lstm(key, d, (width, width))
+            opened = tuple(
+                layer._replace(bias=layer.bias.at[width : 2 * width].add(1)) for layer in net.layers
+            )
+            return net._replace(layers=opened)
 
 
 def optimizer(kind: Kind, learning_rate: float, steps: int) -> optax.GradientTransformation:

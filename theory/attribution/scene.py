@@ -1,4 +1,4 @@
-"""The scene in which every attribution theorem plays: texts, their span, and trained copies.
+"""The scene in which the attribution theorems play: texts, their span, and trained copies.
 
 Copies are networks that share the data and are initialised independently: one `TwoLayerReLU`
 whose arrays have a leading axis of copies.
@@ -158,3 +158,15 @@ def without_decay(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""
     return assumptions(scene) | {
         "no weight decay": -jnp.asarray(settings.weight_decay, scene.x.dtype)
     }
+
+
+def with_directions(gradients: Float[Array, "models words d"]) -> dict[str, Float[Array, ""]]:
+    """The margin of what agreement assumes: no gradient is zero, which has no direction.
+
+    Example:
+        >>> gradients = jnp.array([[[3.0, 4.0]], [[0.0, 2.0]]])
+        >>> [float(*with_directions(g).values()) for g in (gradients, 0 * gradients)]
+        [2.0, -1.0]
+    """
+    norms = jnp.linalg.norm(gradients, axis=-1)
+    return {"every copy has a gradient": jnp.min(jnp.where(norms > 0, norms, -1))}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from theory.attribution.agreement import Agreement, agreement, small_norm
 from theory.attribution.methods import (
@@ -71,6 +71,33 @@ def word_gradients(copies: Any, x: Float[Array, "words d"]) -> Float[Array, "cop
     return jnp.where(present(x)[None, :, None], gradients, 0)
 
 
+def ensemble_scores(
+    gradients: Float[Array, "copies words d"], words: Bool[Array, " words"], samples: int
+) -> tuple[dict[str, Float[Array, " words"]], Agreement]:
+    """The scores of `ENSEMBLE` from the gradients of all copies, 0 at padding.
+
+    Args:
+        gradients: from `word_gradients`.
+        words: the words that are not padding.
+        samples: draws of chance behind agreement's p-values.
+
+    Example:
+        >>> gradients = jnp.ones((3, 5, 2)).at[:, 4].set(0)
+        >>> scores, _ = ensemble_scores(gradients, jnp.arange(5) < 4, samples=10)
+        >>> scores["agreement"].round(3).tolist()
+        [1.0, 1.0, 1.0, 1.0, 0.0]
+    """
+    found = agreement(gradients, samples=samples)
+    scores = {
+        "agreement": found.score,
+        "signed agreement": found.cosine,
+        "agreement, small norms": small_norm(found, words=words),
+        "mean norm": found.norm,
+        "mean gradient": jnp.linalg.norm(seed_averaged(gradients), axis=-1),
+    }
+    return {name: jnp.where(words, score, 0) for name, score in scores.items()}, found
+
+
 def explain(
     copies: Any, x: Float[Array, "words d"], key: Key[Array, ""], *, steps: int, samples: int
 ) -> Explained:
@@ -97,7 +124,7 @@ def explain(
     net = jax.tree.map(lambda leaf: leaf[0], copies)
     words = present(x)
     gradients = word_gradients(copies, x)
-    found = agreement(gradients, samples=samples)
+    shared, found = ensemble_scores(gradients, words, samples)
     count = jnp.maximum(jnp.sum(words), 1).astype(x.dtype) * x.shape[1]
     noise = NOISE * jnp.sqrt(jnp.sum(x**2) / count)
     smooth = smooth_grad(net, x, key, noise, SMOOTH)
@@ -111,14 +138,9 @@ def explain(
         "gradient×input": towards * gradient_times_input(net, x),
         "integrated gradients": towards * integrated.attributions,
         "occlusion": towards * occlusion(net, x),
-        "agreement": found.score,
-        "signed agreement": found.cosine,
-        "agreement, small norms": small_norm(found, words=words),
-        "mean norm": found.norm,
-        "mean gradient": jnp.linalg.norm(seed_averaged(gradients), axis=-1),
     }
     return Explained(
-        {name: jnp.where(words, score, 0) for name, score in scores.items()},
+        {name: jnp.where(words, score, 0) for name, score in scores.items()} | shared,
         found,
         outputs,
         jnp.abs(integrated.gap) / jnp.where(difference > 0, difference, 1),

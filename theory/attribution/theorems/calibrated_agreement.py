@@ -18,11 +18,14 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Key
 
 from theory import theorem as foundation
 from theory.attribution.agreement import agreement
+from theory.attribution.scene import with_directions
 from theory.claims import Law
 from theory.networks import SumReLU, two_layer_relu
+from theory.sampling import gaussian_points
 from theory.theorem import Control, Source, Theorem, Trial
 
 
@@ -47,27 +50,39 @@ class Settings(foundation.Settings):
             )
 
 
+def untrained_gradients(
+    settings: Settings, key: Key[Array, ""], x: Float[Array, "words d"]
+) -> Float[Array, "copies words d"]:
+    """The gradient of every untrained copy at every word of a text.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (3, 64))
+        >>> untrained_gradients(Settings(), jax.random.key(1), x).shape
+        (5, 3, 64)
+    """
+
+    def gradient(key):
+        return jax.grad(SumReLU(two_layer_relu(key, settings.d, settings.width)))(x)
+
+    return jax.vmap(gradient)(jax.random.split(key, settings.copies))
+
+
 def trial(settings: Settings, key, learned: float = 0.0) -> Trial:
     """Measured: the p-value of one word. Predicted: ½, its mean.
 
     ``learned`` adds to every copy's gradient a common direction of that share of its norm.
     """
     key_word, key_nets, key_chance, key_plant = jax.random.split(key, 4)
-    word = jax.random.normal(key_word, (1, settings.d)) * settings.d**-0.5
-
-    def gradient(key):
-        net = SumReLU(two_layer_relu(key, settings.d, settings.width))
-        return jax.grad(net)(word)
-
-    gradients = jax.vmap(gradient)(jax.random.split(key_nets, settings.copies))
+    word = gaussian_points(key_word, 1, settings.d)
+    gradients = untrained_gradients(settings, key_nets, word)
     norms = jnp.linalg.norm(gradients, axis=-1, keepdims=True)
     plant = jax.random.normal(key_plant, (1, 1, settings.d))
-    gradients = gradients + learned * norms * plant / jnp.linalg.norm(plant)
-    found = agreement(gradients, key=key_chance, samples=settings.samples)
+    shown = gradients + learned * norms * plant / jnp.linalg.norm(plant)
+    found = agreement(shown, key=key_chance, samples=settings.samples)
     return Trial(
         measured=found.p_value[0],
         predicted=jnp.full((), 0.5, word.dtype),
-        assumptions={"every copy has a gradient": jnp.min(norms)},
+        assumptions=with_directions(gradients),
     )
 
 
