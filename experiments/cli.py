@@ -122,7 +122,8 @@ class Verify:
 class Run:
     """Run one experiment; every field of its settings is an option too.
 
-    Leaves result.json, arrays.npz, figure.svg and figure.png in OUT/NAME.
+    Leaves result.json, arrays.npz, figure.svg and figure.png in OUT/NAME, and page.html where the
+    experiment has a page.
     """
 
     name: tyro.conf.Positional[str]
@@ -143,7 +144,8 @@ class Run:
         with bar(self.name) as progress:
             result = gallery.run(entry, settings, self.preset, self.common.seed, self.out, progress)
         print(store.to_json(result["summary"]), end="")
-        print(f"{self.out / self.name / 'figure.png'}", file=sys.stderr)
+        for made in ("figure.png", *([gallery.PAGE] if entry.load().page else [])):
+            print(self.out / entry.name / made, file=sys.stderr)
         return 0
 
 

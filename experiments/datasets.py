@@ -1,4 +1,4 @@
-"""Real images and texts: found in a folder, in the cache, or on the network; checked; in memory.
+"""Real images, checked and in memory; and how any set, of texts too, is found and identified.
 
 A set is looked for in the folder of --data (or of $RELU_THEORY_DATA), then in the user's cache,
 then downloaded into the cache. A damaged file in the cache is downloaded again; one in the user's
@@ -6,11 +6,9 @@ own folder is an error and stays as it is.
 """
 
 import difflib
-import gzip
 import hashlib
-import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -20,6 +18,8 @@ from numpy.typing import NDArray
 
 from experiments.downloads import SOURCES, Source, fetch
 from experiments.errors import UsageError
+from experiments.scripts import COUNT, SEED, make_scripts
+from experiments.text_folder import OWN_TEXTS, is_folder, read_folder
 
 T = TypeVar("T")
 
@@ -30,7 +30,9 @@ IMAGE_SHAPES = {
     "fashion_mnist": (28, 28),
     "cifar10": (32, 32, 3),
 }
-TEXTS = ("imdb", "rt_polarity")
+OWN_IMAGES = "a path ending in .npz"
+# What `experiments.texts.load_texts` reads.
+TEXTS = ("imdb", "rt_polarity", "scripts")
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -49,24 +51,6 @@ class Images(NamedTuple):
     x_train: NDArray[np.float64]
     y_train: NDArray[np.int64]
     x_test: NDArray[np.float64]
-    y_test: NDArray[np.int64]
-
-
-class Texts(NamedTuple):
-    """Labelled texts, 1 = positive.
-
-    Attributes:
-        name: of the set.
-        train_texts: n texts.
-        y_train: int64 zeros and ones, shape (n,).
-        test_texts: m texts.
-        y_test: shape (m,).
-    """
-
-    name: str
-    train_texts: list[str]
-    y_train: NDArray[np.int64]
-    test_texts: list[str]
     y_test: NDArray[np.int64]
 
 
@@ -93,48 +77,31 @@ def load_images(name: str, data: Path | None = None) -> Images:
         >>> float(digits.x_train.min()), float(digits.x_train.max())
         (0.0, 1.0)
     """
-    _check_folder(data, "--data")
+    check_folder(data, "--data")
     if name.endswith(".npz"):
         return _read_images(Path(name), Path(name).stem, shape=None)
     if name not in IMAGE_SHAPES:
-        raise _unknown(name, "images", (*IMAGE_SHAPES, "a path ending in .npz"))
+        raise unknown(name, "images", (*IMAGE_SHAPES, OWN_IMAGES))
     if name == "digits":
         return _digits()
-    return _load(
+    return find(
         SOURCES[name],
         lambda folder: _read_images(folder / f"{name}.npz", name, IMAGE_SHAPES[name]),
         data,
     )
 
 
-def load_texts(name: str, data: Path | None = None) -> Texts:
-    """Load a set of texts, in the order of its file (so shuffle before taking the first few).
-
-    Args:
-        name: "imdb" (film reviews), or "rt_polarity" (sentences from film reviews; it has no
-            official test set, so a fixed fifth of either label is held out).
-        data: the folder to look in first; by default $RELU_THEORY_DATA, where that is set.
-
-    Returns:
-        The texts as published, and their labels, 1 = positive.
-
-    Raises:
-        UsageError: no such set or folder; a file is damaged; or nothing is there and nothing can
-            be downloaded.
-    """
-    _check_folder(data, "--data")
-    if name not in TEXTS:
-        raise _unknown(name, "texts", TEXTS)
-    read = _read_imdb if name == "imdb" else _read_rt_polarity
-    return _load(SOURCES[name], read, data)
-
-
 def fingerprint(name: str, data: Path | None = None) -> str:
     """What identifies the content of a set: the SHA-256 of its files, wherever they were found.
 
     Args:
-        name: as in `load_images` or `load_texts`.
+        name: as in `load_images` or `experiments.texts.load_texts`, or "planted", which is drawn
+            anew from each key.
         data: the folder to look in first; by default $RELU_THEORY_DATA, where that is set.
+
+    Returns:
+        For a folder of texts, the SHA-256 of names and contents; for "scripts", that of the
+        scripts drawn; for "digits", the version they came with; for "planted", its name.
 
     Raises:
         UsageError: no such set, folder or file, or nothing can be downloaded.
@@ -143,32 +110,65 @@ def fingerprint(name: str, data: Path | None = None) -> str:
         >>> fingerprint("digits").startswith("scikit-learn")
         True
     """
-    _check_folder(data, "--data")
+    check_folder(data, "--data")
     if name == "digits":
         return f"scikit-learn {version('scikit-learn')}"
+    if name == "planted":
+        return name
+    if name == "scripts":
+        scripts, labels = make_scripts(COUNT, SEED)
+        return _digest([*map(str.encode, scripts), labels.tobytes()])
     if name.endswith(".npz"):
-        return _digest(Path(name).parent, (Path(name).name,))
-    if name not in SOURCES:
-        raise _unknown(name, "images or texts", (*IMAGE_SHAPES, *TEXTS, "a path ending in .npz"))
-    return _load(SOURCES[name], lambda folder: _digest(folder, SOURCES[name].files), data)
+        return _digest(_contents(Path(name).parent, (Path(name).name,)))
+    if name in SOURCES:
+        files = SOURCES[name].files
+        return find(SOURCES[name], lambda folder: _digest(_contents(folder, files)), data)
+    if is_folder(name):
+        # Hashed one by one, so that no text can pass for the name of the next.
+        return _digest(
+            hashlib.sha256(part).digest()
+            for label, file, content in read_folder(Path(name))
+            for part in (f"{label}/{file}".encode("utf-8", "surrogateescape"), content)
+        )
+    known = (*IMAGE_SHAPES, OWN_IMAGES, *TEXTS, OWN_TEXTS, "planted")
+    raise unknown(name, "images or texts", known)
 
 
-def _digest(folder: Path, files: Iterable[str]) -> str:
-    digest = hashlib.sha256()
+def _contents(folder: Path, files: Iterable[str]) -> Iterator[bytes]:
     for file in files:
         if not os.path.isfile(folder / file):
             raise UsageError(f"There is no file {folder / file}: correct the path.")
-        digest.update((folder / file).read_bytes())
+        yield (folder / file).read_bytes()
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
     return digest.hexdigest()
 
 
-def _unknown(name: str, kind: str, known: Iterable[str]) -> UsageError:
+def unknown(name: str, kind: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that means no set of this kind.
+
+    Example:
+        >>> print(unknown("mnits", "images", ("digits", "mnist")))
+        No set of images is called 'mnits': did you mean mnist?
+    """
     near = difflib.get_close_matches(name.lower(), known)
     meant = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known)}."
     return UsageError(f"No set of {kind} is called {name!r}: {meant}")
 
 
-def _check_folder(folder: Path | None, given_by: str) -> None:
+def check_folder(folder: Path | None, given_by: str) -> None:
+    """Refuse a folder of data that does not exist.
+
+    Raises:
+        UsageError: it does not; None is no folder and passes.
+
+    Example:
+        >>> check_folder(None, "--data")
+    """
     if folder is not None and not os.path.isdir(folder):
         raise UsageError(
             f"{given_by} names {folder}, which is not a folder: correct it, or leave it out to use "
@@ -176,12 +176,24 @@ def _check_folder(folder: Path | None, given_by: str) -> None:
         )
 
 
-def _load(source: Source, read: Callable[[Path], T], data: Path | None) -> T:
-    """Read from the user's folder, else from the cache, else download into the cache."""
+def find(source: Source, read: Callable[[Path], T], data: Path | None) -> T:
+    """Read from the user's folder, else from the cache, else download into the cache.
+
+    Args:
+        source: the set.
+        read: reads it from a folder; raises `UsageError` where it is not there, or damaged.
+        data: the user's folder; by default $RELU_THEORY_DATA, where that is set.
+
+    Returns:
+        What `read` returns.
+
+    Raises:
+        UsageError: the set is damaged in the user's folder, or nowhere and cannot be downloaded.
+    """
     variable = os.environ.get("RELU_THEORY_DATA")
     if data is None and variable:
         data = Path(variable)
-        _check_folder(data, "RELU_THEORY_DATA")
+        check_folder(data, "RELU_THEORY_DATA")
     # One of two files is enough to read here, and to hear that the other is missing: half from
     # here and half from the cache might be two different sets.
     if data is not None and any(os.path.exists(data / file) for file in source.files):
@@ -196,8 +208,20 @@ def _load(source: Source, read: Callable[[Path], T], data: Path | None) -> T:
     return read(cache)
 
 
-def _split(y: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of a stratified four fifths and one fifth, the same on every call."""
+def split(y: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of a stratified four fifths and one fifth, the same on every call.
+
+    Args:
+        y: classes, shape (n,), at least five of each.
+
+    Returns:
+        Indices to train and to test, ascending.
+
+    Example:
+        >>> train, test = split(np.array([0, 1] * 5))
+        >>> len(train), len(test)
+        (8, 2)
+    """
     from sklearn.model_selection import train_test_split  # a second to import
 
     train, test = train_test_split(np.arange(len(y)), test_size=0.2, random_state=0, stratify=y)
@@ -208,8 +232,8 @@ def _digits() -> Images:
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
-    x, y = x.reshape(-1, 8, 8) / 16.0, y.astype(np.int64)
-    train, test = _split(y)
+    x, y = np.asarray(x).reshape(-1, 8, 8) / 16.0, np.asarray(y, np.int64)
+    train, test = split(y)
     return Images("digits", x[train], y[train], x[test], y[test])
 
 
@@ -274,46 +298,3 @@ def _classes(file: Path, key: str, y: object, count: int) -> NDArray[np.int64]:
     if y.min() < 0:
         raise _bad(file, f"has {y.min()} in {key}")
     return y
-
-
-def _read_imdb(folder: Path) -> Texts:
-    train = _read_texts(folder / "imdb_train.jsonl.gz")
-    return Texts("imdb", *train, *_read_texts(folder / "imdb_test.jsonl.gz"))
-
-
-def _read_rt_polarity(folder: Path) -> Texts:
-    texts, y = _read_texts(folder / "rt_polarity.jsonl.gz")
-    train, test = _split(y)
-    train_texts, test_texts = ([texts[i] for i in part] for part in (train, test))
-    return Texts("rt_polarity", train_texts, y[train], test_texts, y[test])
-
-
-def _read_texts(file: Path) -> tuple[list[str], NDArray[np.int64]]:
-    """Read gzipped lines of {"text", "label"}."""
-    layout = 'replace it by gzipped lines {"text": "...", "label": 0 or 1}.'
-    if not os.path.isfile(file):
-        raise UsageError(f"There is no file {file}: put it there.")
-    try:
-        with gzip.open(file, "rt", encoding="utf-8") as stream:
-            lines = list(stream)
-    except Exception as error:  # as for npz: BadGzipFile, EOFError, zlib.error, UnicodeDecodeError
-        raise UsageError(
-            f"{file} cannot be read as gzipped UTF-8 text ({type(error).__name__}): {layout}"
-        ) from error
-    texts, labels = [], []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        match row:
-            # Equality alone would let true and 1.0 pass for 1.
-            case {"text": str(text), "label": 0 | 1 as label} if type(label) is int:
-                texts.append(text)
-                labels.append(label)
-            case _:
-                raise UsageError(f"{file} has no text and label on line {number}: {layout}")
-    # With fewer a stratified fifth is empty, and one label alone teaches nothing.
-    if min(labels.count(0), labels.count(1)) < 5:
-        raise UsageError(f"{file} has fewer than five texts of a label: {layout}")
-    return texts, np.array(labels, np.int64)

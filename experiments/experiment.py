@@ -34,6 +34,8 @@ class Experiment:
         draw: ``(arrays, settings) -> Figure``; runs nothing and reads nothing else.
         summary: ``(arrays, settings) -> {name: number or list}``, the numbers printed and stored
             in ``result.json`` beside the figure.
+        page: ``(arrays, settings) -> HTML``, a self-contained page without scripts beside the
+            figure; None where there is none.
     """
 
     name: str
@@ -43,3 +45,4 @@ class Experiment:
     run: Callable[[Any, Any, Progress], Arrays]
     draw: "Callable[[Arrays, Any], Figure]"
     summary: Callable[[Arrays, Any], dict[str, Any]]
+    page: Callable[[Arrays, Any], str] | None = None

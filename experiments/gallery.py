@@ -1,7 +1,7 @@
 """`run` and `figures`: an experiment's arrays, its numbers and its pictures in one folder.
 
-``arrays.npz`` is the result; ``result.json``, ``figure.svg`` and ``figure.png`` are made from it
-and can be made again at any time.
+``arrays.npz`` is the result; ``result.json``, ``figure.svg``, ``figure.png`` and, for an experiment
+that has one, ``page.html`` are made from it and can be made again at any time.
 """
 
 import json
@@ -15,7 +15,7 @@ from experiments.catalog import Entry
 from experiments.experiment import STYLE, Experiment, Progress
 from theory.theorem import Preset
 
-ARRAYS, RESULT = "arrays.npz", "result.json"
+ARRAYS, RESULT, PAGE = "arrays.npz", "result.json", "page.html"
 FIGURES = {"figure.svg": {"Date": None}, "figure.png": {"Software": None}}
 """The pictures, each with metadata emptied of what would differ between two equal runs."""
 
@@ -23,7 +23,7 @@ FIGURES = {"figure.svg": {"Date": None}, "figure.png": {"Software": None}}
 def run(
     entry: Entry, settings: Any, preset: Preset, seed: int, out: Path, progress: Progress
 ) -> dict[str, Any]:
-    """Run one experiment, or find it done, and leave its four files in ``out/NAME``.
+    """Run one experiment, or find it done, and leave its files in ``out/NAME``.
 
     Returns:
         The content of ``result.json``.
@@ -117,5 +117,7 @@ def _draw(
                 ),
             )
         plt.close(figure)
+    if experiment.page is not None:
+        store.write_atomically(folder / PAGE, experiment.page(arrays, settings))
     store.write_atomically(folder / RESULT, store.to_json(result))
     return result

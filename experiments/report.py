@@ -12,10 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from experiments import verification
+from experiments.gallery import PAGE
 
 SYSTEMS = {
     "subspace": "Off-subspace gradients",
@@ -44,10 +45,39 @@ def render(verdicts: list[dict[str, Any]], results: list[dict[str, Any]], folder
     Args:
         verdicts: as `verification.verify_all` gives them.
         results: as `gallery.run` gives them, the content of each ``result.json``.
-        folder: where the figures are, in ``folder/NAME/figure.svg`` and ``figure.png``.
+        folder: where the figures are, in ``folder/NAME/figure.svg`` and ``figure.png``, and
+            perhaps a ``page.html``, which is embedded where it can run nothing.
+    """
+    figures = [
+        result
+        | {
+            "image": _image(folder / result["experiment"]),
+            "page": _page(folder / result["experiment"]),
+        }
+        for result in results
+    ]
+    return template(Path(__file__).with_suffix(".html")).render(
+        verdicts=verdicts,
+        summary=verification.summary_json(verdicts),
+        caption=verification.caption(verdicts),
+        sections=_sections(verdicts, figures),
+        runs=_distinct({"preset": x["preset"], "seed": x["seed"]} for x in verdicts + results),
+        environments=_distinct(x["environment"] for x in verdicts + results),
+    )
+
+
+def template(path: Path) -> Template:
+    """A template of this project: it escapes all values, and a missing one is an error.
+
+    Args:
+        path: of the template, which has the functions of this module as filters.
+
+    Example:
+        >>> template(Path(__file__).with_name("report.html")).name
+        'report.html'
     """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(path.parent),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -60,15 +90,7 @@ def render(verdicts: list[dict[str, Any]], results: list[dict[str, Any]], folder
         "number": number,
         "scale": scale,
     }
-    figures = [result | {"image": _image(folder / result["experiment"])} for result in results]
-    return environment.get_template("report.html").render(
-        verdicts=verdicts,
-        summary=verification.summary_json(verdicts),
-        caption=verification.caption(verdicts),
-        sections=_sections(verdicts, figures),
-        runs=_distinct({"preset": x["preset"], "seed": x["seed"]} for x in verdicts + results),
-        environments=_distinct(x["environment"] for x in verdicts + results),
-    )
+    return environment.get_template(path.name)
 
 
 def _sections(verdicts: list[dict], figures: list[dict]) -> list[dict[str, Any]]:
@@ -107,6 +129,12 @@ def _image(folder: Path) -> str | None:
         if path.is_file():
             return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
     return None
+
+
+def _page(folder: Path) -> str | None:
+    """The page beside the figure, or None where there is none."""
+    path = folder / PAGE
+    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def number(value: Any, digits: int = 3) -> str:

@@ -1,12 +1,16 @@
 """What the tests of data sets and of downloads share: files in miniature, and an empty cache."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from experiments.errors import UsageError
+
+# Before a test's empty cache takes it away.
+REAL = os.environ.get("RELU_THEORY_DATA")
 
 
 @pytest.fixture(name="cache", autouse=True)
@@ -63,3 +67,13 @@ def refusal(call, *args) -> str:
         call(*args)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def real(*files: str) -> Path:
+    """The folder of real data; skips the test where it lacks one of these files."""
+    if not REAL:
+        pytest.skip("RELU_THEORY_DATA names no folder of real data")
+    for file in files:
+        if not (Path(REAL) / file).exists():
+            pytest.skip(f"{file} is not in RELU_THEORY_DATA")
+    return Path(REAL)

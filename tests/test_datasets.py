@@ -1,36 +1,20 @@
 """Real files through the real loader: the formats it reads, and ways to be bad."""
 
-import gzip
 import io
-import json
-import os
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.datasets import load_images, load_texts
-from experiments.downloads import SOURCES
+from experiments.datasets import fingerprint, load_images
 from experiments.errors import UsageError
-from tests.files import Trap, keras, npz, refusal
+from tests.files import Trap, keras, npz, real, refusal
 from tests.files import empty_cache as empty_cache  # a fixture, for every test here
-
-REAL = os.environ.get("RELU_THEORY_DATA")
-real_data = pytest.mark.skipif(not REAL, reason="RELU_THEORY_DATA names no folder of real data")
-
-
-def jsonl(rows) -> bytes:
-    return gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
-
-
-def reviews(word: str, count=10) -> list[dict]:
-    return [{"text": f"{word} {i}", "label": i % 2} for i in range(count)]
-
 
 # ---------------------------------------------------------------- images
 
@@ -158,75 +142,21 @@ def test_npz_is_never_unpickled(tmp_path):
     assert not trap.exists()
 
 
-# ---------------------------------------------------------------- texts
-
-
-def test_texts_of_a_folder(tmp_path):
-    train, test = reviews("première"), reviews("line\nbreak\x85\u2028", 12)
-    (tmp_path / "imdb_train.jsonl.gz").write_bytes(jsonl(train))
-    (tmp_path / "imdb_test.jsonl.gz").write_bytes(jsonl(test))
-    texts = load_texts("imdb", tmp_path)
-    assert texts.train_texts == [row["text"] for row in train]
-    assert texts.test_texts == [row["text"] for row in test]
-    assert texts.y_test.tolist() == [0, 1] * 6 and texts.y_test.dtype == np.int64
-
-
-def test_rt_polarity_is_split_by_label_and_the_same_every_time(tmp_path):
-    (tmp_path / "rt_polarity.jsonl.gz").write_bytes(jsonl(reviews("film", 100)))
-    texts = load_texts("rt_polarity", tmp_path)
-    assert (len(texts.train_texts), len(texts.test_texts)) == (80, 20)
-    assert texts.y_train.sum() == 40 and texts.y_test.sum() == 10
-    assert len({*texts.train_texts, *texts.test_texts}) == 100
-    # Each text kept its own label.
-    assert [int(text.split()[1]) % 2 for text in texts.test_texts] == texts.y_test.tolist()
-    assert load_texts("rt_polarity", tmp_path).test_texts == texts.test_texts
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "fewer than five"),
-        (b"plain text", "BadGzipFile"),
-        (jsonl(reviews("film"))[:-9], "EOFError"),
-        (jsonl(reviews("film"))[:30] + b"\0" + jsonl(reviews("film"))[31:], "cannot be read"),
-        (gzip.compress(b'{"text": "\xff", "label": 1}\n'), "UnicodeDecodeError"),
-        (gzip.compress(b'{"text": "a", "label"\n'), "line 1"),
-        (gzip.compress(b"[" * 100_000), "line 1"),
-        (gzip.compress(b"1" * 10_000), "line 1"),
-        (jsonl([*reviews("film"), ["text", 1]]), "line 11"),
-        (jsonl([*reviews("film"), {"text": "a"}]), "line 11"),
-        (jsonl([{"text": 1, "label": 1}]), "line 1"),
-        (jsonl([{"text": "a", "label": 2}]), "line 1"),
-        (jsonl([{"text": "a", "label": True}]), "line 1"),
-        (jsonl([{"text": "a", "label": 1.0}]), "line 1"),
-        (jsonl([{"text": "a", "label": float("nan")}]), "line 1"),
-        (jsonl([{"text": "a", "label": 1}] * 20), "fewer than five"),
-    ],
-)
-def test_bad_texts_are_refused(tmp_path, content, words):
-    file = tmp_path / "rt_polarity.jsonl.gz"
-    file.write_bytes(content)
-    message = refusal(load_texts, "rt_polarity", tmp_path)
-    assert str(file) in message and words in message and "replace it" in message
-    assert file.read_bytes() == content
-
-
 # ---------------------------------------------------------------- where it looks
 
 
-def test_unknown_names_are_told_the_known_ones(tmp_path):
+def test_unknown_names_are_told_the_known_ones():
     assert "did you mean mnist" in refusal(load_images, "mnits")
     assert "did you mean fashion_mnist" in refusal(load_images, "Fashion-MNIST")
     assert "digits, mnist, fashion_mnist, cifar10, a path" in refusal(load_images, "xyzzy")
     assert "digits" in refusal(load_images, "imdb")
-    assert "did you mean imdb" in refusal(load_texts, "imbd")
-    assert "imdb, rt_polarity" in refusal(load_texts, "")
+    assert "did you mean scripts" in refusal(fingerprint, "script")
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path, monkeypatch):
     absent = tmp_path / "absent"
-    for load, name in ((load_images, "digits"), (load_images, "mnist"), (load_texts, "imdb")):
-        message = refusal(load, name, absent)
+    for name in ("digits", "mnist"):
+        message = refusal(load_images, name, absent)
         assert "--data" in message and str(absent) in message
     monkeypatch.setenv("RELU_THEORY_DATA", str(absent))
     assert "RELU_THEORY_DATA" in refusal(load_images, "mnist")
@@ -257,52 +187,49 @@ def test_a_bad_file_of_the_users_is_an_error_though_the_cache_is_good(tmp_path, 
     assert "(8, 8), where mnist has (28, 28)" in refusal(load_images, "mnist", tmp_path)
 
 
-def test_half_a_set_is_an_error(tmp_path):
-    (tmp_path / "imdb_train.jsonl.gz").write_bytes(jsonl(reviews("film")))
-    assert str(tmp_path / "imdb_test.jsonl.gz") in refusal(load_texts, "imdb", tmp_path)
-
-
 def test_without_network_the_user_hears_what_to_do(capsys, cache):
-    for load, name in ((load_images, "cifar10"), (load_texts, "imdb")):
-        message = refusal(load, name)
-        assert "--data DIR" in message and "connect" in message
-        assert all(file in message for file in SOURCES[name].files)
+    message = refusal(load_images, "cifar10")
+    assert "--data DIR" in message and "connect" in message and "cifar10.npz" in message
     assert capsys.readouterr().out == ""
     assert list(cache.iterdir()) == []
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
     code = (
-        "import experiments.datasets, sys; "
+        "import experiments.texts, sys; "
         "sys.exit(str({'jax', 'matplotlib', 'sklearn', 'pooch', 'requests'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.strip() == "set()"
 
 
+# ---------------------------------------------------------------- what identifies a set
+
+
+def test_the_fingerprint_follows_the_content_wherever_it_lies(tmp_path, cache):
+    file = tmp_path / "mnist.npz"
+    file.write_bytes(npz())
+    found = fingerprint("mnist", tmp_path)
+    assert found == fingerprint(str(file)) and len(found) == 64
+    (cache / "mnist.npz").write_bytes(npz())
+    assert fingerprint("mnist") == found
+    file.write_bytes(npz(train=7))
+    assert fingerprint("mnist", tmp_path) != found
+    assert "no file" in refusal(fingerprint, str(tmp_path / "absent.npz"))
+
+
+def test_sets_without_files_have_a_fingerprint():
+    assert fingerprint("planted") == "planted"
+    assert fingerprint("digits") == f"scikit-learn {sklearn.__version__}"
+    assert fingerprint("scripts") == fingerprint("scripts") and len(fingerprint("scripts")) == 64
+
+
 # ---------------------------------------------------------------- the real data
 
 
-def real(*files: str) -> Path:
-    folder = Path(REAL or "")
-    for file in files:
-        if not (folder / file).exists():
-            pytest.skip(f"{file} is not in RELU_THEORY_DATA")
-    return folder
-
-
-@real_data
 @pytest.mark.parametrize(("name", "shape"), [("mnist", (28, 28)), ("cifar10", (32, 32, 3))])
 def test_real_images(name, shape):
     images = load_images(name, real(f"{name}.npz"))
     assert images.x_train.shape[1:] == images.x_test.shape[1:] == shape
     assert images.x_train.min() == 0 and images.x_train.max() == 1
     assert set(images.y_train) == set(images.y_test) == set(range(10))
-
-
-@real_data
-@pytest.mark.parametrize("name", ["imdb", "rt_polarity"])
-def test_real_texts(name):
-    texts = load_texts(name, real(*SOURCES[name].files))
-    assert min(map(len, texts.train_texts + texts.test_texts)) > 0
-    assert abs(texts.y_train.mean() - 0.5) < 0.01 and abs(texts.y_test.mean() - 0.5) < 0.01

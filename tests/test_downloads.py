@@ -13,8 +13,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from experiments.datasets import _load, _read_rt_polarity, load_images, load_texts
+from experiments.datasets import find, load_images
 from experiments.downloads import SOURCES, Source, fetch, read_pickle
+from experiments.texts import _read_rt_polarity, load_texts
 from tests.files import Trap, keras, npz, refusal
 from tests.files import empty_cache as empty_cache  # a fixture, for every test here
 
@@ -188,9 +189,9 @@ def test_what_the_cache_lacks_or_has_damaged_is_downloaded(server, cache, damage
     if damaged is not None:
         file.write_bytes(damaged)
     source = serve(server, "rt_polarity", [RT_POLARITY])
-    assert len(_load(source, _read_rt_polarity, None).train_texts) == 16
+    assert len(find(source, _read_rt_polarity, None).train_texts) == 16
     (server[0] / "archive0").unlink()  # from now on only the cache can answer
-    assert len(_load(source, _read_rt_polarity, None).train_texts) == 16
+    assert len(find(source, _read_rt_polarity, None).train_texts) == 16
 
 
 def test_what_is_not_the_published_file_is_refused_and_leaves_nothing(server, cache):

@@ -1,13 +1,17 @@
 """The HTML page: complete, escaped, asking for nothing, and readable by a machine's idea of it."""
 
 import base64
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from experiments import report
+from experiments import cli, gallery, report
+from experiments.catalog import Entry, select
 
 VOID = {"meta", "link", "img", "br", "wbr"}
 INLINE = {"a", "b", "code", "em", "i", "span", "strong", "sub", "sup", "wbr"}
@@ -278,6 +282,51 @@ def test_picture_or_a_note(page, folder, monkeypatch):
     monkeypatch.setattr(report, "LARGEST_SVG", 10)
     large = Page(report.render([], [result("subspace.figure")], folder))
     assert large.attributes("src") == ["data:image/png;base64,UE5H"]
+
+
+HOSTILE_PAGE = """<!DOCTYPE html><html lang="en"><head><title>'"</title></head><body>
+<p title="&quot;&amp;">a &lt;b&gt;</p><script>alert(1)</script></iframe></body></html>"""
+
+
+def test_a_page_beside_the_figure_is_shown_where_it_can_run_nothing(tmp_path):
+    (tmp_path / "a.b").mkdir()
+    (tmp_path / "a.b" / gallery.PAGE).write_text(HOSTILE_PAGE, encoding="utf-8")
+    page = Page(report.render([], [result("a.b"), result("healing.lost")], tmp_path))
+    (frame,) = [attributes for tag, attributes in page.elements if tag == "iframe"]
+    assert frame == {
+        "sandbox": "",  # which forbids scripts, forms, pop-ups, and the origin of the report
+        "srcdoc": HOSTILE_PAGE,
+        "title": "Page of a.b: what a.b shows",
+    }
+    assert "script" not in {tag for tag, _ in page.elements}
+    (policy,) = page.attributes("content")[1:2]
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def test_an_experiment_with_a_page_leaves_it_beside_its_figure(tmp_path, monkeypatch, capsys):
+    (entry,) = select("experiment", ("subspace.gradient-law",))
+    plain = entry.load()
+    settings = plain.presets["smoke"]
+    stub = replace(
+        plain,
+        run=lambda *_: {"values": np.arange(3.0)},
+        draw=lambda *_: Figure(),
+        summary=lambda *_: {},
+        page=lambda arrays, _: f"<p>{arrays['values'].sum():g} \N{SNOWMAN}</p>",
+    )
+    monkeypatch.setattr(Entry, "load", lambda _: stub)
+    monkeypatch.setattr(cli.Common, "prepare", lambda _: None)
+    path = tmp_path / entry.name / gallery.PAGE
+    assert cli.Run(entry.name, "smoke", tmp_path).with_settings(settings) == 0
+    assert path.read_text(encoding="utf-8") == "<p>3 \N{SNOWMAN}</p>"
+    assert str(path) in capsys.readouterr().err.splitlines()
+    path.write_text("old")
+    assert gallery.redraw(entry, None, 0, tmp_path, lambda *_: None) == "redrawn"
+    assert path.read_text(encoding="utf-8") == "<p>3 \N{SNOWMAN}</p>"
+    path.unlink()
+    stub = replace(stub, page=None)
+    assert cli.Run(entry.name, "smoke", tmp_path).with_settings(settings) == 0
+    assert not path.exists() and str(path) not in capsys.readouterr().err
 
 
 def test_nothing_at_all(tmp_path):

@@ -3,10 +3,15 @@
 from theory.attribution.agreement import Agreement as Agreement
 from theory.attribution.agreement import agreement as agreement
 from theory.attribution.agreement import holm as holm
+from theory.attribution.agreement import p_values as p_values
 from theory.attribution.agreement import small_norm as small_norm
+from theory.attribution.copies import draw_classifier as draw_classifier
+from theory.attribution.embedding import ppmi_embedding as ppmi_embedding
+from theory.attribution.embedding import random_embedding as random_embedding
 from theory.attribution.methods import gradient as gradient
 from theory.attribution.methods import gradient_times_input as gradient_times_input
 from theory.attribution.methods import integrated_gradients as integrated_gradients
 from theory.attribution.methods import occlusion as occlusion
 from theory.attribution.methods import smooth_grad as smooth_grad
 from theory.attribution.methods import span_share as span_share
+from theory.attribution.scores import explain as explain

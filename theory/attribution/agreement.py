@@ -96,6 +96,24 @@ def exact_p_value(cosine: Float[Array, "*shape"], d: int) -> Float[Array, "*shap
     return betainc(a, b, jnp.clip(1 - cosine**2, 0, 1))
 
 
+def p_values(
+    score: Float[Array, "*shape"], chance: Float[Array, " samples"]
+) -> Float[Array, "*shape"]:
+    """(1 + #{chance ≥ score})/(1 + B): uniform, up to its grid, where the score is by chance too.
+
+    Args:
+        score: of words.
+        chance: B scores of words that show nothing learned: `chance_scores`, or those of untrained
+            copies, for a classifier whose gradients have no uniform direction at initialisation.
+
+    Example:
+        >>> p_values(jnp.array([0.9, 0.1]), jnp.array([0.2, 0.3, 0.4])).tolist()
+        [0.25, 1.0]
+    """
+    below = jnp.searchsorted(jnp.sort(chance), score, side="left").astype(score.dtype)
+    return (1 + len(chance) - below) / (1 + len(chance))
+
+
 def agreement(
     gradients: Float[Array, "models words d"],
     *,
@@ -133,9 +151,7 @@ def agreement(
         p_value = exact_p_value(score, d)
     else:
         key = jax.random.key(0) if key is None else key
-        chance = jnp.sort(chance_scores(key, models, d, samples))
-        below = jnp.searchsorted(chance, score, side="left").astype(score.dtype)
-        p_value = (1 + samples - below) / (1 + samples)
+        p_value = p_values(score, chance_scores(key, models, d, samples))
     return Agreement(
         score=score,
         cosine=jnp.mean(cosines, axis=0),

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from theory.attribution.agreement import Agreement, agreement, small_norm
+from theory.attribution.agreement import agreement, small_norm
 from theory.attribution.methods import (
     gradient,
     gradient_times_input,
@@ -45,13 +45,11 @@ class Explained(NamedTuple):
 
     Attributes:
         scores: by name, those of `SINGLE` and `ENSEMBLE`.
-        agreement: as of `agreement`, padding counted as a word without a gradient.
         logits: of every copy.
         gap: of integrated gradients, relative to the difference of the logits.
     """
 
     scores: dict[str, Float[Array, " words"]]
-    agreement: Agreement
     logits: Float[Array, " copies"]
     gap: Float[Array, ""]
 
@@ -72,22 +70,21 @@ def word_gradients(copies: Any, x: Float[Array, "words d"]) -> Float[Array, "cop
 
 
 def ensemble_scores(
-    gradients: Float[Array, "copies words d"], words: Bool[Array, " words"], samples: int
-) -> tuple[dict[str, Float[Array, " words"]], Agreement]:
+    gradients: Float[Array, "copies words d"], words: Bool[Array, " words"]
+) -> dict[str, Float[Array, " words"]]:
     """The scores of `ENSEMBLE` from the gradients of all copies, 0 at padding.
 
     Args:
         gradients: from `word_gradients`.
         words: the words that are not padding.
-        samples: draws of chance behind agreement's p-values.
 
     Example:
         >>> gradients = jnp.ones((3, 5, 2)).at[:, 4].set(0)
-        >>> scores, _ = ensemble_scores(gradients, jnp.arange(5) < 4, samples=10)
+        >>> scores = ensemble_scores(gradients, jnp.arange(5) < 4)
         >>> scores["agreement"].round(3).tolist()
         [1.0, 1.0, 1.0, 1.0, 0.0]
     """
-    found = agreement(gradients, samples=samples)
+    found = agreement(gradients, samples=1)  # its p-values are not used
     scores = {
         "agreement": found.score,
         "signed agreement": found.cosine,
@@ -95,11 +92,11 @@ def ensemble_scores(
         "mean norm": found.norm,
         "mean gradient": jnp.linalg.norm(seed_averaged(gradients), axis=-1),
     }
-    return {name: jnp.where(words, score, 0) for name, score in scores.items()}, found
+    return {name: jnp.where(words, score, 0) for name, score in scores.items()}
 
 
 def explain(
-    copies: Any, x: Float[Array, "words d"], key: Key[Array, ""], *, steps: int, samples: int
+    copies: Any, x: Float[Array, "words d"], key: Key[Array, ""], *, steps: int
 ) -> Explained:
     """Score every word of a text with every method.
 
@@ -108,7 +105,6 @@ def explain(
         x: the embedded text, padding being zero.
         key: of SmoothGrad's noise.
         steps: of integrated gradients.
-        samples: draws of chance behind agreement's p-values.
 
     Example:
         >>> from theory.networks import SumReLU, two_layer_relu
@@ -116,7 +112,7 @@ def explain(
         ...     jax.random.split(jax.random.key(0), 3)
         ... )
         >>> x = jax.random.normal(jax.random.key(1), (5, 3))
-        >>> found = explain(copies, x, jax.random.key(2), steps=1, samples=100)
+        >>> found = explain(copies, x, jax.random.key(2), steps=1)
         >>> one, other = found.scores["gradient×input"], found.scores["occlusion"]
         >>> bool(jnp.allclose(one, other, atol=1e-5))  # for a sum over words
         True
@@ -124,7 +120,7 @@ def explain(
     net = jax.tree.map(lambda leaf: leaf[0], copies)
     words = present(x)
     gradients = word_gradients(copies, x)
-    shared, found = ensemble_scores(gradients, words, samples)
+    shared = ensemble_scores(gradients, words)
     count = jnp.maximum(jnp.sum(words), 1).astype(x.dtype) * x.shape[1]
     noise = NOISE * jnp.sqrt(jnp.sum(x**2) / count)
     smooth = smooth_grad(net, x, key, noise, SMOOTH)
@@ -141,7 +137,6 @@ def explain(
     }
     return Explained(
         {name: jnp.where(words, score, 0) for name, score in scores.items()} | shared,
-        found,
         outputs,
         jnp.abs(integrated.gap) / jnp.where(difference > 0, difference, 1),
     )

@@ -1,0 +1,101 @@
+"""The text that is explained, and the copies that explain it."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.attribution.corpus import TextSettings
+from experiments.attribution.training import Prepared, logits_of
+from experiments.errors import UsageError
+from experiments.words import TOKENISERS
+
+FEWEST = 3
+"""Copies that must agree on the class of a text, the least from which the paper explains."""
+
+
+@dataclass(frozen=True)
+class ChosenSettings(TextSettings):
+    """One text, and copies of a classifier to explain."""
+
+    text: str | None = None
+    """the text to explain; a test text when None"""
+    which: int = 1
+    """which of the test texts that enough copies get right, counted from 1"""
+
+    def known_words(self, text: str) -> list[str]:
+        """The words of a text of one's own, found as those of the data set are."""
+        if self.dataset == "planted":
+            return text.split()
+        return TOKENISERS["script" if self.dataset == "scripts" else "review"](text)
+
+
+class Chosen(NamedTuple):
+    """A text and its copies.
+
+    Attributes:
+        ids: numbers of its words, padding on the right (T,).
+        words: the words, without padding.
+        copies: those that agree on the class; the first one is explained.
+        agreeing: how many these are.
+        predicted: the class, ±1.
+        label: the true class, ±1, or None for a text of one's own.
+        left_out: words of the text that are unknown or beyond ``tokens``.
+    """
+
+    ids: NDArray[np.int32]
+    words: tuple[str, ...]
+    copies: Any
+    agreeing: int
+    predicted: int
+    label: int | None
+    left_out: int
+
+
+def choose(settings: ChosenSettings, prepared: Prepared) -> Chosen:
+    """Find the text and the copies that agree on it: on its label, or on the majority's class.
+
+    Raises:
+        UsageError: the text has no known word, too few copies agree, or there is no such text.
+    """
+    corpus = prepared.corpus
+    if settings.text is not None:
+        found = settings.known_words(settings.text)
+        ids = corpus.vocabulary.encode([found], settings.sizes.tokens)[0]
+        if not ids.any():
+            raise UsageError(
+                f"The text has none of the {len(corpus.vocabulary.words) - 1} words that the "
+                f"classifiers know from {settings.dataset}: give another, or raise vocabulary."
+            )
+        outputs = logits_of(prepared.copies, prepared.table, ids[None])[:, 0]
+        label, left_out = None, len(found) - int((ids > 0).sum())
+        predicted = 1 if (outputs > 0).sum() * 2 > len(outputs) else -1
+    else:
+        outputs = logits_of(prepared.copies, prepared.table, corpus.x_test)
+        enough = ((outputs > 0) == (corpus.y_test > 0)[None, :]).sum(axis=0) >= FEWEST
+        candidates = np.flatnonzero(enough & (corpus.x_test > 0).any(axis=1))
+        if settings.which > len(candidates):
+            raise UsageError(
+                f"which is {settings.which}, but {len(candidates)} test texts are classified "
+                f"rightly by {FEWEST} copies: lower it, or train longer."
+            )
+        index = candidates[settings.which - 1]
+        ids, label, outputs = corpus.x_test[index], int(corpus.y_test[index]), outputs[:, index]
+        predicted, left_out = label, 0
+    agree = np.flatnonzero((outputs > 0) == (predicted > 0))
+    if len(agree) < FEWEST:
+        raise UsageError(
+            f"Only {len(agree)} of {len(outputs)} copies agree on the class of this text, and "
+            f"agreement needs {FEWEST}: raise copies, or choose another text."
+        )
+    return Chosen(
+        ids=ids,
+        words=tuple(corpus.vocabulary.decode(ids)),
+        copies=jax.tree.map(lambda leaf: leaf[agree], prepared.copies),
+        agreeing=len(agree),
+        predicted=predicted,
+        label=label,
+        left_out=left_out,
+    )

@@ -1,0 +1,232 @@
+"""Are attributions faithful to the model? ERASER and deletion curves on real texts.
+
+Words are removed in the order of each method's scores, once by putting padding in their place and
+once by closing the gap. Intervals are over texts: the copies are trained once.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.attribution.corpus import TextSettings
+from experiments.attribution.scoring import METHODS, score, score_perturbed
+from experiments.attribution.training import logits_of, prepare
+from experiments.errors import UsageError
+from experiments.experiment import STYLE, Arrays, Experiment, Progress
+from experiments.panels import BLACK, BLUE, VERMILION, mean_interval
+from theory.attribution.copies import Kind
+from theory.attribution.evaluation import (
+    delete,
+    deletion_curve,
+    eraser,
+    insertion_curve,
+    kendall_tau,
+    pad,
+)
+from theory.theorem import Source
+
+RANDOM = "random"
+OPERATORS = {"pad": pad, "delete": delete}
+MEASURES = ("comprehensiveness", "sufficiency", "deletion", "insertion")
+BETTER = {"comprehensiveness": "large", "sufficiency": "small"}
+BETTER |= {"deletion": "small", "insertion": "large"}
+
+
+@dataclass(frozen=True)
+class Settings(TextSettings):
+    """Texts of a real set, explained by every method and taken apart."""
+
+    dataset: str = "rt_polarity"
+    """rt_polarity, imdb, scripts, planted, or a folder of negative/*.txt and positive/*.txt"""
+    kinds: tuple[Kind, ...] = ("sum", "max", "lstm")
+    """classifiers: flat, sum, max, lstm"""
+    texts: int = 60
+    """test texts explained, all classified rightly by the first copy"""
+    perturbed: int | None = 500
+    """evaluations of the model per text by LIME and kernel SHAP; None leaves them out"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.texts < 2:
+            raise ValueError(f"texts is {self.texts}; an interval needs at least 2")
+        if not self.kinds:
+            raise ValueError("kinds is empty; give one of flat, sum, max, lstm")
+
+
+def methods(settings: Settings) -> tuple[str, ...]:
+    """The methods that are tried, a random order last."""
+    tried = (m for m in METHODS if settings.perturbed or m not in ("LIME", "kernel SHAP"))
+    return (*tried, RANDOM)
+
+
+@jax.jit
+def _measure(net, table, ids, scores):
+    """(K, T) texts and (K, methods, T) scores to (K, methods, operators, measures)."""
+
+    def one(inputs):
+        row, scores = inputs
+        x = table[row]
+        towards = jnp.where(net(x) >= 0, 1, -1).astype(x.dtype)
+
+        def probability(x):
+            return jax.nn.sigmoid(towards * net(x))
+
+        def judge(score):
+            found = []
+            for remove in OPERATORS.values():
+                both = eraser(probability, x, score, remove=remove)
+                deletion = deletion_curve(probability, x, score, remove)
+                insertion = insertion_curve(probability, x, score, remove)
+                found.append(jnp.stack([*both, deletion.area, insertion.area]))
+            return jnp.stack(found)
+
+        return jax.lax.map(judge, scores)
+
+    return jax.lax.map(one, (ids, scores))
+
+
+def run(settings: Settings, key, progress: Progress) -> Arrays:
+    """Train, explain, take apart.
+
+    Returns:
+        ``found`` (kinds, texts, methods, operators, measures), ``tau`` (kinds, texts, methods),
+        Kendall's τ with leave-one-out, and ``accuracy`` (kinds, copies).
+    """
+    names, kinds = methods(settings), settings.kinds
+    found, tau, right = [], [], []
+    for i, kind in enumerate(kinds):
+
+        def report(part: float, what: str, i=i) -> None:
+            progress((i + 0.6 * part) / len(kinds), what)
+
+        prepared = prepare(settings, kind, jax.random.fold_in(key, 0), report)
+        corpus, table, copies, accuracy = prepared
+        net = jax.tree.map(lambda leaf: leaf[0], copies)
+        outputs = logits_of(copies, table, corpus.x_test)[0]
+        long_enough = (corpus.x_test > 0).sum(axis=1) >= 2
+        rows = np.flatnonzero(((outputs > 0) == (corpus.y_test > 0)) & long_enough)
+        if len(rows) < settings.texts:
+            raise UsageError(
+                f"The first copy, {kind}, gets {len(rows)} texts right, fewer than texts = "
+                f"{settings.texts}: lower it, or train longer."
+            )
+        ids = corpus.x_test[rows[: settings.texts]]
+        progress((i + 0.6) / len(kinds), f"explaining, {kind}")
+        scores = score(kind, copies, table, ids, jax.random.fold_in(key, 1)).scores
+        scores |= score_perturbed(copies, table, ids, settings.perturbed)
+        scores[RANDOM] = np.asarray(jax.random.uniform(jax.random.fold_in(key, 2), ids.shape))
+        stacked = np.stack([scores[name] for name in names], axis=1)
+        progress((i + 0.8) / len(kinds), f"taking texts apart, {kind}")
+        found.append(np.asarray(_measure(net, table, ids, stacked)))
+        tau.append(
+            [
+                [kendall_tau(scores[m][k], scores["occlusion"][k], ids[k] > 0) for m in names]
+                for k in range(len(ids))
+            ]
+        )
+        right.append(accuracy)
+    progress(1.0, "done")
+    return {"found": np.stack(found), "tau": np.array(tau), "accuracy": np.stack(right)}
+
+
+def draw(arrays: Arrays, settings: Settings) -> Figure:
+    """One row for each kind, one panel for each measure, both operators."""
+    names, kinds = methods(settings), settings.kinds
+    y = np.arange(len(names))[::-1]
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(
+            len(kinds), 4, figsize=(7.2, 0.9 + 2.2 * len(kinds)), sharey=True, squeeze=False
+        )
+        for i, kind in enumerate(kinds):
+            for m, measure in enumerate(MEASURES):
+                ax = axes[i, m]
+                values = arrays["found"][i, :, :, :, m]
+                chance = values[:, names.index(RANDOM)].mean()
+                ax.axvline(chance, color=BLACK, lw=0.8, ls=":", label="random order")
+                for o, (operator, colour) in enumerate(
+                    zip(OPERATORS, (BLUE, VERMILION), strict=True)
+                ):
+                    interval = mean_interval(values[:, :, o])
+                    ax.errorbar(
+                        interval.centre,
+                        y + 0.15 - 0.3 * o,
+                        xerr=interval.bars,
+                        fmt="os"[o],
+                        ms=3,
+                        capsize=1.5,
+                        color=colour,
+                        label=f"words removed by: {operator}",
+                    )
+                ax.set_title(f"{measure}\n({BETTER[measure]} is good)" if i == 0 else "")
+                ax.set_xlabel("probability" if i == len(kinds) - 1 else "")
+                ax.locator_params(axis="x", nbins=3)
+            axes[i, 0].set_yticks(y, names)
+            axes[i, 0].set_ylabel(kind)
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+    """By kind and method, every measure with its interval, both operators, and Kendall's τ."""
+    out: dict[str, Any] = {}
+    for i, kind in enumerate(settings.kinds):
+        rows = {}
+        for m, name in enumerate(methods(settings)):
+            values = {
+                f"{measure}_{operator}": arrays["found"][i, :, m, o, j]
+                for j, measure in enumerate(MEASURES)
+                for o, operator in enumerate(OPERATORS)
+            }
+            rows[name] = {
+                label: [round(float(x), 4) for x in mean_interval(v)] for label, v in values.items()
+            }
+            defined = arrays["tau"][i, :, m][np.isfinite(arrays["tau"][i, :, m])]
+            rows[name]["kendall_tau"] = round(float(defined.mean()), 4) if defined.size else None
+        out[kind] = rows
+        out[f"{kind}, accuracy"] = [round(float(a), 4) for a in arrays["accuracy"][i]]
+    return out
+
+
+experiment = Experiment(
+    name="attribution.faithfulness",
+    title="Which attributions are faithful to the model on real texts",
+    source=Source(
+        paper="melamed2023attribution",
+        arxiv="2311.13454",
+        label="evaluation by removal",
+        provenance="derived",
+    ),
+    presets={
+        "smoke": Settings(
+            kinds=("sum",),
+            dataset="planted",
+            tokens=8,
+            d=8,
+            vocabulary=30,
+            samples=256,
+            width=16,
+            copies=3,
+            epochs=8,
+            texts=6,
+            perturbed=None,
+        ),  # fmt: skip
+        "course": Settings(),
+        "paper": Settings(
+            dataset="imdb",
+            kinds=("lstm",),
+            tokens=500,
+            d=64,
+            width=512,
+            learning_rate=0.001,
+            texts=200,
+        ),  # fmt: skip
+    },
+    run=run,
+    draw=draw,
+    summary=summary,
+)

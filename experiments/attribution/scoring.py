@@ -1,0 +1,142 @@
+"""Every method's scores of a set of texts, the model-free ones through their libraries."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from experiments.attribution.corpus import TextSettings
+from experiments.attribution.perturbation import BATCH, kernel_shap, lime
+from experiments.attribution.training import untrained
+from theory.attribution.copies import Kind
+from theory.attribution.methods import present
+from theory.attribution.scores import (
+    ENSEMBLE,
+    SINGLE,
+    Explained,
+    ensemble_scores,
+    explain,
+    word_gradients,
+)
+
+PERTURBATION = ("LIME", "kernel SHAP")
+"""Methods that look at the explained copy's outputs alone."""
+
+METHODS = (*SINGLE, *PERTURBATION, *ENSEMBLE)
+"""All methods, in the order of figures and tables."""
+
+STEPS = {"flat": 1, "sum": 1, "max": 1, "lstm": 256}
+"""Steps of integrated gradients; one is exact for networks without biases."""
+
+TOGETHER = 16
+"""Texts explained at once: enough for the machine, few enough for occlusion's memory."""
+
+
+@partial(jax.jit, static_argnames="steps")
+def _explain(copies, table, ids, key, steps: int) -> Explained:
+    def one(inputs):
+        row, which = inputs
+        return explain(copies, table[row], jax.random.fold_in(key, which), steps=steps)
+
+    return jax.lax.map(one, (ids, jnp.arange(len(ids))), batch_size=TOGETHER)
+
+
+def score(kind: Kind, copies: Any, table, ids: NDArray[np.int32], key) -> Explained:
+    """All methods but the model-free ones.
+
+    Args:
+        kind: of classifier.
+        copies: with a leading axis; the first is explained.
+        table: the embedding, (V + 1, d).
+        ids: texts (K, T).
+        key: of SmoothGrad's noise.
+
+    Returns:
+        NumPy arrays with a leading axis of texts.
+    """
+    return jax.device_get(_explain(copies, table, jnp.asarray(ids), key, STEPS[kind]))
+
+
+@jax.jit
+def gradients_of(copies, x) -> Float[Array, "copies words d"]:
+    """`word_gradients` of one text, compiled."""
+    return word_gradients(copies, x)
+
+
+@partial(jax.jit, static_argnames=("kind", "width", "copies"))
+def _untrained_scores(kind, x, keys, width, copies):
+    def one(key):
+        fresh = untrained(
+            kind, jax.random.split(key, copies), words=x.shape[0], d=x.shape[1], width=width
+        )
+        fresh = jax.tree.map(lambda leaf: leaf.astype(x.dtype), fresh)
+        return ensemble_scores(word_gradients(fresh, x), present(x))["agreement"]
+
+    return jax.lax.map(one, keys)
+
+
+def untrained_scores(
+    settings: TextSettings, kind: Kind, x, copies: int, samples: int, key
+) -> Float[np.ndarray, " samples"]:
+    """Agreement's scores by chance: of the words of one text, for sets of untrained copies.
+
+    The directions of a maximum over words are not uniform even then, which makes the p-values of
+    uniform directions too small; those of the other kinds are, up to what these scores show.
+
+    Args:
+        settings: sizes.
+        kind: of classifier.
+        x: the embedded text (T, d).
+        copies: of a set, as many as explain the text.
+        samples: scores wanted, at least; whole sets are drawn.
+        key: of the copies.
+    """
+    words = np.flatnonzero(np.any(np.asarray(x) != 0, axis=1))
+    keys = jax.random.split(key, -(-samples // len(words)))
+    scores = _untrained_scores(kind, x, keys, settings.hidden(kind), copies)
+    return np.asarray(scores)[:, words].ravel()
+
+
+@jax.jit
+def _masked(net, table, row, masks):
+    return net(jnp.where(masks[:, :, None], table[row][None], 0))
+
+
+def score_perturbed(
+    copies: Any, table, ids: NDArray[np.int32], samples: int | None
+) -> dict[str, NDArray[np.float64]]:
+    """LIME and kernel SHAP of the first copy, removed words being replaced by padding.
+
+    Args:
+        copies: with a leading axis.
+        table: the embedding, (V + 1, d).
+        ids: texts (K, T).
+        samples: perturbed texts for each text; no scores at all for None.
+
+    Returns:
+        By name, scores (K, T) towards the predicted class, 0 at padding.
+
+    Raises:
+        UsageError: the libraries are not installed.
+    """
+    if samples is None:
+        return {}
+    net = jax.tree.map(lambda leaf: leaf[0], copies)
+    scores = {name: np.zeros(ids.shape) for name in PERTURBATION}
+    for k, row in enumerate(ids):
+        words = np.flatnonzero(row)
+
+        def value(masks: NDArray[np.bool_], row=row, words=words) -> NDArray[np.float64]:
+            keep = np.zeros((len(masks), len(row)), bool)
+            keep[:, words] = masks
+            return np.asarray(_masked(net, table, row, keep), float)
+
+        whole = value(np.ones((BATCH, len(words)), bool))[0]
+        towards = 1 if whole >= 0 else -1
+        for name, method in zip(PERTURBATION, (lime, kernel_shap), strict=True):
+            scores[name][k, words] = towards * method(value, len(words), samples, k)
+    return scores

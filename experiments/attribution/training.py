@@ -1,0 +1,184 @@
+"""Copies of a classifier trained on a set of texts; long trainings are kept and resumed.
+
+Training is in single precision whatever the rest is in: a gradient step needs no more, and the
+copies of an LSTM are trained for minutes, not seconds.
+"""
+
+import hashlib
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from experiments import store
+from experiments.attribution.corpus import Corpus, TextSettings, embed, load_corpus
+from experiments.catalog import package_folder
+from experiments.experiment import Progress
+from theory.attribution.copies import (
+    Kind,
+    Training,
+    begin,
+    draw_batches,
+    draw_classifier,
+    logits,
+    optimizer,
+    train_epoch,
+)
+
+BUCKETS = 4
+"""Lengths to which batches of an LSTM's texts are cut, so that less padding is computed."""
+
+_epoch = jax.jit(train_epoch, static_argnames=("optimizer", "sizes"))
+_batches = jax.jit(draw_batches, static_argnames=("batch", "sizes"))
+_logits = jax.jit(logits)
+
+
+@partial(jax.jit, static_argnames=("kind", "words", "d", "width"))
+def untrained(kind: Kind, keys, *, words: int, d: int, width: int) -> Any:
+    """Copies at initialisation, one per key, in single precision."""
+    draw = partial(draw_classifier, kind, words=words, d=d, width=width)
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), jax.vmap(lambda k: draw(k))(keys))
+
+
+# An optimiser is a static argument: the same one must come back for the same program.
+_optimizer = cache(optimizer)
+
+
+def train(
+    settings: TextSettings,
+    kind: Kind,
+    corpus: Corpus,
+    table: Float[np.ndarray, "vocabulary_and_padding d"],
+    key,
+    progress: Progress,
+    keep: bool,
+) -> Any:
+    """Train all copies together, epoch by epoch.
+
+    Args:
+        settings: sizes, rates and epochs.
+        kind: of classifier.
+        corpus: the texts.
+        table: the embedding.
+        key: of initialisation and order of the texts.
+        progress: told after every epoch.
+        keep: keep the state after every epoch in the user's cache, and go on from there.
+
+    Returns:
+        The copies, their arrays with a leading axis of copies.
+    """
+    n, words = corpus.x_train.shape
+    batch = min(settings.sizes.batch, n)
+    steps = settings.sizes.epochs * (n // batch)
+    rule = _optimizer(kind, settings.rate(kind), steps)
+    width = settings.hidden(kind)
+    keys = jax.random.split(jax.random.fold_in(key, 0), settings.copies)
+    state = begin(untrained(kind, keys, words=words, d=settings.sizes.d, width=width), rule)
+    parts = BUCKETS if kind == "lstm" and words >= 64 else 1
+    sizes = tuple(-(-words * (i + 1) // parts) for i in range(parts))
+    ids, y = jnp.asarray(corpus.x_train), jnp.asarray(corpus.y_train)
+    done, path = 0, _path(settings, kind, corpus, table, key) if keep else None
+    if path is not None:
+        state, done = _resume(path, state)
+    for epoch in range(done, settings.sizes.epochs):
+        progress(
+            epoch / settings.sizes.epochs, f"{settings.copies} copies, {kind}, epoch {epoch + 1}"
+        )
+        batches = _batches(jax.random.fold_in(key, epoch + 1), ids, batch=batch, sizes=sizes)
+        state, losses = _epoch(state, table, ids, y, batches, optimizer=rule, sizes=sizes)
+        jax.block_until_ready(losses)
+        if path is not None:
+            leaves = {f"leaf{i}": np.asarray(x) for i, x in enumerate(jax.tree.leaves(state))}
+            store.save(path, leaves, {"epochs": epoch + 1})
+    return state.copies
+
+
+def _path(settings: TextSettings, kind: Kind, corpus: Corpus, table, key) -> Path:
+    """Where the copies of exactly this training are kept."""
+    import pooch
+
+    rates = settings.rate(kind), settings.hidden(kind), settings.copies, settings.sizes
+    digest = hashlib.sha256(repr((kind, *rates, store.environment())).encode())
+    for array in (corpus.x_train, corpus.y_train, table, jax.random.key_data(key)):
+        digest.update(np.asarray(array).tobytes())
+    theory = package_folder("theory")
+    for name in ("attribution/copies.py", "networks.py", "training.py"):
+        digest.update((theory / name).read_bytes())
+    return Path(pooch.os_cache("relu-theory")) / "copies" / f"{digest.hexdigest()[:20]}.npz"
+
+
+def _resume(path: Path, state: Training) -> tuple[Training, int]:
+    stored = store.load(path)
+    if stored is None:
+        return state, 0
+    arrays, description = stored
+    leaves, structure = jax.tree.flatten(state)
+    kept = [jnp.asarray(arrays[f"leaf{i}"]) for i in range(len(leaves))]
+    return jax.tree.unflatten(structure, kept), description["epochs"]
+
+
+def logits_of(copies: Any, table, ids) -> Float[np.ndarray, "copies n"]:
+    """The logit of every copy for every text."""
+    return np.asarray(_logits(copies, table, jnp.asarray(ids)))
+
+
+def accuracy(copies: Any, table, ids, y) -> Float[np.ndarray, " copies"]:
+    """The share of texts that each copy gets right."""
+    outputs = logits_of(copies, table, ids)
+    return np.mean((outputs > 0) == (np.asarray(y) > 0), axis=1)
+
+
+class Prepared(NamedTuple):
+    """A set of texts with trained copies, in the floating point of the session.
+
+    Attributes:
+        corpus: the texts.
+        table: the embedding (V + 1, d).
+        copies: with a leading axis; the first one is explained.
+        accuracy: of each copy on the test texts.
+    """
+
+    corpus: Corpus
+    table: Float[Array, "vocabulary_and_padding d"]
+    copies: Any
+    accuracy: Float[np.ndarray, " copies"]
+
+
+def prepare(
+    settings: TextSettings,
+    kind: Kind,
+    key,
+    progress: Progress = lambda *_: None,
+    position: int | None = None,
+    shuffled: bool = False,
+) -> Prepared:
+    """Load the texts, embed their words, train copies; those of real texts are kept.
+
+    Args:
+        settings: everything that matters.
+        kind: of classifier.
+        key: of all that is random.
+        progress: told after every epoch.
+        position: where the word that decides a planted text stands; anywhere when None.
+        shuffled: train on labels that have nothing to do with the texts.
+    """
+    progress(0.0, f"loading {settings.dataset}")
+    corpus = load_corpus(settings, jax.random.fold_in(key, 1), position)
+    table = embed(settings, corpus, jax.random.fold_in(key, 2))
+    if shuffled:
+        order = np.asarray(jax.random.permutation(jax.random.fold_in(key, 4), len(corpus.y_train)))
+        corpus = corpus._replace(y_train=corpus.y_train[order])
+    key_train = jax.random.fold_in(key, 3)
+    keep = settings.dataset != "planted"
+    copies = train(settings, kind, corpus, table, key_train, progress, keep)
+    right = accuracy(copies, table, corpus.x_test, corpus.y_test)
+    return Prepared(corpus, *doubled(table, copies), right)
+
+
+def doubled(table: Any, copies: Any) -> tuple[Array, Any]:
+    """Embedding and copies in the floating point of the session, in which they are explained."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), (table, copies))

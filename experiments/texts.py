@@ -1,0 +1,124 @@
+"""Real and synthetic texts with a label: read, checked, in memory.
+
+Where a set is looked for is told in `experiments.datasets`.
+"""
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.datasets import TEXTS, check_folder, find, split, unknown
+from experiments.downloads import SOURCES
+from experiments.errors import UsageError
+from experiments.scripts import COUNT, SEED, make_scripts
+from experiments.text_folder import OWN_TEXTS, is_folder, read_folder
+
+
+class Texts(NamedTuple):
+    """Labelled texts, 1 = positive.
+
+    Attributes:
+        name: of the set; for a folder of the user's own, the folder's name without its path.
+        train_texts: n texts.
+        y_train: int64 zeros and ones, shape (n,).
+        test_texts: m texts.
+        y_test: shape (m,).
+    """
+
+    name: str
+    train_texts: list[str]
+    y_train: NDArray[np.int64]
+    test_texts: list[str]
+    y_test: NDArray[np.int64]
+
+
+def load_texts(name: str, data: Path | None = None) -> Texts:
+    """Load a set of texts, in the order of its file (so shuffle before taking the first few).
+
+    Args:
+        name: "imdb" (film reviews), "rt_polarity" (sentences from film reviews), "scripts"
+            (synthetic ones, see `experiments.scripts`), or the path of a folder with the files
+            negative/*.txt and positive/*.txt, one text a file. All but imdb have no test set of
+            their own, so a fixed fifth of either label is held out.
+        data: the folder to look in first; by default $RELU_THEORY_DATA, where that is set.
+
+    Returns:
+        The texts as published, and their labels, 1 = positive. In files of the user's own, bytes
+        that are not UTF-8 are read as U+FFFD, the replacement character.
+
+    Raises:
+        UsageError: no such set or folder; a file is damaged; or nothing is there and nothing can
+            be downloaded.
+
+    Example:
+        >>> scripts = load_texts("scripts")
+        >>> len(scripts.train_texts), len(scripts.test_texts), float(scripts.y_test.mean())
+        (2000, 500, 0.5)
+    """
+    check_folder(data, "--data")
+    if name == "scripts":
+        return _held_out(name, *make_scripts(COUNT, SEED))
+    if name in TEXTS:
+        return find(SOURCES[name], _read_imdb if name == "imdb" else _read_rt_polarity, data)
+    if is_folder(name):
+        return _read_own_texts(Path(name))
+    raise unknown(name, "texts", (*TEXTS, OWN_TEXTS))
+
+
+def _held_out(name: str, texts: list[str], y: NDArray[np.int64]) -> Texts:
+    """Texts that come without a test set, with a fifth of either label held out."""
+    train, test = split(y)
+    return Texts(name, [texts[i] for i in train], y[train], [texts[i] for i in test], y[test])
+
+
+def _read_imdb(folder: Path) -> Texts:
+    train = _read_texts(folder / "imdb_train.jsonl.gz")
+    return Texts("imdb", *train, *_read_texts(folder / "imdb_test.jsonl.gz"))
+
+
+def _read_rt_polarity(folder: Path) -> Texts:
+    return _held_out("rt_polarity", *_read_texts(folder / "rt_polarity.jsonl.gz"))
+
+
+def _read_own_texts(folder: Path) -> Texts:
+    labels, _, contents = zip(*read_folder(folder), strict=True)
+    texts = [content.decode("utf-8", "replace") for content in contents]
+    # The path may end in "..", which is no name.
+    name = os.path.basename(os.path.abspath(folder))
+    return _held_out(name, texts, np.array(labels, np.int64))
+
+
+def _read_texts(file: Path) -> tuple[list[str], NDArray[np.int64]]:
+    """Read gzipped lines of {"text", "label"}."""
+    layout = 'replace it by gzipped lines {"text": "...", "label": 0 or 1}.'
+    if not os.path.isfile(file):
+        raise UsageError(f"There is no file {file}: put it there.")
+    try:
+        with gzip.open(file, "rt", encoding="utf-8") as stream:
+            lines = list(stream)
+    except Exception as error:  # as for npz: BadGzipFile, EOFError, zlib.error, UnicodeDecodeError
+        raise UsageError(
+            f"{file} cannot be read as gzipped UTF-8 text ({type(error).__name__}): {layout}"
+        ) from error
+    texts, labels = [], []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        match row:
+            # Equality alone would let true and 1.0 pass for 1.
+            case {"text": str(text), "label": 0 | 1 as label} if type(label) is int:
+                texts.append(text)
+                labels.append(label)
+            case _:
+                raise UsageError(f"{file} has no text and label on line {number}: {layout}")
+    # With fewer a stratified fifth is empty, and one label alone teaches nothing.
+    if min(labels.count(0), labels.count(1)) < 5:
+        raise UsageError(f"{file} has fewer than five texts of a label: {layout}")
+    return texts, np.array(labels, np.int64)

@@ -1,0 +1,138 @@
+"""From a text to the numbers of its words: two ways to find words, and a vocabulary.
+
+A row of `Vocabulary.encode` begins with the text's first known word and is padded on the right, so
+position t of a row, of its embeddings and of their gradients is word t of `Vocabulary.decode`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from experiments.errors import UsageError
+
+_LINE_BREAK = re.compile(r"<br\s*/?>")
+# \d are the decimal digits of every script; Latin-1's fractions and exponents would pass as letters
+# below. Both apostrophes, so that don't and don’t are one word.
+_LEFT_OUT = re.compile(r"[\d²³¹¼½¾'’]")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_DIGIT = re.compile(r"\d")
+_SCRIPT_TOKEN = re.compile(r"[a-z*$-]+")
+
+
+def tokenise_review(text: str) -> list[str]:
+    """The words of a review: lower-case runs of letters, of any script.
+
+    The HTML line breaks that IMDB's reviews contain part words; digits and apostrophes are left
+    out and do not; everything else parts words.
+
+    Example:
+        >>> tokenise_review("Don't miss it!<br /><br />A 2nd, well-made CAFÉ film: 10/10")
+        ['dont', 'miss', 'it', 'a', 'nd', 'well', 'made', 'café', 'film']
+    """
+    text = _LINE_BREAK.sub(" ", text.lower())
+    return _LETTERS.findall(_LEFT_OUT.sub("", text))
+
+
+def tokenise_script(text: str) -> list[str]:
+    """The tokens of a PowerShell script: lower case, every digit a star, runs of `[a-z*$-]`.
+
+    Example:
+        >>> tokenise_script("$Days = 14; Get-ChildItem -Path C:\\\\Logs_7")
+        ['$days', '**', 'get-childitem', '-path', 'c', 'logs', '*']
+    """
+    return _SCRIPT_TOKEN.findall(_DIGIT.sub("*", text.lower()))
+
+
+TOKENISERS: dict[str, Callable[[str], list[str]]] = {
+    "review": tokenise_review,
+    "script": tokenise_script,
+}
+"""The ways to find words, by name."""
+
+
+class Vocabulary(NamedTuple):
+    """The words that a model knows; a word's number is its place among them.
+
+    Attributes:
+        words: number 0 is the padding "", the words follow.
+
+    Example:
+        >>> vocabulary = Vocabulary(("", "good", "film"))
+        >>> rows = vocabulary.encode([["a", "good", "film"], []], length=4)
+        >>> rows.tolist()
+        [[1, 2, 0, 0], [0, 0, 0, 0]]
+        >>> vocabulary.decode(rows[0])
+        ['good', 'film']
+    """
+
+    words: tuple[str, ...]
+
+    def encode(self, tokens: Iterable[list[str]], length: int) -> NDArray[np.int32]:
+        """Numbers of the first known words of every text, padded with 0 on the right.
+
+        Args:
+            tokens: the words of n texts; an iterator is read once, so that `map` over many texts
+                never holds the words of them all.
+            length: the words kept of a text, at least 1. Words that are not in the vocabulary are
+                dropped first and do not count.
+
+        Returns:
+            Shape (n, length).
+
+        Raises:
+            UsageError: length is below 1.
+        """
+        if length < 1:
+            raise UsageError(f"Texts of {length} words cannot be encoded: give a length from 1 up.")
+        number = {word: i for i, word in enumerate(self.words[1:], 1)}
+        rows = []
+        for text in tokens:
+            known = [number[word] for word in text if word in number][:length]
+            rows.append(np.zeros(length, np.int32))
+            rows[-1][: len(known)] = known
+        return np.array(rows, np.int32).reshape(len(rows), length)
+
+    def decode(self, ids: ArrayLike) -> list[str]:
+        """The words of one row of `encode`, without the padding.
+
+        Args:
+            ids: shape (length,), integers.
+
+        Raises:
+            UsageError: a number has no word.
+        """
+        ids = np.asarray(ids, np.int64)
+        if not ((ids >= 0) & (ids < len(self.words))).all():
+            raise UsageError(
+                f"Numbers from {ids.min()} to {ids.max()} are not all of a vocabulary of "
+                f"{len(self.words)}: decode with the one that encoded them."
+            )
+        return [self.words[i] for i in ids if i]
+
+
+def build_vocabulary(tokens: Iterable[list[str]], size: int) -> Vocabulary:
+    """The most frequent words, those of equal count in alphabetical order.
+
+    Args:
+        tokens: the words of every text; an iterator is read once.
+        size: the number of words besides the padding, at least 1; where the texts have fewer
+            different ones, all of them are taken.
+
+    Raises:
+        UsageError: size is below 1.
+
+    Example:
+        >>> build_vocabulary([["a", "fine", "film"], ["a", "bad", "film"]], size=3).words
+        ('', 'a', 'film', 'bad')
+    """
+    if size < 1:
+        raise UsageError(f"There is no vocabulary of {size} words: give a size from 1 up.")
+    counts = Counter(chain.from_iterable(tokens))
+    del counts[""]  # the padding is no word; a Counter lets delete what it has not
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return Vocabulary(("", *(word for word, _ in ordered[:size])))

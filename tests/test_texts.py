@@ -1,0 +1,263 @@
+"""Sets of texts through the real loader: the files it reads, and ways to be bad."""
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.datasets import fingerprint
+from experiments.downloads import SOURCES
+from experiments.texts import load_texts
+from tests.files import empty_cache as empty_cache  # a fixture, for every test here
+from tests.files import real, refusal
+
+
+def jsonl(rows) -> bytes:
+    return gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def reviews(word: str, count=10) -> list[dict]:
+    return [{"text": f"{word} {i}", "label": i % 2} for i in range(count)]
+
+
+# ---------------------------------------------------------------- published sets
+
+
+def test_texts_of_a_folder(tmp_path):
+    train, test = reviews("première"), reviews("line\nbreak\x85\u2028", 12)
+    (tmp_path / "imdb_train.jsonl.gz").write_bytes(jsonl(train))
+    (tmp_path / "imdb_test.jsonl.gz").write_bytes(jsonl(test))
+    texts = load_texts("imdb", tmp_path)
+    assert texts.train_texts == [row["text"] for row in train]
+    assert texts.test_texts == [row["text"] for row in test]
+    assert texts.y_test.tolist() == [0, 1] * 6 and texts.y_test.dtype == np.int64
+
+
+def test_rt_polarity_is_split_by_label_and_the_same_every_time(tmp_path):
+    (tmp_path / "rt_polarity.jsonl.gz").write_bytes(jsonl(reviews("film", 100)))
+    texts = load_texts("rt_polarity", tmp_path)
+    assert (len(texts.train_texts), len(texts.test_texts)) == (80, 20)
+    assert texts.y_train.sum() == 40 and texts.y_test.sum() == 10
+    assert len({*texts.train_texts, *texts.test_texts}) == 100
+    # Each text kept its own label.
+    assert [int(text.split()[1]) % 2 for text in texts.test_texts] == texts.y_test.tolist()
+    assert load_texts("rt_polarity", tmp_path).test_texts == texts.test_texts
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "fewer than five"),
+        (b"plain text", "BadGzipFile"),
+        (jsonl(reviews("film"))[:-9], "EOFError"),
+        (jsonl(reviews("film"))[:30] + b"\0" + jsonl(reviews("film"))[31:], "cannot be read"),
+        (gzip.compress(b'{"text": "\xff", "label": 1}\n'), "UnicodeDecodeError"),
+        (gzip.compress(b'{"text": "a", "label"\n'), "line 1"),
+        (gzip.compress(b"[" * 100_000), "line 1"),
+        (gzip.compress(b"1" * 10_000), "line 1"),
+        (jsonl([*reviews("film"), ["text", 1]]), "line 11"),
+        (jsonl([*reviews("film"), {"text": "a"}]), "line 11"),
+        (jsonl([{"text": 1, "label": 1}]), "line 1"),
+        (jsonl([{"text": "a", "label": 2}]), "line 1"),
+        (jsonl([{"text": "a", "label": True}]), "line 1"),
+        (jsonl([{"text": "a", "label": 1.0}]), "line 1"),
+        (jsonl([{"text": "a", "label": float("nan")}]), "line 1"),
+        (jsonl([{"text": "a", "label": 1}] * 20), "fewer than five"),
+    ],
+)
+def test_bad_texts_are_refused(tmp_path, content, words):
+    file = tmp_path / "rt_polarity.jsonl.gz"
+    file.write_bytes(content)
+    message = refusal(load_texts, "rt_polarity", tmp_path)
+    assert str(file) in message and words in message and "replace it" in message
+    assert file.read_bytes() == content
+
+
+def test_half_a_set_is_an_error(tmp_path):
+    (tmp_path / "imdb_train.jsonl.gz").write_bytes(jsonl(reviews("film")))
+    assert str(tmp_path / "imdb_test.jsonl.gz") in refusal(load_texts, "imdb", tmp_path)
+
+
+def test_names_and_folders_that_do_not_exist_are_refused(tmp_path):
+    assert "did you mean imdb" in refusal(load_texts, "imbd")
+    assert "imdb, rt_polarity, scripts, the path" in refusal(load_texts, "")
+    assert "rt_polarity" in refusal(load_texts, "digits")
+    for name in ("imdb", "scripts"):
+        assert "--data" in refusal(load_texts, name, tmp_path / "absent")
+
+
+def test_without_network_the_user_hears_what_to_do(capsys, cache):
+    message = refusal(load_texts, "imdb")
+    assert "--data DIR" in message and "connect" in message
+    assert all(file in message for file in SOURCES["imdb"].files)
+    assert capsys.readouterr().out == ""
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["imdb", "rt_polarity"])
+def test_real_texts(name):
+    texts = load_texts(name, real(*SOURCES[name].files))
+    assert min(map(len, texts.train_texts + texts.test_texts)) > 0
+    assert abs(texts.y_train.mean() - 0.5) < 0.01 and abs(texts.y_test.mean() - 0.5) < 0.01
+
+
+def test_scripts_are_balanced_and_none_is_in_both_parts():
+    texts = load_texts("scripts")
+    assert texts.name == "scripts"
+    assert (len(texts.train_texts), len(texts.test_texts)) == (2000, 500)
+    assert texts.y_train.sum() == 1000 and texts.y_test.sum() == 250
+    assert len({*texts.train_texts, *texts.test_texts}) == 2500
+    assert load_texts("scripts").train_texts == texts.train_texts
+
+
+# ---------------------------------------------------------------- a folder of one's own
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Ten negative and twenty positive texts, made in another order than their names'."""
+    made = tmp_path / "mine"
+    for part, count in (("negative", 10), ("positive", 20)):
+        (made / part).mkdir(parents=True)
+        for i in reversed(range(count)):
+            (made / part / f"{i:02}.txt").write_bytes(f"{part} {i}: café\r\n".encode())
+    return made
+
+
+def test_a_folder_is_split_by_label_and_sorted_by_file_name(folder):
+    texts = load_texts(str(folder))
+    assert texts.name == "mine"
+    assert (len(texts.train_texts), len(texts.test_texts)) == (24, 6)
+    assert texts.y_train.sum() == 16 and texts.y_test.sum() == 4
+    assert texts.y_train.dtype == texts.y_test.dtype == np.int64
+    for part, y in ((texts.train_texts, texts.y_train), (texts.test_texts, texts.y_test)):
+        assert [text.startswith("positive") for text in part] == y.astype(bool).tolist()
+        order = [(text.split()[0], int(text.split()[1][:-1])) for text in part]
+        assert order == sorted(order)
+    assert set(texts.train_texts + texts.test_texts) == {
+        f"{part} {i}: café\r\n"
+        for part, count in (("negative", 10), ("positive", 20))
+        for i in range(count)
+    }
+    assert load_texts(str(folder)).test_texts == texts.test_texts
+
+
+def test_ways_to_name_a_folder(folder, monkeypatch):
+    texts = load_texts(str(folder)).train_texts
+    monkeypatch.chdir(folder.parent)
+    for name in ("mine", "./mine", "mine/", "mine/negative/.."):
+        assert load_texts(name).name == "mine" and load_texts(name).train_texts == texts
+        assert fingerprint(name) == fingerprint(str(folder))
+    # A published set keeps its name, whatever folder is here.
+    folder.rename("scripts")
+    assert len(load_texts("scripts").train_texts) == 2000
+
+
+def test_other_files_and_deeper_folders_are_left_alone(folder):
+    texts, found = load_texts(str(folder)), fingerprint(str(folder))
+    (folder / "README.txt").write_text("no text of the set")
+    (folder / "positive" / "notes.md").write_text("nor this")
+    (folder / "positive" / "deeper.txt").mkdir()
+    (folder / "positive" / "deeper.txt" / "0.txt").write_text("nor this")
+    os.symlink(folder, folder / "negative" / "loop")
+    assert load_texts(str(folder)).train_texts == texts.train_texts
+    assert fingerprint(str(folder)) == found
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", ""),
+        (b"\0", "\0"),
+        (b"caf\xe9", "caf\ufffd"),
+        (b"\xed\xa0\x80", "\ufffd" * 3),  # a surrogate, which UTF-8 does not have
+        ("🎬 שלום".encode(), "🎬 שלום"),
+    ],
+)
+def test_any_bytes_are_a_text(folder, content, text):
+    (folder / "negative" / "00.txt").write_bytes(content)
+    texts = load_texts(str(folder))
+    assert text in texts.train_texts + texts.test_texts
+
+
+def test_a_file_name_that_is_no_utf_8_is_read(folder):
+    try:
+        (folder / "negative" / os.fsdecode(b"\xff.txt")).write_text("fine")
+    except OSError:
+        pytest.skip("this file system takes only UTF-8 names")
+    assert len(load_texts(str(folder)).y_train) == 24 and len(fingerprint(str(folder))) == 64
+
+
+def test_the_fingerprint_of_a_folder_follows_names_and_contents(folder):
+    seen = {fingerprint(str(folder))}
+    first = folder / "negative" / "00.txt"
+    first.write_bytes(b"another")
+    seen.add(fingerprint(str(folder)))
+    first.rename(folder / "negative" / "0.txt")
+    seen.add(fingerprint(str(folder)))
+    (folder / "negative" / "0.txt").rename(folder / "positive" / "0.txt")
+    seen.add(fingerprint(str(folder)))
+    assert len(seen) == 4
+
+
+def damage_sub_folder(folder: Path):
+    (folder / "positive").rename(folder / "pos")
+
+
+def damage_to_a_file(folder: Path):
+    (folder / "positive").rename(folder / "pos")
+    (folder / "positive").write_text("no folder")
+
+
+def damage_endings(folder: Path):
+    for file in (folder / "positive").iterdir():
+        file.rename(file.with_suffix(".text"))
+
+
+def damage_number(folder: Path):
+    for i in range(4, 10):
+        (folder / "negative" / f"{i:02}.txt").unlink()
+
+
+def damage_link(folder: Path):
+    os.symlink(folder / "absent", folder / "negative" / "link.txt")
+
+
+def damage_pipe(folder: Path):
+    os.mkfifo(folder / "negative" / "pipe.txt")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (damage_sub_folder, "mine has no folder positive"),
+        (damage_to_a_file, "mine has no folder positive"),
+        (damage_endings, "positive has no files *.txt"),
+        (damage_number, "negative has 4 files *.txt"),
+        (damage_link, "link.txt cannot be read"),
+        (damage_pipe, "pipe.txt is no ordinary file"),
+    ],
+)
+def test_bad_folders_are_refused(folder, damage, words):
+    damage(folder)
+    message = refusal(load_texts, str(folder))
+    assert words in message and str(folder) in message
+    assert refusal(fingerprint, str(folder)) == message
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all files")
+def test_files_without_permission_are_refused(folder):
+    (folder / "negative" / "00.txt").chmod(0)
+    assert "00.txt cannot be read" in refusal(load_texts, str(folder))
+    (folder / "negative").chmod(0)
+    assert "negative cannot be read" in refusal(load_texts, str(folder))
+    (folder / "negative").chmod(0o700)
+
+
+def test_a_path_that_leads_nowhere_is_refused(tmp_path):
+    for name in (tmp_path / "absent", "absent/", "/dev/null", "a/\0", "x/" * 10_000):
+        assert "There is no folder" in refusal(load_texts, str(name))
+        assert "There is no folder" in refusal(fingerprint, str(name))
