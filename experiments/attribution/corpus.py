@@ -37,7 +37,7 @@ SIZES = {
     "planted": Sizes(32, 500, 64, False, 4000, 15, 64),
     "scripts": Sizes(64, 500, 64, False, 2000, 15, 64),
     "rt_polarity": Sizes(32, 4000, 32, True, 8528, 8, 64),
-    "imdb": Sizes(250, 1000, 32, True, 25_000, 6, 128),
+    "imdb": Sizes(250, 1000, 32, True, 25_000, 8, 128),
 }
 """A folder of one's own is taken for reviews as in imdb."""
 

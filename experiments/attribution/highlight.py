@@ -62,16 +62,16 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     )
     p_value = p_values(jnp.asarray(scores["agreement"][0, :words]), jnp.asarray(chance))
     progress(1.0, "done")
-    return {name: scores[name][0, :words] for name in METHODS if name in scores} | {
+    return {name: np.asarray(scores[name][0, :words]) for name in METHODS if name in scores} | {
         "words": np.array(chosen.words),
         "p_value": np.asarray(p_value),
         "adjusted": np.asarray(holm(p_value)),
-        "logits": explained.logits[0],
+        "logits": np.asarray(explained.logits[0]),
         "copies": np.asarray(settings.copies),
         "predicted": np.asarray(chosen.predicted),
         "label": np.asarray(chosen.label or 0),
         "left_out": np.asarray(chosen.left_out),
-        "gap": explained.gap[0],
+        "gap": np.asarray(explained.gap[0]),
         "accuracy": prepared.accuracy,
     }
 

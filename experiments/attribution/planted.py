@@ -115,7 +115,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         target, words = corpus.target[: settings.texts], ids > 0
         explained = score(kind, copies, table, ids, jax.random.fold_in(data_key, 5))
         scores = explained.scores | score_perturbed(copies, table, ids, settings.perturbed)
-        arrays["found"][cell] = [_judge(scores[name], target, words) for name in names]
+        arrays["found"][cell] = [_judge(np.asarray(scores[name]), target, words) for name in names]
         arrays["gap"][cell] = explained.gap.max()
         gradients = _gradients(copies, table[ids])
         for i, m in enumerate(settings.sweep):
@@ -132,7 +132,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
     names, kinds = methods(settings), settings.kinds
     with plt.style.context(STYLE):
         figure = plt.figure(figsize=(7.2, 8.4))
-        rows = figure.subfigures(3, 1, height_ratios=(5, 5, 3))
+        rows: Any = figure.subfigures(3, 1, height_ratios=(5, 5, 3))
         for place, position in enumerate(POSITIONS):
             axes = np.atleast_1d(rows[place].subplots(1, len(kinds), sharey=True))
             for kind, ax in enumerate(axes):

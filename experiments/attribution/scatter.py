@@ -115,7 +115,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
     rows = len(settings.kinds)
     with plt.style.context(STYLE):
         figure = plt.figure(figsize=(7.2, 2.3 * rows + 2.1))
-        parts = figure.subfigures(rows + 1, 1)
+        parts: Any = figure.subfigures(rows + 1, 1)
         for i, kind in enumerate(settings.kinds):
             axes = parts[i].subplots(1, 3, width_ratios=(5, 5, 4))
             norm, score = arrays[f"norm_{i}"], arrays[f"score_{i}"]

@@ -30,7 +30,13 @@ METHODS = (*SINGLE, *PERTURBATION, *ENSEMBLE)
 """All methods, in the order of figures and tables."""
 
 STEPS = {"flat": 1, "sum": 1, "max": 1, "lstm": 256}
-"""Steps of integrated gradients; one is exact for networks without biases."""
+"""Steps of integrated gradients at first; one is exact for networks without biases."""
+
+COMPLETE = 1e-3
+"""The gap of integrated gradients up to which steps are doubled, relative to the logits."""
+
+MOST_STEPS = 4096
+"""Steps at which doubling ends, whatever the gap is then."""
 
 TOGETHER = 16
 """Texts explained at once: enough for the machine, few enough for occlusion's memory."""
@@ -58,7 +64,12 @@ def score(kind: Kind, copies: Any, table, ids: NDArray[np.int32], key) -> Explai
     Returns:
         NumPy arrays with a leading axis of texts.
     """
-    return jax.device_get(_explain(copies, table, jnp.asarray(ids), key, STEPS[kind]))
+    steps = STEPS[kind]
+    while True:
+        found = jax.device_get(_explain(copies, table, jnp.asarray(ids), key, steps))
+        if found.gap.max() <= COMPLETE or steps == 1 or steps >= MOST_STEPS:
+            return found
+        steps *= 2
 
 
 @jax.jit

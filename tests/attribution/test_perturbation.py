@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import subprocess
 import sys
 
 import jax
@@ -56,7 +55,7 @@ def ridge_shrinkage(words: int, samples: int) -> float:
     weight = np.exp(-((100 * (1 - np.sqrt(share)) / 25) ** 2) / 2)
     # Masks that keep a share p vary by p(1 − p) words/(words − 1) along every contrast.
     information = samples * np.mean(weight * share * (1 - share)) * words / (words - 1)
-    return 1 / (1 + information)
+    return float(1 / (1 + information))
 
 
 def test_on_a_linear_logit_every_method_gives_its_shares():
@@ -78,3 +77,67 @@ def test_on_a_linear_logit_every_method_gives_its_shares():
     error = np.max(np.abs(lime(batched, words, SAMPLES, seed=0) - shares))
     # The shrinkage is that of an expected design; the one drawn differs from it by a little.
     assert 0 < error < 1.5 * ridge_shrinkage(words, SAMPLES) * np.max(np.abs(shares))
+
+
+def test_kernel_shap_is_shapleys_value_where_all_masks_are_tried():
+    words = 6
+    found = kernel_shap(nonlinear, words, 2**words, seed=0)
+    # A weighted least squares solution of 62 equations.
+    np.testing.assert_allclose(found, shapley(nonlinear, words), atol=1e-10)
+    assert found[0] == pytest.approx(found[1], abs=1e-10)  # symmetric words
+    assert found[2] == pytest.approx(found[3], abs=1e-10)
+    assert found[-1] == pytest.approx(0, abs=1e-10)  # a word without a part
+    whole, none = nonlinear(np.ones((1, words), bool))[0], nonlinear(np.zeros((1, words), bool))[0]
+    assert found.sum() == pytest.approx(whole - none)
+
+
+def test_kernel_shap_adds_up_when_it_samples_too():
+    value, a = linear(20)
+    found = kernel_shap(lambda masks: value(masks) ** 2, 20, 200, seed=1)
+    assert found.sum() == pytest.approx((a.sum() + 2) ** 2 - 4)
+
+
+@METHODS
+def test_seeds_reproduce_and_numpys_state_stays(method):
+    np.random.seed(5)
+    before = np.random.get_state()[1].copy()  # pyright: ignore
+    one, same, other = (method(nonlinear, 12, 200, seed) for seed in (0, 0, 1))
+    assert np.array_equal(one, same) and not np.array_equal(one, other)
+    assert np.array_equal(before, np.random.get_state()[1])  # pyright: ignore
+
+
+@METHODS
+def test_models_are_called_with_one_shape(method):
+    shapes = set()
+
+    def value(masks):
+        shapes.add(masks.shape)
+        return masks.sum(axis=1).astype(float)
+
+    method(value, 7, 300, 0)
+    assert shapes == {(BATCH, 7)}
+
+
+@METHODS
+def test_few_words_and_constant_models(method):
+    assert method(nonlinear, 0, 100, 0).shape == (0,)
+    value, a = linear(1)
+    (found,) = method(value, 1, 100, 0)
+    assert np.sign(found) == np.sign(a[0])
+    assert np.abs(method(lambda masks: np.full(len(masks), 3.0), 5, 100, 0)).max() < 1e-12
+
+
+@METHODS
+def test_what_cannot_be_explained_is_one_sentence(method):
+    with pytest.raises(UsageError, match="--perturbed is 39 and must be at least 40"):
+        method(nonlinear, 10, SAMPLES_PER_WORD * 10 - 1, 0)
+    with pytest.raises(UsageError, match="finite logits"):
+        method(lambda masks: np.full(len(masks), np.nan), 5, 100, 0)
+
+
+@METHODS
+def test_missing_libraries_are_one_sentence(method, monkeypatch):
+    for name in ("lime", "lime.lime_text", "shap"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UsageError, match="pip install"):
+        method(nonlinear, 10, 100, 0)

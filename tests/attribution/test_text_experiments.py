@@ -1,0 +1,233 @@
+"""The experiments on texts at their smoke presets, texts of one's own, and trainings cut short."""
+
+import io
+import json
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from experiments.attribution import (
+    dead_directions,
+    faithfulness,
+    filter,
+    highlight,
+    planted,
+    sanity,
+    scatter,
+)
+from experiments.attribution.chosen import choose
+from experiments.attribution.corpus import TextSettings, embed, load_corpus
+from experiments.attribution.training import prepare, train
+from experiments.errors import UsageError
+from experiments.store import to_json
+from theory.attribution.copies import Kind
+from theory.attribution.scores import ENSEMBLE, SINGLE
+
+matplotlib.use("Agg")
+
+KEY = jax.random.key(3)
+MODULES = {
+    module.experiment.name.partition(".")[2]: module
+    for module in (dead_directions, faithfulness, filter, highlight, planted, sanity, scatter)
+}
+KIND: Kind = "sum"
+TINY = TextSettings(
+    tokens=8, d=8, vocabulary=30, samples=256, width=16, copies=4, epochs=4, batch=32
+)
+
+
+def silent(fraction: float, what: str) -> None:
+    assert 0 <= fraction <= 1 and what
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, tuple]:
+    """Settings and arrays of every smoke preset, the arrays through a file as before drawing."""
+    out = {}
+    for name, module in MODULES.items():
+        settings, buffer = module.experiment.presets["smoke"], io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **module.experiment.run(settings, KEY, silent))
+        buffer.seek(0)
+        with np.load(buffer, allow_pickle=False) as saved:
+            out[name] = settings, dict(saved)
+    return out
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_smoke_preset_draws_and_sums_up(outcomes, name):
+    settings, arrays = outcomes[name]
+    experiment = MODULES[name].experiment
+    figure = experiment.draw(arrays, settings)
+    figure.savefig(io.BytesIO())
+    plt.close(figure)
+    assert json.loads(to_json(experiment.summary(arrays, settings)))
+
+
+def test_sentences_come_from_the_numbers(outcomes):
+    settings, arrays = outcomes["planted"]
+    names = planted.methods(settings)
+    made = dict(arrays)
+    made["found"] = np.full_like(arrays["found"], 0.5)
+    found = made["found"][:, 0, 0]
+    found[:, names.index("agreement")] = [[0.1, 0.9], [0.2, 0.92]]
+    found[:, names.index("gradient×input")] = [[0.8, 0.9], [0.9, 0.92]]
+    sentence = planted.summary(made, settings)["sentence"]
+    kind = settings.kinds[0]
+    assert f"above chance for {kind}, random position (AUROC 0.91" in sentence
+    assert f"than agreement does for {kind}, random position (by 0.70" in sentence
+
+
+def test_agreement_tells_live_directions_from_dead_ones():
+    """Copies that share three directions and draw the other three by themselves."""
+    key_shared, key_own = jax.random.split(KEY)
+    shared = jnp.broadcast_to(jax.random.normal(key_shared, (1, 40, 3)), (6, 40, 3))
+    gradients = jnp.concatenate([shared, jax.random.normal(key_own, (6, 40, 3))], axis=2)
+    scores = dead_directions.direction_scores(gradients, jnp.ones((40, 6)))
+    for method in (0, 1):
+        assert float(scores[method, :3].min()) == pytest.approx(1)
+        assert float(scores[method, 3:].max()) < 0.3
+
+
+def test_agreement_beats_chance_on_dead_directions_where_gradient_times_input_cannot(outcomes):
+    settings, arrays = outcomes["dead-directions"]
+    product = dead_directions.METHODS.index("gradient×input")
+    assert (arrays["area"][:, :, 0, product] == 1).all()  # no coordinates, no product
+    assert (arrays["area"][:, :, 1, product] < 1).all()
+
+
+def test_the_filter_at_one_is_no_filter(outcomes):
+    settings, arrays = outcomes["filter"]
+    assert settings.quantiles[-1] == 1
+    # A neuron's largest word may be another one: then a word has no gradient, hence no score.
+    assert (arrays["kept"][:, settings.kinds.index("sum"), -1] == 1).all()
+    assert (np.diff(arrays["kept"], axis=-1) >= 0).all()
+
+
+def test_position_share():
+    words = np.ones((50, 4), bool)
+    assert sanity.position_share(np.tile(np.arange(4.0), (50, 1)), words) == 1
+    noise = np.random.default_rng(0).normal(size=(50, 4))
+    assert sanity.position_share(noise, words) < 0.1
+    words[:, 3] = False
+    noise[:, 3] = 1e9  # padding, which is not looked at
+    assert sanity.position_share(noise, words) < 0.1
+
+
+def test_highlight_gives_every_method_and_calibrated_p_values(outcomes):
+    settings, arrays = outcomes["highlight"]
+    shown = highlight.shown(arrays, settings)
+    assert set(shown.methods) == {*SINGLE, *ENSEMBLE}
+    least = 1 / (1 + settings.chance + settings.sizes.tokens)
+    assert ((arrays["p_value"] >= least) & (arrays["p_value"] <= 1)).all()
+    assert (arrays["adjusted"] >= arrays["p_value"]).all()
+    html = highlight.page(arrays, settings)
+    assert "<script" not in html and "tell" in html
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    return prepare(TINY, KIND, KEY)
+
+
+def chosen(prepared, **changes):
+    settings = replace(highlight.experiment.presets["smoke"], **changes)
+    return choose(settings, prepared)
+
+
+def test_a_text_of_ones_own(prepared):
+    found = chosen(prepared, text="  w9 unknown tell+ \x00 w10\n")
+    assert found.words == ("w9", "tell+", "w10")
+    assert found.left_out == 2 and found.label is None
+    long = chosen(prepared, text="w9 " * 100)
+    assert long.words == ("w9",) * 8 and long.left_out == 92
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " \n", "<script>alert(1)</script>", "🎬 שלום", "\x00", "x" * 10_000_000, "\ud800"],
+    ids=["empty", "blank", "script", "emoji and rtl", "NUL", "10 MB", "surrogate"],
+)
+def test_texts_without_a_known_word_are_one_sentence(prepared, text):
+    with pytest.raises(UsageError, match="none of the 30 words") as caught:
+        chosen(prepared, text=text)
+    assert len(str(caught.value)) < 300 and "\n" not in str(caught.value)
+
+
+def test_too_few_agreeing_copies_are_one_sentence(prepared):
+    signs = jnp.array([1.0, 1.0, -1.0, -1.0])
+    copies = prepared.copies._replace(
+        network=prepared.copies.network._replace(
+            u=jnp.abs(prepared.copies.network.u) * signs[:, None]
+        )
+    )
+    with pytest.raises(UsageError, match="Only 2 of 4 copies agree"):
+        chosen(prepared._replace(copies=copies), text="w9 w10")
+    with pytest.raises(UsageError, match="which is 10000"):
+        chosen(prepared, which=10_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"copies": 2}, "copies is 2"),
+        ({"d": 1}, "d is 1"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"epochs": 0}, "epochs is 0"),
+    ],
+)
+def test_settings_that_make_no_sense(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(TINY, **changes)
+
+
+def test_sizes_suit_the_set_unless_given():
+    assert TextSettings(dataset="imdb").sizes.tokens == 250
+    assert TextSettings(dataset="imdb", tokens=7).sizes.tokens == 7
+    assert TextSettings(dataset="some/folder").sizes == TextSettings(dataset="imdb").sizes
+
+
+def test_a_training_cut_short_goes_on_where_it_was(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    corpus = load_corpus(TINY, KEY)
+    table = embed(TINY, corpus, KEY)
+    whole = train(TINY, KIND, corpus, table, KEY, silent, keep=False)
+    seen = []
+
+    def interrupt(part: float, what: str) -> None:
+        seen.append(part)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, KIND, corpus, table, KEY, interrupt, keep=True)
+    seen[:] = [0.0] * 3  # no further interruption
+    resumed = train(TINY, KIND, corpus, table, KEY, lambda part, what: seen.append(part), keep=True)
+    assert len(seen) == 3 + TINY.sizes.epochs - 2
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
+        assert jnp.array_equal(a, b)
+    seen.clear()
+    train(TINY, KIND, corpus, table, KEY, lambda part, what: seen.append(part), keep=True)
+    assert not seen  # all is there
+
+
+def test_shuffled_labels_share_texts_embedding_and_start(prepared):
+    shuffled = prepare(TINY, KIND, KEY, shuffled=True)
+    assert np.array_equal(shuffled.corpus.x_train, prepared.corpus.x_train)
+    assert not np.array_equal(shuffled.corpus.y_train, prepared.corpus.y_train)
+    assert sorted(shuffled.corpus.y_train) == sorted(prepared.corpus.y_train)
+    assert np.array_equal(shuffled.table, prepared.table)
+
+
+def test_an_unknown_text_on_the_command_line_is_refused(cli, tmp_path):
+    result = cli(
+        *("run", "attribution.highlight", "--preset", "smoke", "--out", tmp_path),
+        *("--text", "<script>alert(1)</script>"),
+    )
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith("relu-theory: The text has none of")
+    assert not list(tmp_path.glob("*/figure.png"))
