@@ -18,6 +18,8 @@ figures: $(READY)
 	$(BIN)/relu-theory figures subspace --out figures/subspace
 	$(BIN)/relu-theory figures unlearning --out figures/unlearning
 	$(BIN)/relu-theory figures attribution --out figures/attribution
+	$(BIN)/relu-theory figures attribution.highlight attribution.scatter --out figures/attribution/imdb
+	$(BIN)/relu-theory figures attribution.faithfulness --out figures/attribution/rt_polarity
 
 report: $(READY)
 	$(BIN)/relu-theory report

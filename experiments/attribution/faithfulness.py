@@ -1,4 +1,4 @@
-"""Are attributions faithful to the model? ERASER and deletion curves on real texts.
+"""Are attributions faithful to the model? ERASER and deletion curves.
 
 Words are removed in the order of each method's scores, once by putting padding in their place and
 once by closing the gap. Intervals are over texts: the copies are trained once.
@@ -39,10 +39,10 @@ BETTER |= {"deletion": "small", "insertion": "large"}
 
 @dataclass(frozen=True)
 class Settings(TextSettings):
-    """Texts of a real set, explained by every method and taken apart."""
+    """Texts explained by every method and taken apart."""
 
-    dataset: str = "rt_polarity"
-    """rt_polarity, imdb, scripts, planted, or a folder of negative/*.txt and positive/*.txt"""
+    dataset: str = "scripts"
+    """planted, scripts, rt_polarity, imdb, or a folder of negative/*.txt and positive/*.txt"""
     kinds: tuple[Kind, ...] = ("sum", "max", "lstm")
     """classifiers: flat, sum, max, lstm"""
     texts: int = 60
@@ -194,7 +194,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 
 experiment = Experiment(
     name="attribution.faithfulness",
-    title="Which attributions are faithful to the model on real texts",
+    title="Which attributions are faithful to the model",
     source=Source(
         paper="melamed2023attribution",
         arxiv="2311.13454",

@@ -142,15 +142,14 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
             rows[place].suptitle(f"deciding word at a {position} position", fontsize=9.5)
             if place == 0:
                 rows[place].legend(
-                    *axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3
+                    *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4
                 )
         axes = np.atleast_1d(rows[2].subplots(1, len(kinds), sharey=True))
         for kind, ax in enumerate(axes):
             _sweep(ax, arrays["swept"][:, kind, 0], settings)
             ax.set_title(kinds[kind])
         axes[0].set_ylabel("AUROC, random position")
-        axes[-1].legend(fontsize=7)
-        rows[2].supxlabel("copies $M$", fontsize=9)
+        rows[2].legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -189,6 +188,7 @@ def _sweep(ax: Axes, swept: np.ndarray, settings: Settings) -> None:
             color=colour, label=name,
         )  # fmt: skip
     ax.set(ylim=(-0.03, 1.05), xlim=(min(settings.sweep) - 1, max(settings.sweep) + 1))
+    ax.set_xlabel("copies $M$")
     ax.set_xticks(settings.sweep, map(str, settings.sweep))
 
 
@@ -206,7 +206,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
             for i, name in enumerate(names):
                 table[name][label] = _numbers(Interval(*(x[i] for x in interval)))
         out[where] = table
-        area = mean_interval(found[:, ours, 1])
+        area = _clipped(mean_interval(found[:, ours, 1]))
         if area.low > 0.5:
             good.append(f"{where} (AUROC {_text(area)})")
         ahead = mean_interval(found[:, theirs, 0] - found[:, ours, 0])
