@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import jax
 import numpy as np
@@ -99,6 +99,26 @@ class TextSettings(theorem.Settings):
     def hidden(self, kind: Kind) -> int:
         """Neurons, or hidden units of an LSTM's layer."""
         return max(1, self.width // 2) if kind == "lstm" else self.width
+
+
+@dataclass(frozen=True)
+class ComparedSettings(TextSettings):
+    """Several kinds of classifiers, each explained on several texts, on several data sets."""
+
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    """classifiers: flat, sum, max, lstm"""
+    texts: int = 40
+    """test texts explained, of each data set"""
+    trials: int = 5
+    """data sets, each with its own texts, embedding and copies"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.kinds:
+            raise ValueError("kinds is empty; give one of flat, sum, max, lstm")
+        for name in ("texts", "trials"):
+            if getattr(self, name) < 2:
+                raise ValueError(f"{name} is {getattr(self, name)}; an interval needs at least 2")
 
 
 class Corpus(NamedTuple):

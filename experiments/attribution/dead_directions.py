@@ -8,7 +8,7 @@ as new words would have: then their coordinates alone no longer tell.
 """
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,11 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from experiments.attribution.corpus import TextSettings, load_corpus
+from experiments.attribution.corpus import ComparedSettings, load_corpus
 from experiments.attribution.training import accuracy, doubled, train
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, BLUE, VERMILION, Interval, mean_interval
 from theory.attribution.agreement import pair_cosines
-from theory.attribution.copies import Kind
 from theory.attribution.evaluation import auroc
 from theory.attribution.scores import word_gradients
 from theory.geometry import Subspace, orthonormalise, random_subspace
@@ -34,19 +33,13 @@ WORDS = ("words of training", "words with a part off P")
 
 
 @dataclass(frozen=True)
-class Settings(TextSettings):
+class Settings(ComparedSettings):
     """Copies of classifiers on embeddings with directions that training never sees."""
 
     dim: int = 48
     """dimension r of P, in which the words of training lie"""
     copies: int = 8
     """copies M of the classifier, independently initialised"""
-    kinds: tuple[Kind, ...] = get_args(Kind)
-    """classifiers: flat, sum, max, lstm"""
-    texts: int = 40
-    """test texts, of each data set"""
-    trials: int = 5
-    """data sets, each with its own texts, embedding and copies"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -56,10 +49,6 @@ class Settings(TextSettings):
             )
         if not self.dim < self.sizes.d:
             raise ValueError(f"dim is {self.dim} and must be below d = {self.sizes.d}")
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials}; an interval needs at least 2 data sets")
-        if not self.kinds:
-            raise ValueError("kinds is empty; give one of flat, sum, max, lstm")
 
 
 def direction_scores(

@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.attribution.corpus import TextSettings
-from experiments.attribution.scoring import METHODS, score, score_perturbed
+from experiments.attribution.corpus import ComparedSettings
+from experiments.attribution.scoring import score, score_perturbed, tried
 from experiments.attribution.training import logits_of, prepare
 from experiments.errors import UsageError
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
@@ -38,7 +38,7 @@ BETTER |= {"deletion": "small", "insertion": "large"}
 
 
 @dataclass(frozen=True)
-class Settings(TextSettings):
+class Settings(ComparedSettings):
     """Texts explained by every method and taken apart."""
 
     dataset: str = "scripts"
@@ -50,18 +50,10 @@ class Settings(TextSettings):
     perturbed: int | None = 500
     """evaluations of the model per text by LIME and kernel SHAP; None leaves them out"""
 
-    def __post_init__(self):
-        super().__post_init__()
-        if self.texts < 2:
-            raise ValueError(f"texts is {self.texts}; an interval needs at least 2")
-        if not self.kinds:
-            raise ValueError("kinds is empty; give one of flat, sum, max, lstm")
-
 
 def methods(settings: Settings) -> tuple[str, ...]:
     """The methods that are tried, a random order last."""
-    tried = (m for m in METHODS if settings.perturbed or m not in ("LIME", "kernel SHAP"))
-    return (*tried, RANDOM)
+    return (*tried(settings.perturbed), RANDOM)
 
 
 @jax.jit

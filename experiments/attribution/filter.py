@@ -5,7 +5,7 @@ quantile goes from strict to none, on texts whose deciding words are known.
 """
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +13,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.attribution.corpus import TextSettings
+from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.training import prepare
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, mean_interval
 from theory.attribution.agreement import agreement, small_norm
-from theory.attribution.copies import Kind
 from theory.attribution.evaluation import auroc, pointing_game
 from theory.attribution.methods import present
 from theory.attribution.scores import word_gradients
@@ -29,28 +28,20 @@ PUBLISHED = 0.5
 
 
 @dataclass(frozen=True)
-class Settings(TextSettings):
+class Settings(ComparedSettings):
     """The filter's quantile on texts whose deciding words are known."""
 
     dataset: str = "planted"
     """planted or scripts, where the deciding words are known"""
-    kinds: tuple[Kind, ...] = get_args(Kind)
-    """classifiers: flat, sum, max, lstm"""
     quantiles: tuple[float, ...] = (0.25, 0.5, 0.75, 0.9, 1.0)
     """shares of the words that the filter keeps, ascending; 1 keeps all"""
     texts: int = 60
     """test texts explained, of each data set"""
-    trials: int = 5
-    """data sets, each with its own texts, embedding and copies"""
 
     def __post_init__(self):
         super().__post_init__()
         if self.dataset not in ("planted", "scripts"):
             raise ValueError(f"dataset is {self.dataset} and must be planted or scripts")
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials}; an interval needs at least 2 data sets")
-        if not self.kinds:
-            raise ValueError("kinds is empty; give one of flat, sum, max, lstm")
         if not self.quantiles or not all(0 < q <= 1 for q in self.quantiles):
             raise ValueError(f"quantiles are {self.quantiles} and must be above 0 and at most 1")
 

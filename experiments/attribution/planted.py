@@ -6,7 +6,7 @@ before it. A data set, not a text, is what the intervals are over.
 """
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +15,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.attribution.corpus import TextSettings
-from experiments.attribution.scoring import METHODS, score, score_perturbed
+from experiments.attribution.corpus import ComparedSettings
+from experiments.attribution.scoring import score, score_perturbed, tried
 from experiments.attribution.training import prepare
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, BLUE, VERMILION, Interval, mean_interval
-from theory.attribution.copies import Kind
 from theory.attribution.evaluation import auroc, pointing_game
 from theory.attribution.scores import ENSEMBLE, ensemble_scores, word_gradients
 from theory.theorem import Source
@@ -33,21 +32,15 @@ AGREEMENT, BASELINE = "agreement", "gradient×input"
 
 
 @dataclass(frozen=True)
-class Settings(TextSettings):
+class Settings(ComparedSettings):
     """Copies of every kind of classifier on texts with planted words."""
 
     copies: int = 8
     """copies M of the classifier, independently initialised; the first one is explained"""
-    kinds: tuple[Kind, ...] = get_args(Kind)
-    """classifiers: flat, sum, max, lstm"""
     sweep: tuple[int, ...] = (3, 5, 8)
     """numbers of copies with which the methods that need several are tried"""
-    texts: int = 40
-    """test texts explained, of each data set"""
     perturbed: int | None = 500
     """evaluations of the model per text by LIME and kernel SHAP; None leaves them out"""
-    trials: int = 5
-    """data sets, each with its own texts, embedding and copies"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -55,17 +48,8 @@ class Settings(TextSettings):
             raise ValueError(
                 f"dataset is {self.dataset}, whose reasons nobody knows; this needs planted texts"
             )
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials}; an interval needs at least 2 data sets")
         if not self.sweep or min(self.sweep) < 2 or max(self.sweep) > self.copies:
             raise ValueError(f"sweep is {self.sweep} and must be from 2 to copies = {self.copies}")
-        if not self.kinds:
-            raise ValueError("kinds is empty; give one of flat, sum, max, lstm")
-
-
-def methods(settings: Settings) -> tuple[str, ...]:
-    """The methods that are tried."""
-    return tuple(m for m in METHODS if settings.perturbed or m not in ("LIME", "kernel SHAP"))
 
 
 @jax.jit
@@ -95,7 +79,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         positions).
     """
     shape = (settings.trials, len(settings.kinds), len(POSITIONS))
-    names = methods(settings)
+    names = tried(settings.perturbed)
     arrays = {
         "found": np.zeros((*shape, len(names), 2)),
         "swept": np.zeros((*shape, len(settings.sweep), len(ENSEMBLE), 2)),
@@ -129,7 +113,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
 
 def draw(arrays: Arrays, settings: Settings) -> Figure:
     """Pointing and AUROC of all methods, by kind and position; agreement against M below."""
-    names, kinds = methods(settings), settings.kinds
+    names, kinds = tried(settings.perturbed), settings.kinds
     with plt.style.context(STYLE):
         figure = plt.figure(figsize=(7.2, 8.4))
         rows: Any = figure.subfigures(3, 1, height_ratios=(5, 5, 3))
@@ -194,7 +178,7 @@ def _sweep(ax: Axes, swept: np.ndarray, settings: Settings) -> None:
 
 def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     """Means with intervals for every kind, position and method, and what follows in a sentence."""
-    names = methods(settings)
+    names = tried(settings.perturbed)
     ours, theirs = names.index(AGREEMENT), names.index(BASELINE)
     good, better, out = [], [], {}
     for kind, place in np.ndindex(len(settings.kinds), len(POSITIONS)):

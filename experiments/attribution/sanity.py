@@ -7,7 +7,7 @@ that a word's position alone explains is measured, beside what chance gives.
 """
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +16,12 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from experiments.attribution.corpus import TextSettings
+from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.scoring import score
 from experiments.attribution.training import prepare, untrained
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, BLUE, VERMILION, mean_interval
 from theory.attribution.agreement import expected_chance, pair_cosines
-from theory.attribution.copies import Kind
 from theory.attribution.evaluation import adebayo
 from theory.attribution.methods import gradient
 from theory.attribution.scores import ENSEMBLE, SINGLE
@@ -33,24 +32,13 @@ RANDOMISED = ("parameters drawn anew", "labels shuffled in training")
 
 
 @dataclass(frozen=True)
-class Settings(TextSettings):
+class Settings(ComparedSettings):
     """Copies of every kind, their untrained twins, and copies trained on shuffled labels."""
 
     dataset: str = "scripts"
     """planted, scripts, rt_polarity, imdb, or a folder of negative/*.txt and positive/*.txt"""
-    kinds: tuple[Kind, ...] = get_args(Kind)
-    """classifiers: flat, sum, max, lstm"""
-    texts: int = 40
-    """test texts explained, in each trial"""
     trials: int = 3
     """embeddings and sets of copies"""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials}; an interval needs at least 2")
-        if not self.kinds:
-            raise ValueError("kinds is empty; give one of flat, sum, max, lstm")
 
 
 @jax.jit

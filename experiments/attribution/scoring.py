@@ -29,6 +29,17 @@ PERTURBATION = ("LIME", "kernel SHAP")
 METHODS = (*SINGLE, *PERTURBATION, *ENSEMBLE)
 """All methods, in the order of figures and tables."""
 
+
+def tried(perturbed: int | None) -> tuple[str, ...]:
+    """The methods, without the model-free ones where these are left out.
+
+    Example:
+        >>> tried(None) == (*SINGLE, *ENSEMBLE)
+        True
+    """
+    return tuple(m for m in METHODS if perturbed is not None or m not in PERTURBATION)
+
+
 STEPS = {"flat": 1, "sum": 1, "max": 1, "lstm": 256}
 """Steps of integrated gradients at first; one is exact for networks without biases."""
 

@@ -22,11 +22,11 @@ from experiments.attribution import (
 )
 from experiments.attribution.chosen import choose
 from experiments.attribution.corpus import TextSettings, embed, load_corpus
+from experiments.attribution.scoring import tried
 from experiments.attribution.training import prepare, train
 from experiments.errors import UsageError
 from experiments.store import to_json
 from theory.attribution.copies import Kind
-from theory.attribution.scores import ENSEMBLE, SINGLE
 
 matplotlib.use("Agg")
 
@@ -70,7 +70,7 @@ def test_smoke_preset_draws_and_sums_up(outcomes, name):
 
 def test_sentences_come_from_the_numbers(outcomes):
     settings, arrays = outcomes["planted"]
-    names = planted.methods(settings)
+    names = tried(settings.perturbed)
     made = dict(arrays)
     made["found"] = np.full_like(arrays["found"], 0.5)
     found = made["found"][:, 0, 0]
@@ -121,7 +121,7 @@ def test_position_share():
 def test_highlight_gives_every_method_and_calibrated_p_values(outcomes):
     settings, arrays = outcomes["highlight"]
     shown = highlight.shown(arrays, settings)
-    assert set(shown.methods) == {*SINGLE, *ENSEMBLE}
+    assert tuple(shown.methods) == tried(None)
     least = 1 / (1 + settings.chance + settings.sizes.tokens)
     assert ((arrays["p_value"] >= least) & (arrays["p_value"] <= 1)).all()
     assert (arrays["adjusted"] >= arrays["p_value"]).all()
