@@ -24,9 +24,7 @@ MEMORY_BUDGET = 2**30
 """Bytes of intermediates that one batch may hold on an accelerator."""
 
 
-def ensemble(
-    fn: Callable[[PyTree], PyTree], keys: PyTree, strategy: Strategy = "auto"
-) -> PyTree:
+def ensemble(fn: Callable[[PyTree], PyTree], keys: PyTree, strategy: Strategy = "auto") -> PyTree:
     """Apply a function of a key to every key; outputs gain a leading axis of length n.
 
     Args:

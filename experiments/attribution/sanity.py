@@ -42,7 +42,7 @@ class Settings(ComparedSettings):
 
 
 @jax.jit
-def _padding(copies, table, ids) -> Float[Array, ""]:
+def padding_agreement(copies, table, ids) -> Float[Array, ""]:
     """Mean |cos| of the copies' gradients at padding, before it is masked; NaN without any."""
 
     def one(row):
@@ -50,7 +50,7 @@ def _padding(copies, table, ids) -> Float[Array, ""]:
         cosines = pair_cosines(jax.vmap(lambda net: gradient(net, x))(copies))
         return jnp.sum(jnp.where(row[None] == 0, jnp.abs(cosines), 0), axis=1).mean()
 
-    return jnp.sum(jax.lax.map(one, ids)) / jnp.sum(ids == 0)
+    return jnp.sum(jax.lax.map(one, ids)) / jnp.sum(ids == 0).astype(table.dtype)
 
 
 def position_share(scores: np.ndarray, words: np.ndarray) -> float:
@@ -107,7 +107,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
                 values = values[np.isfinite(values)]
                 arrays["rho"][(*cell, i, j)] = values.mean() if values.size else 0
         padded = bool((ids == 0).any())
-        padding = _padding(trained.copies, trained.table, ids) if padded else np.nan
+        padding = padding_agreement(trained.copies, trained.table, ids) if padded else np.nan
         arrays["padding"][cell] = np.asarray(padding)
         arrays["position"][cell] = position_share(np.asarray(explained[0]["agreement"]), words)
         positions = int(words.any(axis=0).sum())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from theory.attribution import agreement, holm, small_norm
+from theory.attribution import Agreement, agreement, holm, small_norm
 from theory.attribution.agreement import chance_scores, exact_p_value, expected_chance
 from theory.networks import FlatReLU, MaxReLU, SumReLU, lstm, two_layer_relu
 from theory.statistics import ALPHA, violation_bounds
@@ -117,6 +117,14 @@ def test_the_published_filter_keeps_small_norms(gradients):
     assert int(kept.sum()) == WORDS // 2
     assert float(found.norm[kept].max()) < float(found.norm[~kept].min())
     assert (small_norm(found, 1.0) == found.score).all()
+
+
+def test_padding_does_not_lower_the_filters_quantile():
+    """The median of the four words is .25; with the three rows of padding it would be .1."""
+    norm = jnp.array([0.1, 0.2, 0.3, 1.0, 0.0, 0.0, 0.0])
+    found = Agreement(jnp.ones(7), jnp.ones(7), norm, jnp.ones(7))
+    kept = small_norm(found, 0.5, norm > 0)
+    assert kept[:4].tolist() == [1, 1, 0, 0]
 
 
 def test_words_without_a_gradient_agree_with_nothing(gradients):

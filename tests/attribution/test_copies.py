@@ -26,8 +26,8 @@ WORDS, D, V, COPIES = 8, 6, 20, 3
 @pytest.fixture(scope="module")
 def texts():
     planted = planted_texts(jax.random.key(0), 50, WORDS, V)
-    short = jnp.arange(50) % 3 == 0
-    ids = jnp.where(short[:, None] & (jnp.arange(WORDS)[None, :] >= 4), 0, planted.ids)
+    lengths = jnp.where(jnp.arange(50) % 3 == 0, 4, 5)[:, None].at[0].set(4).at[1].set(WORDS)
+    ids = jnp.where(jnp.arange(WORDS)[None, :] >= lengths, 0, planted.ids)
     return planted._replace(ids=ids)
 
 

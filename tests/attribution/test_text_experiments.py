@@ -26,7 +26,7 @@ from experiments.attribution.scoring import tried
 from experiments.attribution.training import prepare, train
 from experiments.errors import UsageError
 from experiments.store import to_json
-from theory.attribution.copies import Kind
+from theory.attribution.copies import Kind, draw_classifier
 
 matplotlib.use("Agg")
 
@@ -106,6 +106,17 @@ def test_the_filter_at_one_is_no_filter(outcomes):
     # A neuron's largest word may be another one: then a word has no gradient, hence no score.
     assert (arrays["kept"][:, settings.kinds.index("sum"), -1] == 1).all()
     assert (np.diff(arrays["kept"], axis=-1) >= 0).all()
+
+
+def test_padding_is_seen_before_it_is_masked():
+    """Copies whose gradients at padding are the same, and copies that have none there."""
+    table = jnp.pad(jnp.ones((3, 4)), ((1, 0), (0, 0)))
+    ids = jnp.array([[1, 2, 0], [3, 0, 0]], jnp.int32)
+    flat = jax.vmap(lambda key: draw_classifier("flat", key, words=3, d=4, width=5))
+    same = flat(jax.random.split(KEY, 1)[jnp.zeros(3, int)])
+    assert float(sanity.padding_agreement(same, table, ids)) == pytest.approx(1)
+    summed = jax.vmap(lambda key: draw_classifier("sum", key, words=3, d=4, width=5))
+    assert float(sanity.padding_agreement(summed(jax.random.split(KEY, 3)), table, ids)) == 0
 
 
 def test_position_share():
