@@ -52,6 +52,18 @@ def mean_interval(values: ArrayLike) -> Interval:
     return Interval(centre, centre - reach, centre + reach)
 
 
+def share_interval(values: ArrayLike) -> Interval:
+    """`mean_interval` of shares, which end at 0 and 1 where Student's interval does not.
+
+    Example:
+        >>> interval = share_interval([0.8, 1.0])
+        >>> round(float(interval.centre), 3), float(interval.low), float(interval.high)
+        (0.9, 0.0, 1.0)
+    """
+    interval = mean_interval(values)
+    return Interval(interval.centre, np.maximum(interval.low, 0), np.minimum(interval.high, 1))
+
+
 def rms_interval(values: ArrayLike) -> Interval:
     """The root mean square over the first axis, from Student's interval of the mean square.
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.training import prepare
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, mean_interval
+from experiments.panels import BLACK, mean_interval, share_interval
 from theory.attribution.agreement import agreement, small_norm
 from theory.attribution.evaluation import auroc, pointing_game
 from theory.attribution.methods import present
@@ -106,7 +106,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
                 ax.axhline(chance, color=BLACK, lw=0.8, ls=":", label="chance")
             ax.axvline(PUBLISHED, color="0.6", lw=0.8, label="published filter")
             for i, kind in enumerate(settings.kinds):
-                interval = mean_interval(values[:, i])
+                interval = share_interval(values[:, i])
                 ax.errorbar(
                     settings.quantiles,
                     interval.centre,

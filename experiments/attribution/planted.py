@@ -19,7 +19,7 @@ from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.scoring import score, score_perturbed, tried
 from experiments.attribution.training import prepare
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, VERMILION, Interval, mean_interval
+from experiments.panels import BLACK, BLUE, VERMILION, Interval, mean_interval, share_interval
 from theory.attribution.evaluation import auroc, pointing_game
 from theory.attribution.scores import ENSEMBLE, ensemble_scores, word_gradients
 from theory.theorem import Source
@@ -140,7 +140,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
 def _dots(ax: Axes, found: np.ndarray, names: tuple[str, ...], settings: Settings) -> None:
     y = np.arange(len(names))[::-1]
     for measure, colour, shift in ((0, VERMILION, 0.15), (1, BLUE, -0.15)):
-        interval = _clipped(mean_interval(found[..., measure]))
+        interval = share_interval(found[..., measure])
         chance = (1 / settings.sizes.tokens, 0.5)[measure]
         ax.axvline(chance, color=colour, lw=0.8, ls=":", label=f"chance of {MEASURES[measure]}")
         ax.errorbar(
@@ -157,16 +157,11 @@ def _dots(ax: Axes, found: np.ndarray, names: tuple[str, ...], settings: Setting
     ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
 
 
-def _clipped(interval: Interval) -> Interval:
-    """Shares end at 0 and 1, Student's intervals do not."""
-    return Interval(interval.centre, np.maximum(interval.low, 0), np.minimum(interval.high, 1))
-
-
 def _sweep(ax: Axes, swept: np.ndarray, settings: Settings) -> None:
     ax.axhline(0.5, color=BLACK, lw=0.8, ls=":", label="chance")
     shown = ((AGREEMENT, BLUE, "o"), ("agreement, small norms", VERMILION, "s"))
     for name, colour, mark in shown:
-        interval = _clipped(mean_interval(swept[:, :, ENSEMBLE.index(name), 1]))
+        interval = share_interval(swept[:, :, ENSEMBLE.index(name), 1])
         ax.errorbar(
             settings.sweep, interval.centre, interval.bars, fmt=mark + "-", ms=3, capsize=2,
             color=colour, label=name,
@@ -190,7 +185,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
             for i, name in enumerate(names):
                 table[name][label] = _numbers(Interval(*(x[i] for x in interval)))
         out[where] = table
-        area = _clipped(mean_interval(found[:, ours, 1]))
+        area = share_interval(found[:, ours, 1])
         if area.low > 0.5:
             good.append(f"{where} (AUROC {_text(area)})")
         ahead = mean_interval(found[:, theirs, 0] - found[:, ours, 0])
