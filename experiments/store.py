@@ -101,7 +101,8 @@ def code_digest(entry: Entry) -> str:
         files.add(entry.path)
     else:
         files |= {*theory.glob(f"{entry.system}/theorems/*.py"), *entry.path.parent.glob("*.py")}
-        files |= {experiments / "datasets.py", experiments / "downloads.py"}
+        data = ("datasets", "downloads", "scripts", "text_folder", "texts", "words")
+        files |= {experiments / f"{name}.py" for name in data}
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update("/".join(path.parts[-3:]).encode() + path.read_bytes())
