@@ -46,7 +46,7 @@ STEPS = {"flat": 1, "sum": 1, "max": 1, "lstm": 256}
 COMPLETE = 1e-3
 """The gap of integrated gradients up to which steps are doubled, relative to the logits."""
 
-MOST_STEPS = 4096
+MOST_STEPS = 1024
 """Steps at which doubling ends, whatever the gap is then."""
 
 TOGETHER = 16
