@@ -167,7 +167,8 @@ def _scatter(ax: Axes, arrays: Arrays, i: int, shown: np.ndarray, settings: Sett
             ha="right" if left else "left",
             fontsize=6,
         )
-    ax.set(xlabel="mean relative norm $n_t$", ylabel="agreement $S_t$", ylim=(0, 1.05))
+    ax.set(xlabel="mean relative norm $n_t$", ylabel="agreement $S_t$", ylim=(0, 1.22))
+    ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
 
 
 def _spectrum(ax: Axes, share: np.ndarray, title: str) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import subprocess
 import sys
 
 import jax
@@ -141,3 +142,44 @@ def test_missing_libraries_are_one_sentence(method, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UsageError, match="pip install"):
         method(nonlinear, 10, 100, 0)
+
+
+@pytest.mark.parametrize("samples", [SAMPLES, 16 * SAMPLES])
+def test_lime_falls_short_of_a_linear_model_by_its_ridge(samples):
+    value, a = linear(32)
+    found = lime(value, 32, samples, seed=1)
+    # The design drawn differs from the expected one, by less than a tenth at 1000 samples.
+    assert 1 - found @ a / (a @ a) == pytest.approx(ridge_shrinkage(32, samples), rel=0.2)
+
+
+@pytest.mark.parametrize("words", [2, 3, 6])
+def test_kernel_shap_of_any_game_is_the_shapley_value_where_all_masks_fit(words):
+    table = np.random.default_rng(words).normal(size=2**words)
+
+    def value(masks):
+        return table[masks @ 2 ** np.arange(words)]
+
+    # A weighted least squares with as many unknowns as words: rounding only.
+    assert np.max(np.abs(kernel_shap(value, words, 64, seed=0) - shapley(value, words))) < 1e-13
+
+
+@METHODS
+@pytest.mark.parametrize("kept", [0, 3])
+def test_a_refused_model_leaves_no_trace(method, kept, capfd):
+    """Where only some texts are bad, SHAP is stopped halfway, or would print that it was."""
+    before = np.random.get_state()
+    with pytest.raises(UsageError, match="finite logits"):
+        method(lambda masks: np.where(masks.sum(axis=1) == kept, np.inf, 1.0), 6, SAMPLES, seed=0)
+    assert all(map(np.array_equal, before, np.random.get_state()))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_in_a_fresh_process_nothing_is_printed_and_no_warning_is_an_error(environment):
+    program = """
+from experiments.attribution.perturbation import kernel_shap, lime
+for method in (lime, kernel_shap):
+    method(lambda masks: masks.sum(axis=1, dtype=float), 20, 200, 0)
+"""
+    command = [sys.executable, "-W", "error", "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
