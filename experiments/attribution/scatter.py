@@ -16,12 +16,13 @@ from matplotlib.figure import Figure
 
 from experiments.attribution.chosen import ChosenSettings, choose
 from experiments.attribution.corpus import Corpus
-from experiments.attribution.scoring import gradients_of, untrained_scores
+from experiments.attribution.scoring import untrained_scores
 from experiments.attribution.training import prepare
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, BLUE, GREEN, ORANGE, VERMILION
 from theory.attribution.agreement import agreement, expected_chance, holm, p_values, pair_cosines
 from theory.attribution.copies import Kind
+from theory.attribution.scores import word_gradients
 from theory.theorem import Source
 
 TOP = 15
@@ -72,7 +73,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         corpus, table = prepared.corpus, prepared.table
         chosen = choose(settings, prepared)
         x, count = prepared.table[chosen.ids], len(chosen.words)
-        gradients = gradients_of(chosen.copies, x)[:, :count]
+        gradients = jax.jit(word_gradients)(chosen.copies, x)[:, :count]
         found = agreement(gradients, samples=1)  # its p-values are not used
         chance = untrained_scores(
             settings, kind, x, chosen.agreeing, settings.chance, jax.random.fold_in(key, 1)

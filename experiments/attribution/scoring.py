@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from experiments.attribution.corpus import TextSettings
@@ -81,12 +81,6 @@ def score(kind: Kind, copies: Any, table, ids: NDArray[np.int32], key) -> Explai
         if found.gap.max() <= COMPLETE or steps == 1 or steps >= MOST_STEPS:
             return found
         steps *= 2
-
-
-@jax.jit
-def gradients_of(copies, x) -> Float[Array, "copies words d"]:
-    """`word_gradients` of one text, compiled."""
-    return word_gradients(copies, x)
 
 
 @partial(jax.jit, static_argnames=("kind", "width", "copies"))
