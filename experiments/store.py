@@ -105,7 +105,8 @@ def code_digest(entry: Entry) -> str:
         files |= {experiments / f"{name}.py" for name in data}
     digest = hashlib.sha256()
     for path in sorted(files):
-        digest.update("/".join(path.parts[-3:]).encode() + path.read_bytes())
+        name = path.relative_to(theory.parent).as_posix()
+        digest.update(name.encode() + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -73,8 +73,8 @@ def train(
     """
     n, words = corpus.x_train.shape
     batch = min(settings.sizes.batch, n)
-    steps = settings.sizes.epochs * (n // batch)
-    rule = _optimizer(kind, settings.rate(kind), steps)
+    epochs = settings.passes(kind)
+    rule = _optimizer(kind, settings.rate(kind), epochs * (n // batch))
     width = settings.hidden(kind)
     keys = jax.random.split(jax.random.fold_in(key, 0), settings.copies)
     state = begin(untrained(kind, keys, words=words, d=settings.sizes.d, width=width), rule)
@@ -84,10 +84,8 @@ def train(
     done, path = 0, _path(settings, kind, corpus, table, key) if keep else None
     if path is not None:
         state, done = _resume(path, state)
-    for epoch in range(done, settings.sizes.epochs):
-        progress(
-            epoch / settings.sizes.epochs, f"{settings.copies} copies, {kind}, epoch {epoch + 1}"
-        )
+    for epoch in range(done, epochs):
+        progress(epoch / epochs, f"{settings.copies} copies, {kind}, epoch {epoch + 1}")
         batches = _batches(jax.random.fold_in(key, epoch + 1), ids, batch=batch, sizes=sizes)
         state, losses = _epoch(state, table, ids, y, batches, optimizer=rule, sizes=sizes)
         jax.block_until_ready(losses)
@@ -101,7 +99,8 @@ def _path(settings: TextSettings, kind: Kind, corpus: Corpus, table, key) -> Pat
     """Where the copies of exactly this training are kept."""
     import pooch
 
-    rates = settings.rate(kind), settings.hidden(kind), settings.copies, settings.sizes
+    sizes = settings.sizes._replace(epochs=settings.passes(kind))
+    rates = settings.rate(kind), settings.hidden(kind), settings.copies, sizes
     digest = hashlib.sha256(repr((kind, *rates, store.environment())).encode())
     for array in (corpus.x_train, corpus.y_train, table, jax.random.key_data(key)):
         digest.update(np.asarray(array).tobytes())

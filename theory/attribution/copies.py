@@ -45,11 +45,15 @@ def draw_classifier(kind: Kind, key: Key[Array, ""], *, words: int, d: int, widt
         case "max":
             return MaxReLU(two_layer_relu(key, d, width))
         case "lstm":
-            # A forget gate that starts open lets the gradient reach the first of many words
-            # (Jozefowicz, Zaremba, Sutskever 2015).
+            # Memories that start as long as texts are (Tallec & Ollivier 2018, "chrono"): with
+            # forget gates half open, copies stay for epochs where the loss is flat.
             net = lstm(key, d, (width, width))
+            span = jax.random.uniform(
+                jax.random.fold_in(key, 1), (2, width), minval=1, maxval=max(2, words - 1)
+            )
             opened = tuple(
-                layer._replace(bias=layer.bias.at[width : 2 * width].add(1)) for layer in net.layers
+                layer._replace(bias=layer.bias.at[: 2 * width].set(jnp.concatenate([-f, f])))
+                for layer, f in zip(net.layers, jnp.log(span), strict=True)
             )
             return net._replace(layers=opened)
 
