@@ -36,6 +36,15 @@ class Interval(NamedTuple):
         with np.errstate(invalid="ignore"):  # an infinite centre has no bars
             return np.stack([self.centre - self.low, self.high - self.centre])
 
+    def rounded(self, digits: int = 4) -> list[float]:
+        """Centre, low and high of one estimate, for JSON.
+
+        Example:
+            >>> mean_interval([0.0, 0.0, 0.0, 1.0]).rounded()
+            [0.25, -0.5456, 1.0456]
+        """
+        return [round(float(x), digits) for x in self]
+
 
 def mean_interval(values: ArrayLike) -> Interval:
     """The mean over the first axis with Student's interval.

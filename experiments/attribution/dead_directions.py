@@ -166,9 +166,9 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     good, better, out = [], [], {}
     for i, kind in enumerate(settings.kinds):
         for j, words in enumerate(WORDS):
-            areas = mean_interval(arrays["area"][:, i, j])
             out[f"{kind}, {words}"] = {
-                name: [round(float(x[m]), 4) for x in areas] for m, name in enumerate(METHODS)
+                name: mean_interval(arrays["area"][:, i, j, m]).rounded()
+                for m, name in enumerate(METHODS)
             }
             difference = arrays["area"][:, i, j, ours] - arrays["area"][:, i, j, theirs]
             interval = mean_interval(difference)

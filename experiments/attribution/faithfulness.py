@@ -174,9 +174,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
                 for j, measure in enumerate(MEASURES)
                 for o, operator in enumerate(OPERATORS)
             }
-            rows[name] = {
-                label: [round(float(x), 4) for x in mean_interval(v)] for label, v in values.items()
-            }
+            rows[name] = {label: mean_interval(v).rounded() for label, v in values.items()}
             defined = arrays["tau"][i, :, m][np.isfinite(arrays["tau"][i, :, m])]
             rows[name]["kendall_tau"] = round(float(defined.mean()), 4) if defined.size else None
         out[kind] = rows

@@ -132,8 +132,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
                 "deciding_words_kept": arrays["kept"][:, i, j],
             }
             out[f"{kind}, {quantile:g} kept"] = {
-                name: [round(float(x), 4) for x in mean_interval(values)]
-                for name, values in measures.items()
+                name: mean_interval(values).rounded() for name, values in measures.items()
             }
     return out
 

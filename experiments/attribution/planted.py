@@ -179,12 +179,13 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     for kind, place in np.ndindex(len(settings.kinds), len(POSITIONS)):
         found = arrays["found"][:, kind, place]
         where = f"{settings.kinds[kind]}, {POSITIONS[place]} position"
-        table = {name: {} for name in names}
-        for measure, label in enumerate(MEASURES):
-            interval = mean_interval(found[..., measure])
-            for i, name in enumerate(names):
-                table[name][label] = _numbers(Interval(*(x[i] for x in interval)))
-        out[where] = table
+        out[where] = {
+            name: {
+                label: mean_interval(found[:, i, measure]).rounded()
+                for measure, label in enumerate(MEASURES)
+            }
+            for i, name in enumerate(names)
+        }
         area = share_interval(found[:, ours, 1])
         if area.low > 0.5:
             good.append(f"{where} (AUROC {_text(area)})")
@@ -204,10 +205,6 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
         "integrated_gradients_gap_max": float(arrays["gap"].max()),
         "chance": {"pointing": 1 / settings.sizes.tokens, "AUROC": 0.5},
     } | out
-
-
-def _numbers(interval: Interval) -> list[float]:
-    return [round(float(x), 4) for x in interval]
 
 
 def _text(interval: Interval) -> str:

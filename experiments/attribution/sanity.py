@@ -176,9 +176,9 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
             "position_share_by_chance": float(arrays["position_chance"][:, i].mean()),
         }
         for r, name in enumerate(RANDOMISED):
-            rho = mean_interval(arrays["rho"][:, i, r])
             out[f"{kind}, {name}"] = {
-                method: [round(float(x[j]), 3) for x in rho] for j, method in enumerate(METHODS)
+                method: mean_interval(arrays["rho"][:, i, r, j]).rounded(3)
+                for j, method in enumerate(METHODS)
             }
     return out
 
