@@ -59,7 +59,7 @@ def _gradients(copies, x):
 
 @jax.jit
 def _of_copies(gradients, words):
-    scores = jax.vmap(lambda g, w: ensemble_scores(g, w))(gradients, words)
+    scores = jax.vmap(ensemble_scores)(gradients, words)
     return jnp.stack([scores[name] for name in ENSEMBLE])
 
 
