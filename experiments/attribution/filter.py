@@ -17,7 +17,7 @@ from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.training import prepare
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, mean_interval, share_interval
-from theory.attribution.agreement import agreement, small_norm
+from theory.attribution.agreement import agreement_scores, small_norm
 from theory.attribution.evaluation import auroc, pointing_game
 from theory.attribution.methods import present
 from theory.attribution.scores import word_gradients
@@ -49,7 +49,7 @@ class Settings(ComparedSettings):
 @jax.jit
 def _filtered(copies, x, quantiles):
     def one(text):
-        found = agreement(word_gradients(copies, text), samples=1)  # its p-values are not used
+        found = agreement_scores(word_gradients(copies, text))
         return jax.vmap(lambda q: small_norm(found, q, present(text)))(quantiles)
 
     return jax.lax.map(one, x, batch_size=16)

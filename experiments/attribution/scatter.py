@@ -20,7 +20,13 @@ from experiments.attribution.scoring import untrained_scores
 from experiments.attribution.training import prepare
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, BLUE, GREEN, ORANGE, VERMILION
-from theory.attribution.agreement import agreement, expected_chance, holm, p_values, pair_cosines
+from theory.attribution.agreement import (
+    agreement_scores,
+    expected_chance,
+    holm,
+    p_values,
+    pair_cosines,
+)
 from theory.attribution.copies import Kind
 from theory.attribution.scores import word_gradients
 from theory.theorem import Source
@@ -74,7 +80,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         chosen = choose(settings, prepared)
         x, count = prepared.table[chosen.ids], len(chosen.words)
         gradients = jax.jit(word_gradients)(chosen.copies, x)[:, :count]
-        found = agreement(gradients, samples=1)  # its p-values are not used
+        found = agreement_scores(gradients)
         chance = untrained_scores(
             settings, kind, x, chosen.agreeing, settings.chance, jax.random.fold_in(key, 1)
         )

@@ -1,7 +1,9 @@
 """Explaining text classifiers by the agreement of independent copies (arXiv 2311.13454)."""
 
 from theory.attribution.agreement import Agreement as Agreement
+from theory.attribution.agreement import AgreementScores as AgreementScores
 from theory.attribution.agreement import agreement as agreement
+from theory.attribution.agreement import agreement_scores as agreement_scores
 from theory.attribution.agreement import holm as holm
 from theory.attribution.agreement import p_values as p_values
 from theory.attribution.agreement import small_norm as small_norm

@@ -20,13 +20,25 @@ SAMPLES = 10_000
 """Draws of chance by default: p-values from 1e-4."""
 
 
-class Agreement(NamedTuple):
+class AgreementScores(NamedTuple):
     """The agreement of every word.
 
     Attributes:
         score: mean over pairs of |cos|.
         cosine: mean over pairs of cos, which sees whether directions agree in sign as well.
         norm: mean over copies of ‖g_mt‖ / max_s ‖g_ms‖.
+    """
+
+    score: Float[Array, " words"]
+    cosine: Float[Array, " words"]
+    norm: Float[Array, " words"]
+
+
+class Agreement(NamedTuple):
+    """The agreement of every word, and how likely it is by chance.
+
+    Attributes:
+        score, cosine, norm: as in `AgreementScores`.
         p_value: probability of a score at least as large by chance.
     """
 
@@ -114,29 +126,19 @@ def p_values(
     return (1 + len(chance) - below) / (1 + len(chance))
 
 
-def agreement(
-    gradients: Float[Array, "models words d"],
-    *,
-    key: Key[Array, ""] | None = None,
-    samples: int = SAMPLES,
-) -> Agreement:
+def agreement_scores(gradients: Float[Array, "models words d"]) -> AgreementScores:
     """How far the copies agree on the direction of each word's gradient.
 
     Args:
         gradients: ∂ logit_m/∂e_t, of at least two copies on one shared embedding.
-        key: for the simulation of chance; a fixed one when None, so that a text gets the same
-            p-values every time.
-        samples: draws of chance, B; a p-value is at least 1/(1 + B). Holm's correction over W
-            words at level α needs B ≥ W/α.
 
     Raises:
         ValueError: for fewer than two copies or a single dimension, where nothing can disagree.
 
     Example:
-        >>> gradients = jax.random.normal(jax.random.key(0), (5, 3, 64)).at[:, 0].add(1.0)
-        >>> found = agreement(gradients, samples=999)
-        >>> found.score.shape, bool(found.p_value[0] == 1e-3)
-        ((3,), True)
+        >>> found = agreement_scores(jnp.array([[[1.0, 0.0]], [[-1.0, 0.0]]]))
+        >>> found.score.tolist(), found.cosine.tolist(), found.norm.tolist()
+        ([1.0], [-1.0], [1.0])
     """
     models, _, d = gradients.shape
     if models < 2:
@@ -144,24 +146,51 @@ def agreement(
     if d < 2:
         raise ValueError("The embedding has one dimension, in which all directions agree.")
     cosines = pair_cosines(gradients)
-    score = jnp.mean(jnp.abs(cosines), axis=0)
     norms = jnp.linalg.norm(gradients, axis=-1)
     largest = jnp.max(norms, axis=1, keepdims=True)
-    if models == 2:
-        p_value = exact_p_value(score, d)
-    else:
-        key = jax.random.key(0) if key is None else key
-        p_value = p_values(score, chance_scores(key, models, d, samples))
-    return Agreement(
-        score=score,
+    return AgreementScores(
+        score=jnp.mean(jnp.abs(cosines), axis=0),
         cosine=jnp.mean(cosines, axis=0),
         norm=jnp.mean(norms / jnp.where(largest > 0, largest, 1), axis=0),
-        p_value=p_value,
     )
 
 
+def agreement(
+    gradients: Float[Array, "models words d"],
+    *,
+    key: Key[Array, ""] | None = None,
+    samples: int = SAMPLES,
+) -> Agreement:
+    """The scores of `agreement_scores` with their p-values against uniform directions.
+
+    Args:
+        gradients: as of `agreement_scores`.
+        key: for the simulation of chance; a fixed one when None, so that a text gets the same
+            p-values every time.
+        samples: draws of chance, B; a p-value is at least 1/(1 + B). Holm's correction over W
+            words at level α needs B ≥ W/α.
+
+    Raises:
+        ValueError: as `agreement_scores`.
+
+    Example:
+        >>> gradients = jax.random.normal(jax.random.key(0), (5, 3, 64)).at[:, 0].add(1.0)
+        >>> found = agreement(gradients, samples=999)
+        >>> found.score.shape, bool(found.p_value[0] == 1e-3)
+        ((3,), True)
+    """
+    found = agreement_scores(gradients)
+    models, _, d = gradients.shape
+    if models == 2:
+        p_value = exact_p_value(found.score, d)
+    else:
+        key = jax.random.key(0) if key is None else key
+        p_value = p_values(found.score, chance_scores(key, models, d, samples))
+    return Agreement(*found, p_value)
+
+
 def small_norm(
-    found: Agreement,
+    found: Agreement | AgreementScores,
     quantile: float | Float[Array, ""] = 0.5,
     words: Bool[Array, " words"] | None = None,
 ) -> Float[Array, " words"]:
@@ -170,13 +199,13 @@ def small_norm(
     It is the least justified step of the method, and can discard the words that decide.
 
     Args:
-        found: from `agreement`.
+        found: from `agreement` or `agreement_scores`.
         quantile: the share of the words that is kept; all pass at 1.
         words: the words that are not padding, over which the quantile is taken; all when None.
 
     Example:
         >>> ones = jnp.ones(3)
-        >>> small_norm(Agreement(ones, ones, jnp.array([0.1, 0.2, 1.0]), ones)).tolist()
+        >>> small_norm(AgreementScores(ones, ones, jnp.array([0.1, 0.2, 1.0]))).tolist()
         [1.0, 1.0, 0.0]
     """
     norm = found.norm if words is None else jnp.where(words, found.norm, jnp.nan)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from theory.attribution.agreement import agreement, small_norm
+from theory.attribution.agreement import agreement_scores, small_norm
 from theory.attribution.methods import (
     gradient,
     gradient_times_input,
@@ -84,7 +84,7 @@ def ensemble_scores(
         >>> scores["agreement"].round(3).tolist()
         [1.0, 1.0, 1.0, 1.0, 0.0]
     """
-    found = agreement(gradients, samples=1)  # its p-values are not used
+    found = agreement_scores(gradients)
     scores = {
         "agreement": found.score,
         "signed agreement": found.cosine,
