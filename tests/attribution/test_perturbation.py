@@ -98,6 +98,14 @@ def test_kernel_shap_adds_up_when_it_samples_too():
     assert found.sum() == pytest.approx((a.sum() + 2) ** 2 - 4)
 
 
+@pytest.mark.parametrize(("words", "seed"), [(7, 219), (9, 360), (9, 2259), (12, 2213), (12, 3724)])
+def test_kernel_shap_is_exact_where_the_masks_drawn_leave_it_open(words, seed):
+    """The seeds of which SHAP warns, of 4000 for each number of words from 5 to 12."""
+    value, a = linear(words)
+    found = kernel_shap(value, words, SAMPLES_PER_WORD * words, seed)
+    np.testing.assert_allclose(found, a, atol=1e-12)
+
+
 @METHODS
 def test_seeds_reproduce_and_numpys_state_stays(method):
     np.random.seed(5)
