@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.attribution import highlighted
+from experiments.attribution import highlighted, highlighted_figure
 from experiments.attribution.chosen import ChosenSettings, choose
 from experiments.attribution.highlighted import Highlighted
 from experiments.attribution.scoring import METHODS, score, score_perturbed, untrained_scores
@@ -99,7 +99,7 @@ def shown(arrays: Arrays, settings: Settings) -> Highlighted:
 
 def draw(arrays: Arrays, settings: Settings) -> Figure:
     """The text under every method, for print."""
-    return highlighted.draw(shown(arrays, settings))
+    return highlighted_figure.draw(shown(arrays, settings))
 
 
 def page(arrays: Arrays, settings: Settings) -> str:

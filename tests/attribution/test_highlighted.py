@@ -9,7 +9,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
-from experiments.attribution import highlighted
+from experiments.attribution import highlighted, highlighted_figure
 from experiments.attribution.highlighted import AGREEMENT, INK, TOP, Highlighted, marks, shade
 from experiments.experiment import STYLE
 
@@ -113,7 +113,7 @@ def test_only_one_finite_number_per_word(wrong):
         with pytest.raises(AssertionError):
             highlighted.page(shown, "", "")
         with pytest.raises(AssertionError):
-            highlighted.draw(shown)
+            highlighted_figure.draw(shown)
 
 
 def test_text_is_readable_on_every_background():
@@ -228,7 +228,7 @@ def drawn(shown: Highlighted, path) -> list[str]:
     """The texts of the figure, saved as the gallery saves it; a warning is an error."""
     with warnings.catch_warnings(), plt.style.context(STYLE):
         warnings.simplefilter("error")
-        figure = highlighted.draw(shown)
+        figure = highlighted_figure.draw(shown)
         for name in ("figure.png", "figure.svg"):
             figure.savefig(path / name)
         plt.close(figure)
@@ -257,7 +257,7 @@ def test_nothing_is_drawn_outside_the_figure(tmp_path):
     rng = np.random.default_rng(0)
     words = ["W" * size for size in rng.integers(1, 60, 80)]
     shown = text(words, any=rng.normal(size=80), agreement=rng.random(80), third=rng.random(80))
-    figure = highlighted.draw(shown._replace(facts={"a" * 300: "b" * 300, "c": [1.5] * 20}))
+    figure = highlighted_figure.draw(shown._replace(facts={"a" * 300: "b" * 300, "c": [1.5] * 20}))
     (ax,) = figure.axes
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     for patch in ax.patches:
