@@ -4,6 +4,7 @@ Pure functions on arrays: no files, no plots, no printing, no global state.
 """
 
 from theory import attribution as attribution
+from theory import healing as healing
 from theory import subspace as subspace
 from theory import unlearning as unlearning
 from theory.ensemble import ensemble as ensemble

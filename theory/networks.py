@@ -45,7 +45,7 @@ class TwoLayerReLU(NamedTuple):
 
 
 class MLP(NamedTuple):
-    """A fully connected ReLU network with biases and a scalar output.
+    """A fully connected ReLU network with biases; as a function, the first of its outputs.
 
     Attributes:
         weights: one ``(width_out, width_in)`` matrix per layer.
@@ -61,11 +61,22 @@ class MLP(NamedTuple):
     biases: tuple[Float[Array, " _"], ...]
 
     def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+        return self.preactivations(x)[-1][..., 0]
+
+    def preactivations(self, x: Float[Array, "*batch d"]) -> tuple[Float[Array, "*batch _"], ...]:
+        """What every layer gives before its ReLU; the last layer has none and gives the outputs.
+
+        Example:
+            >>> net = mlp(jax.random.key(0), (3, 16, 10))
+            >>> [h.shape for h in net.preactivations(jnp.zeros((5, 3)))]
+            [(5, 16), (5, 10)]
+        """
+        layers = []
+        for weight, bias in zip(self.weights, self.biases, strict=True):
             h = x @ weight.T
-            x = jax.nn.relu(h + jnp.broadcast_to(bias, h.shape))
-        out = x @ self.weights[-1].T
-        return (out + jnp.broadcast_to(self.biases[-1], out.shape))[..., 0]
+            layers.append(h + jnp.broadcast_to(bias, h.shape))
+            x = jax.nn.relu(layers[-1])
+        return tuple(layers)
 
 
 def two_layer_relu(

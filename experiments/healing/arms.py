@@ -1,0 +1,261 @@
+"""Every way to heal a pruned MLP from the same masks and the same few images, on equal terms.
+
+All that train take the same steps on the same weights (those that survived in the hidden layers,
+biases and head being frozen), with a step size from the same grid, chosen by each method's own
+loss on a fifth of the images of each network's first draw, labels being seen by "labels" alone.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from experiments.healing.dense import ImageSettings
+from theory.ensemble import ensemble
+from theory.healing.alignment import Method, distance
+from theory.healing.corrections import correct_biases, reconstruct, refit_head, repair
+from theory.healing.descent import masked_descent
+from theory.healing.heal import annealed_adam, block_states
+from theory.healing.masks import apply_masks
+from theory.networks import MLP
+
+TEMPERATURE = 4.0
+"""Of the softmax that distillation compares (Hinton, Vinyals, Dean 2015)."""
+
+
+class Member(NamedTuple):
+    """One pruned network and what there is to heal it with.
+
+    Attributes:
+        dense: the network before pruning.
+        start: where healing starts, pruned.
+        masks: of the weights.
+        x, y: calibration images and labels.
+        teacher: the images that the dense network is shown, `x` but for a control.
+    """
+
+    dense: MLP
+    start: MLP
+    masks: MLP
+    x: Float[Array, "n d"]
+    y: Array
+    teacher: Float[Array, "n d"]
+
+
+def hidden(net: MLP, x: Array) -> tuple[Array, ...]:
+    """Hidden states after their ReLU."""
+    return tuple(jax.nn.relu(h) for h in net.preactivations(x)[:-1])
+
+
+def hidden_and_logits(net: MLP, x: Array) -> tuple[Array, ...]:
+    """Hidden states, and the logits as one more."""
+    *below, logits = net.preactivations(x)
+    return *map(jax.nn.relu, below), logits
+
+
+def last_hidden(net: MLP, x: Array) -> tuple[Array, ...]:
+    """The state that the head reads."""
+    return hidden(net, x)[-1:]
+
+
+def _block(layer: int, net: MLP, h: Array) -> Array:
+    out = h @ net.weights[layer].T
+    return jax.nn.relu(out + jnp.broadcast_to(net.biases[layer], out.shape))
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A method that aligns states, blocks of them one by one where ``blocks``."""
+
+    states: Callable[..., Any] = hidden
+    method: Method = "starfish"
+    blocks: bool = False
+
+    def data(self, member: Member) -> Any:
+        """What a batch is cut from."""
+        targets = self.states(member.dense, member.teacher)
+        inputs = (member.x, *targets[:-1]) if self.blocks else member.x
+        return inputs, targets
+
+    def loss(self, net: MLP, data: Any) -> Float[Array, ""]:
+        """The distance of the states."""
+        inputs, targets = data
+        if self.blocks:
+            blocks = [partial(_block, i) for i in range(len(targets))]
+            return distance(block_states(blocks, net, inputs), targets, self.method)
+        return distance(self.states(net, inputs), targets, self.method)
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """The divergence of the softened outputs, T²·KL."""
+
+    def data(self, member: Member) -> Any:
+        """What a batch is cut from."""
+        return member.x, member.dense.preactivations(member.teacher)[-1]
+
+    def loss(self, net: MLP, data: Any) -> Float[Array, ""]:
+        """Zero where the outputs agree."""
+        x, target = data
+        log_p = jax.nn.log_softmax(target / TEMPERATURE)
+        log_q = jax.nn.log_softmax(net.preactivations(x)[-1] / TEMPERATURE)
+        return TEMPERATURE**2 * jnp.mean(jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Cross-entropy of the labels."""
+
+    def data(self, member: Member) -> Any:
+        """What a batch is cut from."""
+        return member.x, member.y
+
+    def loss(self, net: MLP, data: Any) -> Float[Array, ""]:
+        """In nats."""
+        x, y = data
+        log_p = jax.nn.log_softmax(net.preactivations(x)[-1])
+        return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=-1))
+
+
+class Arm(NamedTuple):
+    """One method.
+
+    Attributes:
+        name: in tables and figures.
+        objective: what it minimises by descent; None for a closed form.
+        biases: whether the biases of the hidden layers are trained.
+        closed: ``(dense, network, masks, x) -> network``: the closed form, or what follows descent.
+    """
+
+    name: str
+    objective: Aligned | Distilled | Labelled | None = None
+    biases: bool = False
+    closed: Callable[[MLP, MLP, MLP, Array], MLP] | None = None
+
+
+ARMS = (
+    Arm("biases corrected", closed=lambda dense, net, masks, x: correct_biases(dense, net, x)),
+    Arm("REPAIR", closed=lambda dense, net, masks, x: repair(dense, net, x)),
+    Arm("ridge, layer by layer", closed=reconstruct),
+    Arm("STARFISH", Aligned()),
+    Arm("STARFISH + biases", Aligned(), biases=True),
+    Arm("STARFISH + logits", Aligned(hidden_and_logits)),
+    Arm("STARFISH, head refitted", Aligned(), closed=lambda d, net, m, x: refit_head(d, net, x)),
+    Arm("MSE", Aligned(method="mse")),
+    Arm("MSE + logits", Aligned(hidden_and_logits, "mse")),
+    Arm("last hidden", Aligned(last_hidden)),
+    Arm("block-wise MSE", Aligned(method="mse", blocks=True)),
+    Arm("distillation", Distilled()),
+    Arm("labels", Labelled()),
+)
+"""Methods compared, all but "labels" without labels."""
+
+
+def trainable(net: MLP, biases: bool) -> Any:
+    """Which leaves are trained: weights of the hidden layers, and their biases where asked."""
+    layers = len(net.weights) - 1
+    weights: Any = (*[True] * layers, False)
+    trained: Any = (*[biases] * layers, False)
+    return MLP(weights, trained)
+
+
+def _descend(arm: Arm, member: Member, rate, steps: int, batch: int) -> MLP:
+    assert arm.objective is not None
+    return masked_descent(
+        arm.objective.loss,
+        member.start,
+        member.masks,
+        arm.objective.data(member),
+        optimizer=annealed_adam(rate, steps),
+        steps=steps,
+        batch=batch,
+        trainable=trainable(member.start, arm.biases),
+    ).params
+
+
+@partial(jax.jit, static_argnames=("objective", "biases", "steps", "batch", "held_out"))
+def _held_out_losses(members, rates, *, objective, biases, steps, batch, held_out):
+    """The loss of every member and rate on the last images, healed with the others."""
+    arm = Arm("", objective, biases)
+
+    def one(arguments):
+        member, rate = arguments
+        parts = [
+            member._replace(x=member.x[rows], y=member.y[rows], teacher=member.teacher[rows])
+            for rows in (slice(None, -held_out), slice(-held_out, None))
+        ]
+        return objective.loss(_descend(arm, parts[0], rate, steps, batch), objective.data(parts[1]))
+
+    return jax.lax.map(lambda rate: ensemble(lambda m: one((m, rate)), members), rates)
+
+
+@partial(jax.jit, static_argnames=("objective", "biases", "closed", "steps", "batch"))
+def _heal(members, rate, *, objective, biases, closed, steps, batch):
+    arm = Arm("", objective, biases, closed)
+
+    def one(member):
+        net = member.start
+        if objective is not None:
+            net = _descend(arm, member, rate, steps, batch)
+        if closed is not None:
+            net = apply_masks(closed(member.dense, net, member.masks, member.x), member.masks)
+        return net
+
+    return ensemble(one, members)
+
+
+class Outcome(NamedTuple):
+    """What a method made of all members.
+
+    Attributes:
+        nets: healed networks, with a leading axis of members.
+        rate: the step size chosen; NaN for a closed form.
+        seconds: to heal one member, step size known and program compiled.
+    """
+
+    nets: MLP
+    rate: float
+    seconds: float
+
+
+def choose_rate(settings: ImageSettings, arm: Arm, firsts: Member) -> float:
+    """The step size with the smallest mean loss on held-out images of the first draws."""
+    n = firsts.x.shape[1]
+    if len(settings.rates) == 1 or n < 5:
+        return settings.rates[len(settings.rates) // 2]
+    losses = _held_out_losses(
+        firsts,
+        jnp.asarray(settings.rates, jnp.float32),
+        objective=arm.objective,
+        biases=arm.biases,
+        steps=settings.steps,
+        batch=settings.batch,
+        held_out=n // 5,
+    )
+    means = np.nan_to_num(np.asarray(jnp.mean(losses, axis=1)), nan=np.inf)
+    return settings.rates[int(np.argmin(means))]
+
+
+def heal_all(settings: ImageSettings, arm: Arm, members: Member, rate: float) -> Outcome:
+    """Heal every member by one method.
+
+    Args:
+        settings: steps and batch.
+        arm: the method.
+        members: with a leading axis.
+        rate: from `choose_rate`; not used by a closed form.
+    """
+    options: dict[str, Any] = dict(
+        objective=arm.objective, biases=arm.biases, closed=arm.closed, batch=settings.batch
+    )
+    program = _heal.lower(members, jnp.float32(rate), steps=settings.steps, **options).compile()
+    start = time.perf_counter()
+    nets = jax.block_until_ready(program(members, jnp.float32(rate)))
+    seconds = (time.perf_counter() - start) / len(jax.tree.leaves(members)[0])
+    return Outcome(nets, rate, seconds)

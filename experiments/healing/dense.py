@@ -1,0 +1,229 @@
+"""Images, the dense networks to be pruned, and calibration images that none of them has seen."""
+
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+from numpy.typing import NDArray
+
+from experiments.datasets import load_images
+from experiments.errors import UsageError
+from theory import theorem
+from theory.ensemble import ensemble
+from theory.healing.descent import masked_descent
+from theory.healing.heal import annealed_adam
+from theory.networks import MLP, mlp
+
+
+class Sizes(NamedTuple):
+    """What suits a set of images, for the fields of `ImageSettings` of the same names."""
+
+    width: int
+    epochs: int
+    share: float
+
+
+SIZES = {
+    "digits": Sizes(128, 60, 0.05),
+    "mnist": Sizes(256, 6, 0.004),
+    "fashion_mnist": Sizes(256, 6, 0.004),
+    "cifar10": Sizes(256, 20, 0.05),
+}
+"""A file of one's own is taken for images as in cifar10."""
+
+POOL = 0.1
+"""Share of the training images that no dense network sees, from which calibration draws."""
+
+
+@dataclass(frozen=True)
+class ImageSettings(theorem.Settings):
+    """Dense networks on images, and a few unlabelled images to heal them with."""
+
+    dataset: str = "digits"
+    """digits, mnist, fashion_mnist, cifar10, or an .npz file in Keras's layout"""
+    width: int | None = None
+    """neurons of every hidden layer; what suits the set when None"""
+    depth: int = 3
+    """hidden layers"""
+    epochs: int | None = None
+    """passes over the training images of a dense network; what suits the set when None"""
+    share: float | None = None
+    """calibration images, as a share of the training images; what suits the set when None"""
+    trials: int = 5
+    """dense networks, each with its own start and order of images"""
+    draws: int = 3
+    """draws of calibration images for each dense network"""
+    steps: int = 300
+    """steps of every method that trains"""
+    batch: int = 32
+    """calibration images of a step"""
+    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
+    """step sizes among which every method chooses by a loss on held-out calibration images"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.trials < 2:
+            raise ValueError(f"trials is {self.trials}; an interval needs at least 2 networks")
+        if self.share is not None and not 0 < self.share <= POOL:
+            raise ValueError(f"share is {self.share} and must be above 0 and at most {POOL}")
+        if not self.rates or not all(0 < rate < inf for rate in self.rates):
+            raise ValueError(f"rates is {self.rates} and must be positive step sizes")
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes, with what suits the set filled in.
+
+        Example:
+            >>> ImageSettings(width=7).sizes
+            Sizes(width=7, epochs=60, share=0.05)
+        """
+        suited = SIZES.get(self.dataset, SIZES["cifar10"])
+        given = {name: getattr(self, name) for name in Sizes._fields}
+        return suited._replace(**{name: x for name, x in given.items() if x is not None})
+
+
+class Images(NamedTuple):
+    """Flattened images, float32, and classes.
+
+    Attributes:
+        x_train, y_train: for the dense networks, (n, d) and (n,).
+        x_pool, y_pool: for calibration.
+        x_test, y_test: for testing.
+    """
+
+    x_train: NDArray[np.float32]
+    y_train: NDArray[np.int32]
+    x_pool: NDArray[np.float32]
+    y_pool: NDArray[np.int32]
+    x_test: NDArray[np.float32]
+    y_test: NDArray[np.int32]
+
+    @property
+    def classes(self) -> int:
+        """Classes that the networks tell apart."""
+        return int(max(self.y_train.max(), self.y_test.max())) + 1
+
+    def calibration(self, share: float) -> int:
+        """How many calibration images a share of the training images is."""
+        return round(share * (len(self.x_train) + len(self.x_pool)))
+
+
+def load(settings: ImageSettings, key) -> Images:
+    """Load a set, and set the images aside that the dense networks do not see.
+
+    Raises:
+        UsageError: as of `load_images`; or a share is less than one image.
+    """
+    images = load_images(settings.dataset)
+    order = np.asarray(jax.random.permutation(key, len(images.x_train)))
+    pool, train = np.split(order, [int(POOL * len(order))])
+    flat = [x.reshape(len(x), -1).astype(np.float32) for x in (images.x_train, images.x_test)]
+    y_train, y_test = images.y_train.astype(np.int32), images.y_test.astype(np.int32)
+    loaded = Images(flat[0][train], y_train[train], flat[0][pool], y_train[pool], flat[1], y_test)
+    if loaded.calibration(settings.sizes.share) < 1:
+        raise UsageError(
+            f"--share {settings.sizes.share} of {len(order)} training images is less than one: "
+            f"give at least {1 / len(order):.2g}."
+        )
+    return loaded
+
+
+def cross_entropy(net: MLP, data: tuple[Array, Array]) -> Float[Array, ""]:
+    """Mean cross-entropy of labelled images ``(x, y)``, in nats."""
+    x, y = data
+    log_p = jax.nn.log_softmax(net.preactivations(x)[-1])
+    return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=-1))
+
+
+TRAIN_BATCH = 128
+"""Images of a step on all training images."""
+
+
+@partial(jax.jit, static_argnames=("steps", "trainable"))
+def _train(nets, masks, keys, x, y, rate, *, steps, trainable):
+    def member(arguments):
+        net, masks, key = arguments
+        order = jax.random.permutation(key, len(x))
+        return masked_descent(
+            cross_entropy,
+            net,
+            masks,
+            (x[order], y[order]),
+            optimizer=annealed_adam(rate, steps),
+            steps=steps,
+            batch=TRAIN_BATCH,
+            trainable=trainable,
+        ).params
+
+    return ensemble(member, (nets, masks, keys))
+
+
+def train(
+    nets: Any, masks: Any, keys: Any, images: Images, epochs: float, trainable: Any, rate=1e-3
+) -> Any:
+    """Train networks of a leading axis on all training images, as far as their masks leave them.
+
+    Args:
+        nets: the networks.
+        masks: with the same leading axis; all None where nothing is pruned.
+        keys: of the order of the images.
+        images: the training images.
+        epochs: passes over them.
+        trainable: as in `masked_descent`, the same for all.
+        rate: step size of Adam at the start.
+    """
+    steps = max(1, round(epochs * len(images.x_train) / TRAIN_BATCH))
+    x, y = jnp.asarray(images.x_train), jnp.asarray(images.y_train)
+    return _train(nets, masks, keys, x, y, jnp.float32(rate), steps=steps, trainable=trainable)
+
+
+def dense_networks(settings: ImageSettings, images: Images, key) -> MLP:
+    """The dense networks, their arrays float32 with a leading axis of trials."""
+    widths = (
+        images.x_train.shape[1],
+        *[settings.sizes.width] * settings.depth,
+        images.classes,
+    )
+    key_start, key_order = jax.random.split(key)
+    starts = jax.jit(jax.vmap(lambda k: mlp(k, widths)))(
+        jax.random.split(key_start, settings.trials)
+    )
+    starts = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), starts)
+    nothing = jax.tree.map(lambda _: None, starts)
+    keys = jax.random.split(key_order, settings.trials)
+    return train(starts, nothing, keys, images, settings.sizes.epochs, True)
+
+
+class Calibration(NamedTuple):
+    """Unlabelled images for every network and draw; labels are for the methods that need them.
+
+    Attributes:
+        x: shape (trials, draws, n, d).
+        y: shape (trials, draws, n).
+    """
+
+    x: Float[Array, "trials draws n d"]
+    y: Int[Array, "trials draws n"]
+
+
+def draw_calibration(settings: ImageSettings, images: Images, share: float, key) -> Calibration:
+    """Draw calibration images without replacement, anew for every network and draw."""
+    count = images.calibration(share)
+
+    def rows(key):
+        return jax.random.permutation(key, len(images.x_pool))[:count]
+
+    keys = jax.random.split(key, (settings.trials, settings.draws))
+    at = np.asarray(jax.vmap(jax.vmap(rows))(keys))
+    return Calibration(jnp.asarray(images.x_pool[at]), jnp.asarray(images.y_pool[at]))
+
+
+@jax.jit
+def test_logits(nets: MLP, x: Float[Array, "n d"]) -> Float[Array, "members n classes"]:
+    """Logits of every network on the test images."""
+    return ensemble(lambda net: net.preactivations(x)[-1], nets)

@@ -1,0 +1,244 @@
+"""Heal a pruned network by aligning its hidden states with those of the dense one (STARFISH)."""
+
+from functools import cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from theory.healing.alignment import Method, States, distance
+from theory.healing.descent import Healed, masked_descent
+from theory.healing.masks import check_masks
+
+LEARNING_RATE = 3e-3
+"""Suits networks of the size of these; the paper's 6e-4 is for vision transformers."""
+
+ANNEALED = 1 / 600
+"""What a cosine leaves of the learning rate at the end: 6e-4 to 1e-6 in the paper."""
+
+
+def annealed_adam(learning_rate: Any, steps: int) -> optax.GradientTransformation:
+    """Adam whose rate falls as a cosine, the optimiser of the paper.
+
+    Args:
+        learning_rate: at the start; may be traced.
+        steps: until the rate is `ANNEALED` of that.
+
+    Example:
+        >>> state = annealed_adam(1e-3, 100).init(jnp.zeros(2))
+        >>> state[0].mu.tolist()
+        [0.0, 0.0]
+    """
+
+    def rate(count):
+        share = jnp.minimum(count / steps, 1)
+        return learning_rate * (ANNEALED + (1 - ANNEALED) * (1 + jnp.cos(jnp.pi * share)) / 2)
+
+    return optax.adam(rate)
+
+
+_default = cache(annealed_adam)
+
+
+def align(
+    states: States,
+    params: Any,
+    masks: Any,
+    inputs: Any,
+    targets: Any,
+    *,
+    method: Method,
+    optimizer: optax.GradientTransformation,
+    steps: int,
+    batch: int,
+    trainable: Any = None,
+) -> Healed:
+    """`heal` for known targets, unchecked and traceable: under jit, vmap, in an ensemble.
+
+    Args:
+        targets: the states of the dense network, ``states(dense, inputs)``.
+        params, masks, trainable: as in `theory.healing.descent.masked_descent`.
+        states, inputs, method, optimizer, steps, batch: as in `heal`.
+    """
+
+    def loss(params, data):
+        inputs, targets = data
+        return distance(states(params, inputs), targets, method)
+
+    return masked_descent(
+        loss,
+        params,
+        masks,
+        (inputs, tuple(targets)),
+        optimizer=optimizer,
+        steps=steps,
+        batch=batch,
+        trainable=trainable,
+    )
+
+
+@partial(
+    jax.jit, static_argnames=("states", "method", "optimizer", "steps", "batch", "flags", "tree")
+)
+def _heal(states, dense, pruned, masks, inputs, *, flags, tree, **options):
+    trainable = None if flags is None else jax.tree.unflatten(tree, flags)
+    targets = states(dense, inputs)
+    return align(states, pruned, masks, inputs, targets, trainable=trainable, **options)
+
+
+def heal(
+    states: States,
+    dense: Any,
+    pruned: Any,
+    masks: Any,
+    inputs: Any,
+    method: Method = "starfish",
+    *,
+    optimizer: optax.GradientTransformation | None = None,
+    steps: int = 1000,
+    batch: int = 32,
+    trainable: Any = None,
+) -> Healed:
+    """Train what is left of a pruned network until its hidden states are those of the dense one.
+
+    Labels and outputs are not needed: give ``states`` that contain the logits to align these too,
+    only the last hidden layer to align that alone, or biases among ``trainable`` to train them.
+    The same function is compiled once for all inputs of one shape; pass the same ``states`` and
+    ``optimizer`` objects to reuse it.
+
+    Args:
+        states: ``states(params, inputs)``, the hidden states of the network: arrays whose first
+            axis is the n inputs and whose last holds features. Any JAX function: of Flax,
+            Equinox, or plain arrays.
+        dense: the parameters of the dense network, any pytree.
+        pruned: the parameters to start from; entries that the masks prune count as 0.
+        masks: a pytree like ``dense``: uint8 or bool arrays of 0 (pruned) and 1, None for leaves
+            that stay whole.
+        inputs: n unlabelled inputs, an array or a pytree of arrays with a first axis of n.
+        method: "starfish" aligns directions, as in the paper; "mse" the states themselves.
+        optimizer: any optax optimiser; Adam, `LEARNING_RATE` falling as a cosine, when None.
+        steps: steps to take.
+        batch: inputs of a step, in a fixed order.
+        trainable: a pytree of booleans like ``dense``, or a prefix of one: True for leaves to
+            train. When None, those that have a mask.
+
+    Returns:
+        The healed parameters, pruned entries exactly 0, and the loss of every step.
+
+    Raises:
+        ValueError: masks that do not fit (see `check_masks`), parameters of different shapes,
+            inputs that are not finite or have no rows, states without a row per input, nothing
+            to train, steps or batch below 1, an unknown method; or the loss became NaN.
+
+    Source: arXiv 2606.01126 (STARFISH).
+
+    Example:
+        >>> from theory.healing import magnitude, smallest
+        >>> key = jax.random.key(0)
+        >>> dense = {"w": jax.random.normal(key, (8, 4)), "b": jnp.ones(8)}
+        >>> masks = {"w": smallest(magnitude(dense["w"]), 0.5), "b": None}
+        >>> x = jax.random.normal(jax.random.key(1), (16, 4))
+        >>> def states(params, x):
+        ...     h = x @ params["w"].T
+        ...     return (jax.nn.relu(h + jnp.broadcast_to(params["b"], h.shape)),)
+        >>> healed = heal(states, dense, dense, masks, x, steps=200)
+        >>> float(healed.history[-1]) < float(healed.history[0])
+        True
+    """
+    for name, value in (("steps", steps), ("batch", batch)):
+        if value < 1:
+            raise ValueError(f"{name} is {value} and must be at least 1")
+    if method not in ("starfish", "mse"):
+        raise ValueError(f"method is {method!r} and must be 'starfish' or 'mse'")
+    check_masks(dense, masks)
+    _check_params(dense, pruned)
+    _check_inputs(states, dense, inputs)
+    flags = None if trainable is None else tuple(jax.tree.leaves(_flags(dense, trainable)))
+    healed = _heal(
+        states,
+        dense,
+        pruned,
+        masks,
+        inputs,
+        method=method,
+        optimizer=_default(LEARNING_RATE, steps) if optimizer is None else optimizer,
+        steps=steps,
+        batch=batch,
+        flags=flags,
+        tree=None if flags is None else jax.tree.structure(dense),
+    )
+    if not bool(jnp.all(jnp.isfinite(healed.history))):
+        step = int(jnp.argmin(jnp.isfinite(healed.history)))
+        raise ValueError(f"the loss is not finite at step {step}: lower the learning rate")
+    return healed
+
+
+def _flags(dense: Any, trainable: Any) -> Any:
+    try:
+        flags = jax.tree.broadcast(trainable, dense)
+    except ValueError as error:
+        raise ValueError(
+            f"trainable must be booleans in the structure of the parameters: {error}"
+        ) from error
+    if not any(jax.tree.leaves(flags)):
+        raise ValueError("trainable is False everywhere: there is nothing to train")
+    return flags
+
+
+def _check_params(dense: Any, pruned: Any) -> None:
+    if jax.tree.structure(dense) != jax.tree.structure(pruned):
+        raise ValueError("dense and pruned parameters have different structures")
+    named = jax.tree_util.tree_flatten_with_path(dense)[0]
+    for (path, one), other in zip(named, jax.tree.leaves(pruned), strict=True):
+        name = jax.tree_util.keystr(path)
+        if jnp.shape(one) != jnp.shape(other):
+            raise ValueError(
+                f"{name} has shape {jnp.shape(one)} in dense, {jnp.shape(other)} in pruned"
+            )
+        if not bool(jnp.all(jnp.isfinite(one))):
+            raise ValueError(f"{name} of the dense network has entries that are not finite")
+
+
+def _check_inputs(states: States, dense: Any, inputs: Any) -> None:
+    leaves = jax.tree.leaves(inputs)
+    sizes = {jnp.shape(leaf)[:1] for leaf in leaves}
+    if len(sizes) != 1 or sizes in ({()}, {(0,)}):
+        raise ValueError(
+            "inputs must be arrays with one first axis of at least 1 input, but have "
+            f"{[jnp.shape(leaf) for leaf in leaves]}"
+        )
+    for leaf in leaves:
+        if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact):
+            bad = ~jnp.isfinite(leaf)
+            if bool(jnp.any(bad)):
+                raise ValueError(f"inputs have {int(jnp.sum(bad))} entries that are not finite")
+    (rows,) = sizes.pop()
+    shapes = [jnp.shape(h) for h in jax.eval_shape(states, dense, inputs)]
+    if not shapes:
+        raise ValueError("states returned nothing to align")
+    for layer, shape in enumerate(shapes):
+        if len(shape) < 2 or shape[0] != rows:
+            raise ValueError(
+                f"state {layer} has shape {shape}: its first axis must be the {rows} inputs, its "
+                "last features"
+            )
+
+
+def block_states(blocks: Any, params: Any, inputs: Any) -> Any:
+    """States of blocks each applied to its own input, so that aligning trains each by itself.
+
+    With ``inputs`` the sequence (x, h*_1, …) of what enters the blocks of the dense network,
+    `heal` with ``partial(block_states, blocks)`` is block-wise reconstruction.
+
+    Args:
+        blocks: functions ``block(params, h)``, from the input up.
+        params: of the whole network.
+        inputs: what enters each block.
+
+    Example:
+        >>> double = lambda params, h: params * h
+        >>> [h.tolist() for h in block_states([double, double], 2.0, [jnp.ones(1), jnp.zeros(1)])]
+        [[2.0], [0.0]]
+    """
+    return tuple(block(params, h) for block, h in zip(blocks, inputs, strict=True))

@@ -1,0 +1,106 @@
+"""How much of a network was recovered: by its labels, its confidence and its states."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+
+def accuracy(logits: Float[Array, "n classes"], y: Int[Array, " n"]) -> Float[Array, ""]:
+    """The share of rows whose largest logit is at the label.
+
+    Example:
+        >>> float(accuracy(jnp.array([[1.0, 0.0], [2.0, 3.0]]), jnp.array([0, 0])))
+        0.5
+    """
+    return jnp.mean(jnp.argmax(logits, axis=-1) == y, dtype=logits.dtype)
+
+
+def gap_closed(
+    healed: Float[Array, "*batch"],
+    pruned: Float[Array, "*batch"],
+    retrained: Float[Array, "*batch"],
+) -> Float[Array, "*batch"]:
+    """The share of the accuracy between pruned and retrained that healing won back.
+
+    NaN where retraining wins nothing over the pruned network: there is no gap to close.
+
+    Example:
+        >>> float(gap_closed(jnp.array(0.75), jnp.array(0.5), jnp.array(1.0)))
+        0.5
+    """
+    gap = retrained - pruned
+    return jnp.where(gap > 0, (healed - pruned) / jnp.where(gap > 0, gap, 1), jnp.nan)
+
+
+def negative_log_likelihood(
+    logits: Float[Array, "n classes"], y: Int[Array, " n"]
+) -> Float[Array, ""]:
+    """Mean of −log p(label), in nats.
+
+    Example:
+        >>> round(float(negative_log_likelihood(jnp.zeros((1, 10)), jnp.array([3]))), 4)
+        2.3026
+    """
+    log_p = jax.nn.log_softmax(logits)
+    return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=-1))
+
+
+def calibration_error(
+    logits: Float[Array, "n classes"], y: Int[Array, " n"], bins: int = 15
+) -> Float[Array, ""]:
+    """Expected calibration error: mean gap of confidence and accuracy, over bins of confidence.
+
+    Args:
+        logits: of every row.
+        y: classes.
+        bins: of equal width in [0, 1].
+
+    Source: Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks" (2017).
+
+    Example:
+        >>> round(float(calibration_error(jnp.array([[0.0, 99.0]]), jnp.array([0]))), 4)
+        1.0
+    """
+    p = jax.nn.softmax(logits)
+    confidence, right = jnp.max(p, axis=-1), jnp.argmax(p, axis=-1) == y
+    at = jnp.clip((confidence * bins).astype(y.dtype), 0, bins - 1)
+    gaps = jnp.zeros(bins, p.dtype).at[at].add(right.astype(p.dtype) - confidence)
+    return jnp.sum(jnp.abs(gaps)) / len(y)
+
+
+def cosine(
+    a: Float[Array, "*rows features"], b: Float[Array, "*rows features"]
+) -> Float[Array, ""]:
+    """Mean over rows of cos(a, b); a row of zeros has cosine 0.
+
+    Example:
+        >>> float(cosine(jnp.array([[1.0, 0.0], [0.0, 0.0]]), jnp.array([[2.0, 0.0], [1.0, 1.0]])))
+        0.5
+    """
+    norms = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
+    return jnp.mean(
+        jnp.where(norms > 0, jnp.sum(a * b, axis=-1) / jnp.where(norms > 0, norms, 1), 0)
+    )
+
+
+def linear_cka(a: Float[Array, "n p"], b: Float[Array, "n q"]) -> Float[Array, ""]:
+    r"""Linear centred kernel alignment, in [0, 1]; invariant to rotations and to scale.
+
+    .. math:: ‖AᵀB‖_F² / (‖AᵀA‖_F ‖BᵀB‖_F), \quad A, B \text{ centred}
+
+    0 where a state does not vary.
+
+    Args:
+        a, b: states of the same n rows.
+
+    Source: Kornblith, Norouzi, Lee, Hinton (2019), "Similarity of neural network
+    representations revisited".
+
+    Example:
+        >>> a = jax.random.normal(jax.random.key(0), (9, 3))
+        >>> round(float(linear_cka(a, -2 * a[:, ::-1])), 4)
+        1.0
+    """
+    a, b = (h - jnp.mean(h, axis=0, keepdims=True) for h in (a, b))
+    norm = jnp.linalg.norm(a.T @ a) * jnp.linalg.norm(b.T @ b)
+    return jnp.where(norm > 0, jnp.sum((a.T @ b) ** 2) / jnp.where(norm > 0, norm, 1), 0)
