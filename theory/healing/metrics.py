@@ -12,7 +12,7 @@ def accuracy(logits: Float[Array, "n classes"], y: Int[Array, " n"]) -> Float[Ar
         >>> float(accuracy(jnp.array([[1.0, 0.0], [2.0, 3.0]]), jnp.array([0, 0])))
         0.5
     """
-    return jnp.mean(jnp.argmax(logits, axis=-1) == y, dtype=logits.dtype)
+    return jnp.mean(jnp.argmax(logits, axis=-1).astype(y.dtype) == y, dtype=logits.dtype)
 
 
 def gap_closed(
@@ -62,7 +62,7 @@ def calibration_error(
         1.0
     """
     p = jax.nn.softmax(logits)
-    confidence, right = jnp.max(p, axis=-1), jnp.argmax(p, axis=-1) == y
+    confidence, right = jnp.max(p, axis=-1), jnp.argmax(p, axis=-1).astype(y.dtype) == y
     at = jnp.clip((confidence * bins).astype(y.dtype), 0, bins - 1)
     gaps = jnp.zeros(bins, p.dtype).at[at].add(right.astype(p.dtype) - confidence)
     return jnp.sum(jnp.abs(gaps)) / len(y)
