@@ -78,6 +78,15 @@ class MLP(NamedTuple):
             x = jax.nn.relu(layers[-1])
         return tuple(layers)
 
+    def logits(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch _"]:
+        """All outputs.
+
+        Example:
+            >>> mlp(jax.random.key(0), (3, 16, 10)).logits(jnp.zeros((5, 3))).shape
+            (5, 10)
+        """
+        return self.preactivations(x)[-1]
+
 
 def two_layer_relu(
     key: Key[Array, ""], d: int, width: int, scale: float | None = None

@@ -1,8 +1,8 @@
-"""Every way to heal a pruned MLP from the same masks and the same few images, on equal terms.
+"""Every way to heal a pruned network from the same masks and the same few images, on equal terms.
 
-All that train take the same steps on the same weights (those that survived in the hidden layers,
-biases and head being frozen), with a step size from the same grid, chosen by each method's own
-loss on a fifth of the images of each network's first draw, labels being seen by "labels" alone.
+All that train take the same steps on the same weights (those that survived below the head, biases
+and head being frozen), with a step size from the same grid, chosen by each method's own loss on a
+fifth of the images of the first draws, labels being seen by "labels" alone.
 """
 
 import time
@@ -23,6 +23,7 @@ from theory.healing.corrections import correct_biases, reconstruct, refit_head, 
 from theory.healing.descent import masked_descent
 from theory.healing.heal import annealed_adam, block_states
 from theory.healing.masks import apply_masks
+from theory.healing.metrics import negative_log_likelihood
 from theory.networks import MLP
 
 TEMPERATURE = 4.0
@@ -33,16 +34,16 @@ class Member(NamedTuple):
     """One pruned network and what there is to heal it with.
 
     Attributes:
-        dense: the network before pruning.
+        dense: the network before pruning, an `MLP` or another with ``logits(x)``.
         start: where healing starts, pruned.
         masks: of the weights.
         x, y: calibration images and labels.
         teacher: the images that the dense network is shown, `x` but for a control.
     """
 
-    dense: MLP
-    start: MLP
-    masks: MLP
+    dense: Any
+    start: Any
+    masks: Any
     x: Float[Array, "n d"]
     y: Array
     teacher: Float[Array, "n d"]
@@ -83,7 +84,7 @@ class Aligned:
         inputs = (member.x, *targets[:-1]) if self.blocks else member.x
         return inputs, targets
 
-    def loss(self, net: MLP, data: Any) -> Float[Array, ""]:
+    def loss(self, net: Any, data: Any) -> Float[Array, ""]:
         """The distance of the states."""
         inputs, targets = data
         if self.blocks:
@@ -98,13 +99,13 @@ class Distilled:
 
     def data(self, member: Member) -> Any:
         """What a batch is cut from."""
-        return member.x, member.dense.preactivations(member.teacher)[-1]
+        return member.x, member.dense.logits(member.teacher)
 
-    def loss(self, net: MLP, data: Any) -> Float[Array, ""]:
+    def loss(self, net: Any, data: Any) -> Float[Array, ""]:
         """Zero where the outputs agree."""
         x, target = data
         log_p = jax.nn.log_softmax(target / TEMPERATURE)
-        log_q = jax.nn.log_softmax(net.preactivations(x)[-1] / TEMPERATURE)
+        log_q = jax.nn.log_softmax(net.logits(x) / TEMPERATURE)
         return TEMPERATURE**2 * jnp.mean(jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1))
 
 
@@ -116,11 +117,23 @@ class Labelled:
         """What a batch is cut from."""
         return member.x, member.y
 
-    def loss(self, net: MLP, data: Any) -> Float[Array, ""]:
+    def loss(self, net: Any, data: Any) -> Float[Array, ""]:
         """In nats."""
         x, y = data
-        log_p = jax.nn.log_softmax(net.preactivations(x)[-1])
-        return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=-1))
+        return negative_log_likelihood(net.logits(x), y)
+
+
+def survivors(net: MLP) -> Any:
+    """What is trained: the weights of the hidden layers, as far as their masks leave them."""
+    layers = len(net.weights) - 1
+    flags: Any = (*[True] * layers, False)
+    return MLP(flags, False)  # pyright: ignore[reportArgumentType]
+
+
+def survivors_and_biases(net: MLP) -> Any:
+    """The same with the biases of the hidden layers."""
+    flags = survivors(net).weights
+    return MLP(flags, flags)
 
 
 class Arm(NamedTuple):
@@ -129,14 +142,14 @@ class Arm(NamedTuple):
     Attributes:
         name: in tables and figures.
         objective: what it minimises by descent; None for a closed form.
-        biases: whether the biases of the hidden layers are trained.
         closed: ``(dense, network, masks, x) -> network``: the closed form, or what follows descent.
+        trainable: which leaves of a network descent trains.
     """
 
     name: str
     objective: Aligned | Distilled | Labelled | None = None
-    biases: bool = False
-    closed: Callable[[MLP, MLP, MLP, Array], MLP] | None = None
+    closed: Callable[[Any, Any, Any, Array], Any] | None = None
+    trainable: Callable[[Any], Any] = survivors
 
 
 ARMS = (
@@ -144,7 +157,7 @@ ARMS = (
     Arm("REPAIR", closed=lambda dense, net, masks, x: repair(dense, net, x)),
     Arm("ridge, layer by layer", closed=reconstruct),
     Arm("STARFISH", Aligned()),
-    Arm("STARFISH + biases", Aligned(), biases=True),
+    Arm("STARFISH + biases", Aligned(), trainable=survivors_and_biases),
     Arm("STARFISH + logits", Aligned(hidden_and_logits)),
     Arm("STARFISH, head refitted", Aligned(), closed=lambda d, net, m, x: refit_head(d, net, x)),
     Arm("MSE", Aligned(method="mse")),
@@ -157,15 +170,7 @@ ARMS = (
 """Methods compared, all but "labels" without labels."""
 
 
-def trainable(net: MLP, biases: bool) -> Any:
-    """Which leaves are trained: weights of the hidden layers, and their biases where asked."""
-    layers = len(net.weights) - 1
-    weights: Any = (*[True] * layers, False)
-    trained: Any = (*[biases] * layers, False)
-    return MLP(weights, trained)
-
-
-def _descend(arm: Arm, member: Member, rate, steps: int, batch: int) -> MLP:
+def _descend(arm: Arm, member: Member, rate, steps: int, batch: int) -> Any:
     assert arm.objective is not None
     return masked_descent(
         arm.objective.loss,
@@ -175,65 +180,52 @@ def _descend(arm: Arm, member: Member, rate, steps: int, batch: int) -> MLP:
         optimizer=annealed_adam(rate, steps),
         steps=steps,
         batch=batch,
-        trainable=trainable(member.start, arm.biases),
+        trainable=arm.trainable(member.start),
     ).params
 
 
-@partial(jax.jit, static_argnames=("objective", "biases", "steps", "batch", "held_out"))
-def _held_out_losses(members, rates, *, objective, biases, steps, batch, held_out):
+@partial(jax.jit, static_argnames=("arm", "steps", "batch", "held_out"))
+def _held_out_losses(members, rates, *, arm, steps, batch, held_out):
     """The loss of every member and rate on the last images, healed with the others."""
-    arm = Arm("", objective, biases)
 
-    def one(arguments):
-        member, rate = arguments
+    def one(member, rate):
         parts = [
             member._replace(x=member.x[rows], y=member.y[rows], teacher=member.teacher[rows])
             for rows in (slice(None, -held_out), slice(-held_out, None))
         ]
-        return objective.loss(_descend(arm, parts[0], rate, steps, batch), objective.data(parts[1]))
+        healed = _descend(arm, parts[0], rate, steps, batch)
+        return arm.objective.loss(healed, arm.objective.data(parts[1]))
 
-    return jax.lax.map(lambda rate: ensemble(lambda m: one((m, rate)), members), rates)
+    return jax.lax.map(lambda rate: ensemble(lambda member: one(member, rate), members), rates)
 
 
-@partial(jax.jit, static_argnames=("objective", "biases", "closed", "steps", "batch"))
-def _heal(members, rate, *, objective, biases, closed, steps, batch):
-    arm = Arm("", objective, biases, closed)
-
+@partial(jax.jit, static_argnames=("arm", "steps", "batch"))
+def _heal(members, rate, *, arm, steps, batch):
     def one(member):
         net = member.start
-        if objective is not None:
+        if arm.objective is not None:
             net = _descend(arm, member, rate, steps, batch)
-        if closed is not None:
-            net = apply_masks(closed(member.dense, net, member.masks, member.x), member.masks)
+        if arm.closed is not None:
+            net = apply_masks(arm.closed(member.dense, net, member.masks, member.x), member.masks)
         return net
 
     return ensemble(one, members)
 
 
-class Outcome(NamedTuple):
-    """What a method made of all members.
-
-    Attributes:
-        nets: healed networks, with a leading axis of members.
-        rate: the step size chosen; NaN for a closed form.
-        seconds: to heal one member, step size known and program compiled.
-    """
-
-    nets: MLP
-    rate: float
-    seconds: float
-
-
 def choose_rate(settings: ImageSettings, arm: Arm, firsts: Member) -> float:
-    """The step size with the smallest mean loss on held-out images of the first draws."""
+    """The step size with the smallest mean loss on held-out images of the first draws.
+
+    The middle of the grid where there are too few images to hold any out; NaN for a closed form.
+    """
+    if arm.objective is None:
+        return float("nan")
     n = firsts.x.shape[1]
     if len(settings.rates) == 1 or n < 5:
         return settings.rates[len(settings.rates) // 2]
     losses = _held_out_losses(
         firsts,
         jnp.asarray(settings.rates, jnp.float32),
-        objective=arm.objective,
-        biases=arm.biases,
+        arm=arm,
         steps=settings.steps,
         batch=settings.batch,
         held_out=n // 5,
@@ -242,20 +234,18 @@ def choose_rate(settings: ImageSettings, arm: Arm, firsts: Member) -> float:
     return settings.rates[int(np.argmin(means))]
 
 
-def heal_all(settings: ImageSettings, arm: Arm, members: Member, rate: float) -> Outcome:
-    """Heal every member by one method.
+Program = Callable[[Member, Array], Any]
+"""``program(members, rate)`` heals members of a leading axis."""
 
-    Args:
-        settings: steps and batch.
-        arm: the method.
-        members: with a leading axis.
-        rate: from `choose_rate`; not used by a closed form.
-    """
-    options: dict[str, Any] = dict(
-        objective=arm.objective, biases=arm.biases, closed=arm.closed, batch=settings.batch
-    )
-    program = _heal.lower(members, jnp.float32(rate), steps=settings.steps, **options).compile()
+
+def compiled(settings: ImageSettings, arm: Arm, members: Member, steps: int) -> Program:
+    """The program that heals members of these shapes by a method, ready to be timed."""
+    rate = jnp.float32(0)
+    return _heal.lower(members, rate, arm=arm, steps=steps, batch=settings.batch).compile()
+
+
+def timed(program: Program, members: Member, rate: float) -> tuple[Any, float]:
+    """Healed networks, and the seconds for one of them."""
     start = time.perf_counter()
     nets = jax.block_until_ready(program(members, jnp.float32(rate)))
-    seconds = (time.perf_counter() - start) / len(jax.tree.leaves(members)[0])
-    return Outcome(nets, rate, seconds)
+    return nets, (time.perf_counter() - start) / len(members.x)

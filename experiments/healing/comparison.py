@@ -1,0 +1,159 @@
+"""All methods on the same pruned networks, and which of them the seeds cannot tell apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+from numpy.typing import NDArray
+from scipy import stats
+
+from experiments.experiment import Progress
+from experiments.healing.arms import Arm, Member, choose_rate, compiled, timed
+from experiments.healing.dense import Calibration, Images, ImageSettings
+from experiments.panels import Interval, mean_interval
+from theory.attribution import holm
+from theory.ensemble import ensemble
+from theory.healing.masks import apply_masks
+from theory.healing.metrics import accuracy, calibration_error, negative_log_likelihood
+
+MEASURES = ("accuracy", "NLL", "ECE")
+ACCURACY = 0
+
+CHOSEN_ON = 2
+"""Dense networks whose first draws choose the step size of a method."""
+
+LEVEL = 0.05
+"""Methods whose adjusted p-value against the best is above this are as good as the best."""
+
+
+@jax.jit
+def _evaluate(nets: Any, x: Float[Array, "n d"], y: Int[Array, " n"]):
+    def member(net):
+        logits = net.logits(x)
+        return jnp.stack(
+            [f(logits, y) for f in (accuracy, negative_log_likelihood, calibration_error)]
+        )
+
+    return ensemble(member, nets)
+
+
+def evaluate(nets: Any, images: Images) -> NDArray[np.float32]:
+    """`MEASURES` of networks with a leading axis on the test images, (members, 3)."""
+    return np.asarray(_evaluate(nets, jnp.asarray(images.x_test), jnp.asarray(images.y_test)))
+
+
+def _flat(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), tree)
+
+
+def repeated(tree: Any, draws: int) -> Any:
+    """Arrays of a leading axis of networks, each once for every draw: (trials · draws, …)."""
+    return jax.tree.map(lambda leaf: jnp.repeat(leaf, draws, axis=0), tree)
+
+
+def members(dense: Any, masks: Any, calibration: Calibration) -> Member:
+    """All networks with all draws, in one leading axis of trials · draws.
+
+    Args:
+        dense: of a leading axis of trials.
+        masks: of a leading axis of trials, or already of trials · draws.
+        calibration: draws for every network.
+    """
+    trials, draws = calibration.y.shape[:2]
+    nets = repeated(dense, draws)
+    if len(jax.tree.leaves(masks)[0]) == trials:
+        masks = repeated(masks, draws)
+    x, y = _flat(calibration)
+    return Member(nets, apply_masks(nets, masks), masks, x, y, x)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What every method made of every cell, a cell being one way to prune.
+
+    Attributes:
+        measures: `MEASURES`, (methods, cells, trials, draws, 3).
+        rate: step size chosen, (methods, cells); NaN for closed forms.
+        seconds: to heal one network, compiling and choosing the rate apart, (methods, cells).
+    """
+
+    measures: NDArray[np.float64]
+    rate: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+
+
+def compare(
+    settings: ImageSettings,
+    images: Images,
+    arms: Sequence[Arm],
+    cells: Sequence[Member],
+    names: Sequence[str],
+    progress: Progress,
+) -> Scores:
+    """Heal every cell by every method.
+
+    Args:
+        settings: trials, draws, steps, and step sizes.
+        images: for testing.
+        arms: the methods.
+        cells: pruned networks, each from `members`.
+        names: of the cells, for the progress.
+        progress: from 0 to 1.
+    """
+    shape = (len(arms), len(cells))
+    measures = np.zeros((*shape, settings.trials, settings.draws, len(MEASURES)))
+    rates, seconds = np.zeros(shape), np.zeros(shape)
+    for i, arm in enumerate(arms):
+        program, shapes = None, None
+        for j, cell in enumerate(cells):
+            progress((i + j / len(cells)) / len(arms), f"{arm.name}, {names[j]}")
+            firsts = jax.tree.map(lambda leaf: leaf[:: settings.draws][:CHOSEN_ON], cell)
+            rates[i, j] = choose_rate(settings, arm, firsts)
+            if program is None or cell.x.shape != shapes:
+                program, shapes = compiled(settings, arm, cell, settings.steps), cell.x.shape
+            nets, seconds[i, j] = timed(program, cell, rates[i, j])
+            measures[i, j] = evaluate(nets, images).reshape(measures.shape[2:])
+    return Scores(measures, rates, seconds)
+
+
+class Standing(NamedTuple):
+    """How one method stands among all on one cell.
+
+    Attributes:
+        value: the mean over networks, with its interval.
+        behind: the mean difference to the best method, paired by network, with its interval.
+        adjusted: p-value of no difference, Student's paired test, after Holm over the methods.
+        among_best: not told apart from the best.
+    """
+
+    value: Interval
+    behind: Interval
+    adjusted: float
+    among_best: bool
+
+
+def standings(values: Float[np.ndarray, "methods trials"]) -> list[Standing]:
+    """Compare every method with the one of the largest mean, on the same networks.
+
+    Example:
+        >>> values = np.array([[0.9, 0.8, 0.9], [0.8, 0.9, 0.9], [0.1, 0.2, 0.1]])
+        >>> [one.among_best for one in standings(values)]
+        [True, True, False]
+    """
+    best = int(np.argmax(values.mean(axis=1)))
+    differences = values - values[best]
+    varies = differences.std(axis=1) > 0
+    # The same difference on every network is no doubt at all, and none is no difference.
+    p = np.where((differences == 0).all(axis=1), 1.0, 0.0)
+    _, p[varies] = stats.ttest_1samp(differences[varies], 0, axis=1)
+    others = np.arange(len(values)) != best
+    adjusted = np.ones(len(values))
+    adjusted[others] = np.asarray(holm(jnp.asarray(p[others])))
+    return [
+        Standing(mean_interval(one), mean_interval(gap), float(q), bool(q > LEVEL))
+        for one, gap, q in zip(values, differences, adjusted, strict=True)
+    ]

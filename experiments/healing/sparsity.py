@@ -1,0 +1,443 @@
+"""How far every method heals networks pruned by magnitude, from half of the weights to nearly all.
+
+All methods see the same masks and the same unlabelled images, which no dense network was trained
+on, and take the same steps on the same weights; a second time at one sparsity they take the steps
+that the fastest method's time allows. Retraining sees all training images and labels.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.experiment import STYLE, Arrays, Experiment, Progress
+from experiments.healing.arms import ARMS, Member, compiled, survivors, timed
+from experiments.healing.comparison import (
+    ACCURACY,
+    MEASURES,
+    Standing,
+    compare,
+    evaluate,
+    members,
+    standings,
+)
+from experiments.healing.dense import ImageSettings, dense_mlps, draw_calibration, load, train
+from experiments.healing.tables import Table, tables_page
+from experiments.panels import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    mean_interval,
+    share_interval,
+)
+from theory.healing.masks import apply_masks, magnitude, smallest
+from theory.healing.metrics import gap_closed
+from theory.networks import MLP, mlp
+from theory.theorem import Source
+
+NAMES = tuple(arm.name for arm in ARMS)
+STARFISH = NAMES.index("STARFISH")
+FAMILY = tuple(name for name in NAMES if name.startswith("STARFISH"))
+"""The faithful method and its named extensions."""
+
+RETRAINING_RATE = 1e-2
+"""Few weights bear, and need, larger steps than a dense network's."""
+
+RIVALS = ("distillation", "labels")
+
+CONTROLS = ("targets of other images", "noise for images", "survivors redrawn")
+"""What must heal less than STARFISH does: each breaks one thing that it relies on."""
+
+
+@dataclass(frozen=True)
+class Settings(ImageSettings):
+    """Networks pruned by magnitude within every hidden layer; the head stays whole."""
+
+    sparsities: tuple[float, ...] = (0.5, 0.75, 0.9, 0.95, 0.98)
+    """shares of the weights of every hidden layer that are pruned"""
+    timed: float = 0.95
+    """the sparsity at which methods are compared once more with equal time"""
+    retraining: float = 0.5
+    """passes over the training images of retraining, as a share of those of training"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.sparsities or not all(0 < s < 1 for s in self.sparsities):
+            raise ValueError(f"sparsities is {self.sparsities} and must be between 0 and 1")
+        if self.timed not in self.sparsities:
+            raise ValueError(f"timed is {self.timed} and must be one of {self.sparsities}")
+
+
+def magnitude_masks(dense: MLP, share: float) -> MLP:
+    """Masks of the smallest weights of every hidden layer, for networks of a leading axis."""
+    whole: Any = (None,) * len(dense.weights)
+
+    def of(net):
+        weights: Any = (*smallest(magnitude(net.weights[:-1]), share), None)
+        return MLP(weights, whole)
+
+    return jax.vmap(of)(dense)
+
+
+def broken(control: str, cell: Member, key) -> Member:
+    """Members with what STARFISH relies on broken."""
+    if control == CONTROLS[0]:
+        return cell._replace(teacher=jnp.roll(cell.x, 1, axis=1))
+    if control == CONTROLS[1]:
+        noise = jnp.mean(cell.x) + jnp.std(cell.x) * jax.random.normal(
+            key, cell.x.shape, jnp.float32
+        )
+        return cell._replace(x=noise, teacher=noise)
+    widths = (cell.x.shape[-1], *[w.shape[1] for w in cell.dense.weights])
+    keys = jax.random.split(key, len(cell.x))
+    drawn = jax.vmap(lambda key: mlp(key, widths))(keys)
+    weights = (*drawn.weights[:-1], cell.dense.weights[-1])
+    fresh = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), MLP(weights, cell.dense.biases))
+    return cell._replace(start=apply_masks(fresh, cell.masks))
+
+
+def run(settings: Settings, key, progress: Progress) -> Arrays:
+    """Train, prune, and heal by every method.
+
+    Returns:
+        ``measures`` (methods, sparsities, trials, draws, 3), `MEASURES` on the test images;
+        ``rate`` and ``seconds`` (methods, sparsities); ``dense`` (trials, 3); ``pruned`` and
+        ``retrained`` (sparsities, trials, 3); ``controls`` (controls, sparsities, trials, draws);
+        ``steps_equal_time`` (methods,), 0 for closed forms, and ``equal_time`` (methods, trials,
+        draws), accuracies; ``images``, how many are calibrated on.
+    """
+    keys = jax.random.split(key, 5)
+    progress(0, "training dense networks")
+    images = load(settings, keys[0])
+    dense = dense_mlps(settings, images, keys[1])
+    share = settings.sizes.share
+    calibration = draw_calibration(settings, images, share, keys[2])
+    cells, pruned, retrained = [], [], []
+    for i, sparsity in enumerate(settings.sparsities):
+        progress(0.05 + 0.15 * i / len(settings.sparsities), f"retraining at {sparsity:.0%}")
+        masks = magnitude_masks(dense, sparsity)
+        cells.append(members(dense, masks, calibration))
+        start = apply_masks(dense, masks)
+        pruned.append(evaluate(start, images))
+        again = train(
+            start,
+            masks,
+            jax.random.split(jax.random.fold_in(keys[3], i), settings.trials),
+            images,
+            settings.retraining * settings.sizes.epochs,
+            survivors(dense),
+            RETRAINING_RATE,
+        )
+        retrained.append(evaluate(again, images))
+    names = [f"{sparsity:.0%} pruned" for sparsity in settings.sparsities]
+    scores = compare(
+        settings, images, ARMS, cells, names, lambda done, what: progress(0.2 + 0.6 * done, what)
+    )
+    shape = (settings.trials, settings.draws)
+
+    rates, program = (
+        scores.rate[STARFISH],
+        compiled(settings, ARMS[STARFISH], cells[0], settings.steps),
+    )
+    controls = np.zeros((len(CONTROLS), len(cells), *shape))
+    for i, j in np.ndindex(len(CONTROLS), len(cells)):
+        progress(0.8 + 0.1 * (i + j / len(cells)) / len(CONTROLS), f"control: {CONTROLS[i]}")
+        cell = broken(CONTROLS[i], cells[j], jax.random.fold_in(keys[4], i))
+        nets, _ = timed(program, cell, rates[j])
+        controls[i, j] = evaluate(nets, images)[:, ACCURACY].reshape(shape)
+
+    at = settings.sparsities.index(settings.timed)
+    descends = np.array([arm.objective is not None for arm in ARMS])
+    seconds = scores.seconds[:, at]
+    steps = settings.steps * seconds[descends].min() / seconds
+    steps = np.where(descends, np.maximum(1, np.round(steps)), 0).astype(int)
+    equal = scores.measures[:, at, ..., ACCURACY].copy()
+    for i in np.flatnonzero(descends & (steps < settings.steps)):
+        progress(0.9 + 0.1 * i / len(ARMS), f"equal time: {ARMS[i].name}")
+        nets, _ = timed(
+            compiled(settings, ARMS[i], cells[at], int(steps[i])), cells[at], scores.rate[i, at]
+        )
+        equal[i] = evaluate(nets, images)[:, ACCURACY].reshape(shape)
+    progress(1.0, "done")
+    return {
+        "measures": scores.measures,
+        "rate": scores.rate,
+        "seconds": scores.seconds,
+        "dense": evaluate(dense, images),
+        "pruned": np.stack(pruned),
+        "retrained": np.stack(retrained),
+        "controls": controls,
+        "steps_equal_time": steps,
+        "equal_time": equal,
+        "images": np.array(images.calibration(share)),
+    }
+
+
+def _accuracy(arrays: Arrays) -> np.ndarray:
+    """Of every method, (methods, sparsities, trials): networks are the sample, draws averaged."""
+    return arrays["measures"][..., ACCURACY].mean(axis=3)
+
+
+def _recovered(arrays: Arrays) -> np.ndarray:
+    """Accuracy as a share of the dense network's, (methods, sparsities, trials)."""
+    return _accuracy(arrays) / arrays["dense"][:, ACCURACY]
+
+
+SHOWN = {
+    "STARFISH": (VERMILION, "o"),
+    "STARFISH + logits": (ORANGE, "s"),
+    "STARFISH, head refitted": (PURPLE, "D"),
+    "distillation": (BLUE, "^"),
+    "labels": (SKY, "v"),
+    "ridge, layer by layer": (GREEN, "P"),
+}
+"""Methods drawn as curves; all are in the panels below."""
+
+
+def draw(arrays: Arrays, settings: Settings) -> Figure:
+    """Accuracy against sparsity with controls above, every method below, equal time at the end."""
+    with plt.style.context(STYLE):
+        figure = plt.figure(figsize=(7.2, 8.2))
+        parts: Any = figure.subfigures(2, 1, height_ratios=(3.6, 4.6))
+        top, bottom = parts
+        left, right = top.subplots(1, 2, sharey=True)
+        _curves(left, arrays, settings)
+        _controls(right, arrays, settings)
+        for ax in (left, right):
+            kept = [1 - s for s in settings.sparsities]
+            ax.set(xscale="log", xlabel="weights pruned")
+            ax.set_xticks(kept, [f"{s:.0%}" for s in settings.sparsities], minor=False)
+            ax.set_xticks([], minor=True)
+            ax.invert_xaxis()
+            ax.legend(loc="lower left", fontsize=6.5)
+        left.set_ylabel("test accuracy")
+        hard = [i for i, s in enumerate(settings.sparsities) if s >= 0.9] or [0]
+        panels = np.atleast_1d(bottom.subplots(1, len(hard) + 1, sharey=True))
+        for ax, at in zip(panels, hard, strict=False):
+            _dots(ax, arrays, settings, at)
+        _times(panels[-1], arrays, settings)
+        panels[0].set_yticks(range(len(NAMES)), NAMES[::-1])
+        bottom.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _curves(ax: Axes, arrays: Arrays, settings: Settings) -> None:
+    kept = 1 - np.array(settings.sparsities)
+    ax.axhline(arrays["dense"][:, ACCURACY].mean(), color=BLACK, lw=0.8, ls="-", label="dense")
+    references = (("retrained on all images", "retrained", "--"), ("pruned", "pruned", ":"))
+    for label, name, style in references:
+        interval = share_interval(arrays[name][..., ACCURACY].T)
+        ax.errorbar(
+            kept, interval.centre, interval.bars, ls=style, color=BLACK, capsize=2, label=label
+        )
+    for name, (colour, mark) in SHOWN.items():
+        interval = share_interval(_accuracy(arrays)[NAMES.index(name)].T)
+        ax.errorbar(
+            kept, interval.centre, interval.bars, fmt=mark + "-", ms=3, capsize=2, color=colour,
+            label=name,
+        )  # fmt: skip
+    ax.set_title(f"healed with {arrays['images']} images")
+
+
+def _controls(ax: Axes, arrays: Arrays, settings: Settings) -> None:
+    kept = 1 - np.array(settings.sparsities)
+    lines = [("STARFISH", _accuracy(arrays)[STARFISH], VERMILION, "o-")]
+    marks = ((BLUE, "s--"), (GREEN, "^--"), (PURPLE, "D--"))
+    controls = arrays["controls"].mean(axis=3)
+    lines += [(n, c, *m) for n, c, m in zip(CONTROLS, controls, marks, strict=True)]
+    lines.append(("pruned", arrays["pruned"][..., ACCURACY], BLACK, ":"))
+    for label, values, colour, style in lines:
+        interval = share_interval(values.T)
+        ax.errorbar(
+            kept,
+            interval.centre,
+            interval.bars,
+            fmt=style,
+            ms=3,
+            capsize=2,
+            color=colour,
+            label=label,
+        )
+    ax.set_title("controls of STARFISH")
+
+
+def _dots(ax: Axes, arrays: Arrays, settings: Settings, at: int) -> None:
+    y = np.arange(len(NAMES))[::-1]
+    values = _accuracy(arrays)[:, at]
+    among = np.array([one.among_best for one in standings(values)])
+    ax.axvline(arrays["dense"][:, ACCURACY].mean(), color=BLACK, lw=0.8, label="dense")
+    ax.axvline(
+        arrays["retrained"][at, :, ACCURACY].mean(), color=BLACK, lw=0.8, ls="--", label="retrained"
+    )
+    kinds = ((among, VERMILION, "among the best"), (~among, BLUE, "behind the best"))
+    for chosen, colour, label in kinds:
+        interval = share_interval(values[chosen].T)
+        ax.errorbar(
+            interval.centre, y[chosen], xerr=interval.bars, fmt="o", ms=3, capsize=1.5,
+            color=colour, label=label,
+        )  # fmt: skip
+    ax.set(title=f"{settings.sparsities[at]:.0%} pruned", xlabel="test accuracy")
+
+
+def _times(ax: Axes, arrays: Arrays, settings: Settings) -> None:
+    y = np.arange(len(NAMES))[::-1]
+    at = settings.sparsities.index(settings.timed)
+    ax.barh(y, arrays["seconds"][:, at], height=0.6, color=SKY)
+    ax.set(xscale="log", xlabel="seconds per network", title=f"{settings.timed:.0%} pruned")
+    for i, steps in enumerate(arrays["steps_equal_time"]):
+        equal = arrays["equal_time"][i].mean()
+        text = f"{equal:.3f}".lstrip("0") + (f", {steps} steps" if steps else "")
+        ax.text(ax.get_xlim()[0] * 1.2, y[i], text, va="center", fontsize=6)
+
+
+def _differences(arrays: Arrays, at: int) -> dict[str, dict[str, list[float]]]:
+    """How far every method of the family is ahead of its rivals, paired by network."""
+    values = _accuracy(arrays)[:, at]
+    return {
+        name: {
+            f"ahead of {rival}": mean_interval(
+                values[NAMES.index(name)] - values[NAMES.index(rival)]
+            ).rounded()
+            for rival in RIVALS
+        }
+        for name in FAMILY
+    }
+
+
+def _method(arrays: Arrays, i: int, at: int, standing: Standing) -> dict[str, Any]:
+    measures = arrays["measures"][i, at].mean(axis=1)
+    gap = gap_closed(
+        *(
+            jnp.asarray(x, float)
+            for x in (
+                measures[:, ACCURACY],
+                arrays["pruned"][at, :, ACCURACY],
+                arrays["retrained"][at, :, ACCURACY],
+            )
+        )
+    )
+    rate = arrays["rate"][i, at]
+    return {label: mean_interval(measures[:, j]).rounded() for j, label in enumerate(MEASURES)} | {
+        "recovered": mean_interval(_recovered(arrays)[i, at]).rounded(),
+        "gap_closed": mean_interval(gap).rounded() if bool(jnp.all(jnp.isfinite(gap))) else None,
+        "difference_to_best": standing.behind.rounded(),
+        "p_value": round(standing.adjusted, 4),
+        "seconds": float(arrays["seconds"][i, at]),
+        "rate": None if np.isnan(rate) else float(rate),
+    }
+
+
+def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+    """All methods at all sparsities, those that are among the best, and what follows in words."""
+    out: dict[str, Any] = {"sentences": [], "calibration_images": int(arrays["images"])}
+    out["dense"] = mean_interval(arrays["dense"][:, ACCURACY]).rounded()
+    for at, sparsity in enumerate(settings.sparsities):
+        ranked = standings(_accuracy(arrays)[:, at])
+        best = [name for name, one in zip(NAMES, ranked, strict=True) if one.among_best]
+        out[f"{sparsity:.0%}"] = {
+            "among_best": best,
+            "pruned": mean_interval(arrays["pruned"][at, :, ACCURACY]).rounded(),
+            "retrained": mean_interval(arrays["retrained"][at, :, ACCURACY]).rounded(),
+            "methods": {name: _method(arrays, i, at, ranked[i]) for i, name in enumerate(NAMES)},
+            "controls": {
+                name: mean_interval(arrays["controls"][i, at].mean(axis=1)).rounded()
+                for i, name in enumerate(CONTROLS)
+            },
+            "family": _differences(arrays, at),
+        }
+        out["sentences"].append(_sentence(arrays, sparsity, at, best))
+    return out
+
+
+def _sentence(arrays: Arrays, sparsity: float, at: int, best: list[str]) -> str:
+    recovered = _recovered(arrays)[:, at]
+    top = max(FAMILY, key=lambda name: recovered[NAMES.index(name)].mean())
+    won = mean_interval(100 * recovered[NAMES.index(top)])
+    parts = []
+    for rival in RIVALS:
+        ahead = mean_interval(100 * (recovered[NAMES.index(top)] - recovered[NAMES.index(rival)]))
+        verdict = "ahead of" if ahead.low > 0 else "behind" if ahead.high < 0 else "not told from"
+        parts.append(f"{verdict} {rival} ({_text(ahead)} points)")
+    return (
+        f"{sparsity:.0%} pruned: {top} recovers {_text(won)} % of the dense accuracy, "
+        f"{' and '.join(parts)}; among the best: {', '.join(best)}."
+    )
+
+
+def _text(interval) -> str:
+    centre, low, high = (f"{float(x):.1f}".replace("-", "−") for x in interval)
+    return f"{centre}, 95 % interval {low} to {high}"
+
+
+def page(arrays: Arrays, settings: Settings) -> str:
+    """A table for every sparsity."""
+    tables = []
+    for at, sparsity in enumerate(settings.sparsities):
+        ranked = standings(_accuracy(arrays)[:, at])
+        rows = []
+        for i, name in enumerate(NAMES):
+            found = _method(arrays, i, at, ranked[i])
+            cells = (name, *(found[entry] for entry in COLUMNS.values()))
+            rows.append((ranked[i].among_best, cells))
+        tables.append(Table(f"{sparsity:.0%} of the weights pruned", ("method", *COLUMNS), rows))
+    return tables_page(
+        "Healing pruned networks",
+        f"{settings.trials} dense networks on {settings.dataset}, {settings.draws} draws of "
+        f"{arrays['images']} unlabelled images for each, {settings.steps} steps. Means over "
+        "networks with Student's 95 % intervals. Marked methods cannot be told from the best: "
+        "paired by network, with Holm's correction, p > 5 %.",
+        tables,
+    )
+
+
+COLUMNS = {
+    "accuracy": "accuracy",
+    "share of dense": "recovered",
+    "gap closed": "gap_closed",
+    "difference to best": "difference_to_best",
+    "p": "p_value",
+    "NLL": "NLL",
+    "ECE": "ECE",
+    "step size": "rate",
+    "seconds": "seconds",
+}
+"""Columns of the page, from the entries of the summary."""
+
+experiment = Experiment(
+    name="healing.sparsity",
+    title="How far pruned networks heal, by thirteen methods",
+    source=Source(
+        paper="starfish2026",
+        arxiv="2606.01126",
+        label="accuracy against sparsity",
+        provenance="derived",
+    ),
+    presets={
+        "smoke": Settings(
+            width=16,
+            depth=2,
+            epochs=3,
+            trials=2,
+            draws=1,
+            steps=8,
+            rates=(1e-2,),
+            sparsities=(0.5, 0.9),
+            timed=0.9,
+        ),  # fmt: skip
+        "course": Settings(),
+        "paper": Settings(trials=20, steps=1600),
+    },
+    run=run,
+    draw=draw,
+    summary=summary,
+    page=page,
+)
