@@ -4,17 +4,18 @@ A state is an array whose last axis holds features; every other axis is a row to
 images of an MLP, images and tokens of a transformer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Method = Literal["starfish", "mse"]
 """Directions of the states, or the states themselves."""
 
-States = Callable[[Any, Any], Sequence[Float[Array, "..."]]]
-"""``states(params, inputs)``, the hidden states of a network."""
+States = Callable[[Any, Any], Any]
+"""``states(params, inputs)``, the hidden states of a network: a pytree of arrays, one per layer."""
 
 FLOOR = 1e-6
 """A row this much below the mean square of the target's rows counts as having no direction."""
@@ -69,15 +70,13 @@ def normalised_mse(
 DISTANCES = {"starfish": cosine_distance, "mse": normalised_mse}
 
 
-def distance(
-    states: Sequence[Float[Array, "..."]],
-    targets: Sequence[Float[Array, "..."]],
-    method: Method = "starfish",
-) -> Float[Array, ""]:
+def distance(states: Any, targets: Any, method: Method = "starfish") -> Float[Array, ""]:
     """The mean over layers of the distance of their states.
 
+    States in half precision are compared in single: squares of them leave its range.
+
     Args:
-        states: of the network that is healed, one array per layer.
+        states: of the network that is healed, a pytree with one array per layer.
         targets: of the dense network.
         method: "starfish" compares directions by `cosine_distance`, "mse" by `normalised_mse`.
 
@@ -86,6 +85,11 @@ def distance(
         >>> float(distance([h, h], [h, 0 * h], "mse")) > 0
         True
     """
-    measure = DISTANCES[method]
-    pairs = zip(states, targets, strict=True)
-    return jnp.mean(jnp.stack([measure(state, target) for state, target in pairs]))
+
+    def single(h):
+        return h.astype(jnp.float32) if jnp.finfo(h.dtype).bits < 32 else h
+
+    def measure(state, target):
+        return DISTANCES[method](single(state), single(target))
+
+    return jnp.mean(jnp.stack(jax.tree.leaves(jax.tree.map(measure, states, targets))))

@@ -1,7 +1,8 @@
 """Healing without gradients: an MLP's layers corrected one after another, from the input up.
 
-All take the dense network, the pruned one with its masks, and unlabelled inputs. Each layer is
-corrected for what the layers before it, already corrected, make of the inputs.
+All take the dense network, the pruned one or its masks, and unlabelled inputs. Each layer is
+corrected for what the layers before it, already corrected, make of the inputs; `fold_neurons`
+alone reads the states of the dense network, whose neurons it folds.
 """
 
 from collections.abc import Callable
@@ -90,7 +91,7 @@ def repair(dense: MLP, pruned: MLP, x: Float[Array, "n d"]) -> MLP:
         h = _affine(x, weight, bias)
         deviation, wanted = jnp.std(h, axis=0), jnp.std(target, axis=0)
         # A deviation that is rounding of the mean is none.
-        varies = deviation > 1e-4 * jnp.max(deviation)
+        varies = deviation > 100 * jnp.finfo(h.dtype).eps * jnp.max(jnp.abs(h), axis=0)
         scale = jnp.where(varies, wanted / jnp.where(varies, deviation, 1), 1)
         return weight * scale[:, None], _mean(target) + scale * (bias - _mean(h))
 
@@ -184,10 +185,10 @@ def fold_neurons(dense: MLP, masks: MLP, x: Float[Array, "n d"]) -> MLP:
         mask = masks.weights[layer]
         if mask is None:
             continue
-        stays = jnp.any(mask == 1, axis=1)
+        stays = jnp.any(mask, axis=1)
         mean = _mean(hidden)
         centred = hidden - jnp.broadcast_to(mean, hidden.shape)
-        allowed = jnp.broadcast_to(stays[None], (len(stays), len(stays))).astype(jnp.uint8)
+        allowed = jnp.broadcast_to(stays[None], (len(stays), len(stays)))
         spread = masked_ridge(centred, centred, allowed, RIDGE * _typical(centred))
         # A neuron that stays is its own best predictor, but for the ridge.
         spread = jnp.where(stays[:, None], jnp.eye(len(stays), dtype=spread.dtype), spread)

@@ -45,7 +45,8 @@ def masked_descent(
         params: the pruned network, a pytree of floating-point arrays.
         masks: as in `theory.healing.masks`.
         data: a pytree of arrays whose first axis is the n rows.
-        optimizer: any optax optimiser; it sees the trainable leaves as a list.
+        optimizer: any optax optimiser that needs gradients and parameters alone; it sees the
+            trainable leaves as a list.
         steps: steps to take; every step takes the next rows, starting over at the end.
         batch: rows of a step; all of them where there are fewer.
         trainable: a pytree of booleans, or a prefix of one; the leaves with a mask when None.

@@ -9,7 +9,7 @@ import optax
 
 from theory.healing.alignment import Method, States, distance
 from theory.healing.descent import Healed, masked_descent
-from theory.healing.masks import check_masks
+from theory.healing.masks import apply_masks, check_masks
 
 LEARNING_RATE = 3e-3
 """Suits networks of the size of these; the paper's 6e-4 is for vision transformers."""
@@ -70,7 +70,7 @@ def align(
         loss,
         params,
         masks,
-        (inputs, tuple(targets)),
+        (inputs, targets),
         optimizer=optimizer,
         steps=steps,
         batch=batch,
@@ -108,10 +108,10 @@ def heal(
     ``optimizer`` objects to reuse it.
 
     Args:
-        states: ``states(params, inputs)``, the hidden states of the network: arrays whose first
-            axis is the n inputs and whose last holds features. Any JAX function: of Flax,
-            Equinox, or plain arrays.
-        dense: the parameters of the dense network, any pytree.
+        states: ``states(params, inputs)``, the hidden states of the network: a pytree of arrays
+            whose first axis is the n inputs and whose last holds features. Any JAX function: of
+            Flax, Equinox, or plain arrays. Those of the dense network are kept for all inputs.
+        dense: the parameters of the dense network, any pytree of arrays.
         pruned: the parameters to start from; entries that the masks prune count as 0.
         masks: a pytree like ``dense``: uint8 or bool arrays of 0 (pruned) and 1, None for leaves
             that stay whole.
@@ -128,8 +128,8 @@ def heal(
 
     Raises:
         ValueError: masks that do not fit (see `check_masks`), parameters of different shapes,
-            inputs that are not finite or have no rows, states without a row per input, nothing
-            to train, steps or batch below 1, an unknown method; or the loss became NaN.
+            parameters or inputs that are not finite, no inputs, states without a row per input,
+            nothing to train, steps or batch below 1, an unknown method; or healing diverged.
 
     Source: arXiv 2606.01126 (STARFISH).
 
@@ -152,9 +152,9 @@ def heal(
     if method not in ("starfish", "mse"):
         raise ValueError(f"method is {method!r} and must be 'starfish' or 'mse'")
     check_masks(dense, masks)
-    _check_params(dense, pruned)
+    _check_params(dense, pruned, masks)
     _check_inputs(states, dense, inputs)
-    flags = None if trainable is None else tuple(jax.tree.leaves(_flags(dense, trainable)))
+    flags = None if trainable is None else _flags(dense, trainable)
     healed = _heal(
         states,
         dense,
@@ -168,36 +168,47 @@ def heal(
         flags=flags,
         tree=None if flags is None else jax.tree.structure(dense),
     )
-    if not bool(jnp.all(jnp.isfinite(healed.history))):
-        step = int(jnp.argmin(jnp.isfinite(healed.history)))
-        raise ValueError(f"the loss is not finite at step {step}: lower the learning rate")
+    # The loss of a step is that before it, so the last step shows in the parameters alone.
+    if not all(map(_finite, jax.tree.leaves(healed))):
+        good = int(jnp.sum(jnp.isfinite(healed.history)))
+        if good == 0:
+            raise ValueError("the loss is not finite at the start: the states overflow or are NaN")
+        raise ValueError(f"healing diverged after {good} steps: lower the learning rate")
     return healed
 
 
-def _flags(dense: Any, trainable: Any) -> Any:
+def _flags(dense: Any, trainable: Any) -> tuple[bool, ...]:
     try:
-        flags = jax.tree.broadcast(trainable, dense)
+        flags = tuple(map(bool, jax.tree.leaves(jax.tree.broadcast(trainable, dense))))
     except ValueError as error:
         raise ValueError(
-            f"trainable must be booleans in the structure of the parameters: {error}"
+            "trainable must be booleans in the structure of the parameters, or a prefix of it"
         ) from error
-    if not any(jax.tree.leaves(flags)):
+    if not any(flags):
         raise ValueError("trainable is False everywhere: there is nothing to train")
     return flags
 
 
-def _check_params(dense: Any, pruned: Any) -> None:
+def _finite(leaf: Any) -> bool:
+    floating = jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact)
+    return not floating or bool(jnp.all(jnp.isfinite(leaf)))
+
+
+def _check_params(dense: Any, pruned: Any, masks: Any) -> None:
     if jax.tree.structure(dense) != jax.tree.structure(pruned):
         raise ValueError("dense and pruned parameters have different structures")
     named = jax.tree_util.tree_flatten_with_path(dense)[0]
     for (path, one), other in zip(named, jax.tree.leaves(pruned), strict=True):
         name = jax.tree_util.keystr(path)
+        if not isinstance(one, jax.typing.ArrayLike):
+            raise ValueError(f"{name} is {one!r}: give the arrays of the network alone")
         if jnp.shape(one) != jnp.shape(other):
             raise ValueError(
                 f"{name} has shape {jnp.shape(one)} in dense, {jnp.shape(other)} in pruned"
             )
-        if not bool(jnp.all(jnp.isfinite(one))):
-            raise ValueError(f"{name} of the dense network has entries that are not finite")
+    for network, params in (("dense", dense), ("pruned", apply_masks(pruned, masks))):
+        if not all(map(_finite, jax.tree.leaves(params))):
+            raise ValueError(f"the {network} network has weights that are not finite")
 
 
 def _check_inputs(states: States, dense: Any, inputs: Any) -> None:
@@ -208,13 +219,10 @@ def _check_inputs(states: States, dense: Any, inputs: Any) -> None:
             "inputs must be arrays with one first axis of at least 1 input, but have "
             f"{[jnp.shape(leaf) for leaf in leaves]}"
         )
-    for leaf in leaves:
-        if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact):
-            bad = ~jnp.isfinite(leaf)
-            if bool(jnp.any(bad)):
-                raise ValueError(f"inputs have {int(jnp.sum(bad))} entries that are not finite")
+    if not all(map(_finite, leaves)):
+        raise ValueError("inputs have entries that are not finite")
     (rows,) = sizes.pop()
-    shapes = [jnp.shape(h) for h in jax.eval_shape(states, dense, inputs)]
+    shapes = [h.shape for h in jax.tree.leaves(jax.eval_shape(states, dense, inputs))]
     if not shapes:
         raise ValueError("states returned nothing to align")
     for layer, shape in enumerate(shapes):

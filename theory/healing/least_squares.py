@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Bool, Float, UInt8
 
 ITERATIONS = 1000
 """Largest number of steps of conjugate gradients, which end as soon as the tolerance is met."""
@@ -11,7 +11,7 @@ ITERATIONS = 1000
 def masked_ridge(
     x: Float[Array, "n inputs"],
     z: Float[Array, "n outputs"],
-    mask: UInt8[Array, "outputs inputs"],
+    mask: UInt8[Array, "outputs inputs"] | Bool[Array, "outputs inputs"],
     ridge: Float[Array, ""] | float,
     tolerance: float = 1e-6,
 ) -> Float[Array, "outputs inputs"]:
@@ -50,7 +50,7 @@ def masked_ridge(
         # Restricted to the survivors the system is the one above without its rows w = 0.
         return jax.scipy.sparse.linalg.cg(apply, target, tol=tolerance, maxiter=ITERATIONS)[0]
 
-    return jax.vmap(solve, in_axes=(1, 0))(z, mask == 1)
+    return jax.vmap(solve, in_axes=(1, 0))(z, mask.astype(bool))
 
 
 def ridge_around(

@@ -2,7 +2,8 @@
 
 A mask is a pytree like the parameters: uint8 arrays of 0 (pruned) and 1 where there is something
 to prune, None for every leaf that stays whole (the convention of jaxpruner, whose masks can be
-used here as they are). Scores are pytrees of the same form. Weights are ``(outputs, inputs)``.
+used here as they are); masks of bool do as well. Scores are pytrees of the same form. Where rows
+matter, weights are ``(outputs, inputs)``, as in PyTorch and Equinox: transpose Flax's kernels.
 """
 
 from typing import Any
@@ -30,7 +31,9 @@ def apply_masks(params: Any, masks: Any) -> Any:
     """
 
     def apply(mask, leaf):
-        return leaf if mask is None else jnp.where(mask == 1, leaf, jnp.zeros((), leaf.dtype))
+        if mask is None:
+            return leaf
+        return jnp.where(mask.astype(bool), leaf, jnp.zeros((), leaf.dtype))
 
     return jax.tree.map(apply, masks, params, is_leaf=_nothing)
 
@@ -56,16 +59,15 @@ def check_masks(params: Any, masks: Any) -> None:
         flat = structure.flatten_up_to(masks)
     except ValueError as error:
         raise ValueError(
-            "masks must have the structure of the parameters, with None for leaves that stay "
-            f"whole: {error}"
+            "masks must have the structure of the parameters, with None for leaves that stay whole"
         ) from error
     named = jax.tree_util.tree_flatten_with_path(params)[0]
     if all(mask is None for mask in flat):
         raise ValueError("no leaf has a mask: there is nothing pruned and nothing to train")
     for (path, leaf), mask in zip(named, flat, strict=True):
-        name = jax.tree_util.keystr(path)
         if mask is None:
             continue
+        name = jax.tree_util.keystr(path)
         if jnp.shape(mask) != jnp.shape(leaf):
             raise ValueError(
                 f"the mask of {name} has shape {jnp.shape(mask)}, the weights {jnp.shape(leaf)}"
@@ -74,9 +76,9 @@ def check_masks(params: Any, masks: Any) -> None:
             raise ValueError(
                 f"the mask of {name} has type {jnp.asarray(mask).dtype}: give uint8 or bool"
             )
-        if not jnp.all((mask == 0) | (mask == 1)):
+        if not jnp.all(mask.astype(jnp.uint8) <= 1):
             raise ValueError(f"the mask of {name} has other values than 0 and 1")
-        if not jnp.any(mask == 1):
+        if not jnp.any(mask):
             raise ValueError(
                 f"the mask of {name} prunes all of it: keep some weights, or remove the layer"
             )

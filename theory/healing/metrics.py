@@ -63,7 +63,7 @@ def calibration_error(
     """
     p = jax.nn.softmax(logits)
     confidence, right = jnp.max(p, axis=-1), jnp.argmax(p, axis=-1).astype(y.dtype) == y
-    at = jnp.clip((confidence * bins).astype(y.dtype), 0, bins - 1)
+    at = jnp.minimum((confidence * bins).astype(int), bins - 1)
     gaps = jnp.zeros(bins, p.dtype).at[at].add(right.astype(p.dtype) - confidence)
     return jnp.sum(jnp.abs(gaps)) / len(y)
 
@@ -101,6 +101,13 @@ def linear_cka(a: Float[Array, "n p"], b: Float[Array, "n q"]) -> Float[Array, "
         >>> round(float(linear_cka(a, -2 * a[:, ::-1])), 4)
         1.0
     """
-    a, b = (h - jnp.mean(h, axis=0, keepdims=True) for h in (a, b))
+
+    def centred(h):
+        c = h - jnp.mean(h, axis=0, keepdims=True)
+        # What rounding leaves of a constant column would be alike in any two states.
+        varies = jnp.linalg.norm(c) > 100 * jnp.finfo(h.dtype).eps * jnp.linalg.norm(h)
+        return jnp.where(varies, c, 0)
+
+    a, b = centred(a), centred(b)
     norm = jnp.linalg.norm(a.T @ a) * jnp.linalg.norm(b.T @ b)
     return jnp.where(norm > 0, jnp.sum((a.T @ b) ** 2) / jnp.where(norm > 0, norm, 1), 0)
