@@ -92,4 +92,5 @@ def distance(states: Any, targets: Any, method: Method = "starfish") -> Float[Ar
     def measure(state, target):
         return DISTANCES[method](single(state), single(target))
 
-    return jnp.mean(jnp.stack(jax.tree.leaves(jax.tree.map(measure, states, targets))))
+    pairs = zip(jax.tree.leaves(states), jax.tree.leaves(targets), strict=True)
+    return jnp.mean(jnp.stack([measure(state, target) for state, target in pairs]))
