@@ -1,6 +1,6 @@
 """All methods on the same pruned networks, and which of them the seeds cannot tell apart."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -46,6 +46,11 @@ def evaluate(nets: Any, images: Images) -> NDArray[np.float32]:
     return np.asarray(_evaluate(nets, jnp.asarray(images.x_test), jnp.asarray(images.y_test)))
 
 
+def on_test(images: Images) -> Callable[[Any, Member], NDArray]:
+    """`evaluate` as `compare` calls it."""
+    return lambda nets, cell: evaluate(nets, images)
+
+
 def _flat(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), tree)
 
@@ -76,7 +81,7 @@ class Scores:
     """What every method made of every cell, a cell being one way to prune.
 
     Attributes:
-        measures: `MEASURES`, (methods, cells, trials, draws, 3).
+        measures: (methods, cells, trials, draws, measures), the first three `MEASURES`.
         rate: step size chosen, (methods, cells); NaN for closed forms.
         seconds: to heal one network, compiling and choosing the rate apart, (methods, cells).
     """
@@ -88,7 +93,7 @@ class Scores:
 
 def compare(
     settings: ImageSettings,
-    images: Images,
+    measure: Callable[[Any, Member], NDArray],
     arms: Sequence[Arm],
     cells: Sequence[Member],
     names: Sequence[str],
@@ -98,25 +103,25 @@ def compare(
 
     Args:
         settings: trials, draws, steps, and step sizes.
-        images: for testing.
+        measure: ``measure(nets, cell)`` of healed networks, (members, measures).
         arms: the methods.
         cells: pruned networks, each from `members`.
         names: of the cells, for the progress.
         progress: from 0 to 1.
     """
     shape = (len(arms), len(cells))
-    measures = np.zeros((*shape, settings.trials, settings.draws, len(MEASURES)))
-    rates, seconds = np.zeros(shape), np.zeros(shape)
+    rates, seconds, measured = np.zeros(shape), np.zeros(shape), []
     for i, arm in enumerate(arms):
-        program, shapes = None, None
+        program, images = None, None
         for j, cell in enumerate(cells):
             progress((i + j / len(cells)) / len(arms), f"{arm.name}, {names[j]}")
             firsts = jax.tree.map(lambda leaf: leaf[:: settings.draws][:CHOSEN_ON], cell)
             rates[i, j] = choose_rate(settings, arm, firsts)
-            if program is None or cell.x.shape != shapes:
-                program, shapes = compiled(settings, arm, cell, settings.steps), cell.x.shape
+            if program is None or cell.x.shape != images:
+                program, images = compiled(settings, arm, cell, settings.steps), cell.x.shape
             nets, seconds[i, j] = timed(program, cell, rates[i, j])
-            measures[i, j] = evaluate(nets, images).reshape(measures.shape[2:])
+            measured.append(measure(nets, cell))
+    measures = np.stack(measured).reshape(*shape, settings.trials, settings.draws, -1)
     return Scores(measures, rates, seconds)
 
 
@@ -157,3 +162,49 @@ def standings(values: Float[np.ndarray, "methods trials"]) -> list[Standing]:
         Standing(mean_interval(one), mean_interval(gap), float(q), bool(q > LEVEL))
         for one, gap, q in zip(values, differences, adjusted, strict=True)
     ]
+
+
+def summarise(
+    measures: Float[np.ndarray, "methods trials draws measures"],
+    dense: Float[np.ndarray, " trials"],
+    names: Sequence[str],
+) -> dict[str, Any]:
+    """One cell in numbers: networks are the sample, their draws are averaged.
+
+    Args:
+        measures: `MEASURES` of every method.
+        dense: accuracies before pruning.
+        names: of the methods.
+
+    Returns:
+        ``among_best``, names of the methods not told apart from the best, and ``methods`` with the
+        numbers of each by name.
+    """
+    means = measures.mean(axis=2)
+    accuracies = means[..., ACCURACY]
+    ranked = standings(accuracies)
+    return {
+        "among_best": [name for name, one in zip(names, ranked, strict=True) if one.among_best],
+        "methods": {
+            name: {
+                label: mean_interval(means[i, :, j]).rounded() for j, label in enumerate(MEASURES)
+            }
+            | {
+                "recovered": mean_interval(accuracies[i] / dense).rounded(),
+                "difference_to_best": ranked[i].behind.rounded(),
+                "p_value": round(ranked[i].adjusted, 4),
+            }
+            for i, name in enumerate(names)
+        },
+    }
+
+
+def in_words(interval: Interval, digits: int = 1) -> str:
+    """An interval for a sentence.
+
+    Example:
+        >>> in_words(Interval(np.array(-1.0), np.array(-2.0), np.array(0.5)))
+        '−1.0 (95 % interval −2.0 to 0.5)'
+    """
+    centre, low, high = (f"{float(x):.{digits}f}".replace("-", "−") for x in interval)
+    return f"{centre} (95 % interval {low} to {high})"

@@ -23,7 +23,7 @@ from theory.networks import MLP, mlp
 
 
 class Sizes(NamedTuple):
-    """What suits a set of images, for the fields of `ImageSettings` of the same names."""
+    """What suits a set of images, for the settings of the same names."""
 
     width: int
     epochs: int
@@ -44,18 +44,12 @@ POOL = 0.1
 
 @dataclass(frozen=True)
 class ImageSettings(theorem.Settings):
-    """Dense networks on images, and a few unlabelled images to heal them with."""
+    """Dense networks on images, and how to heal what pruning leaves of them."""
 
     dataset: str = "digits"
     """digits, mnist, fashion_mnist, cifar10, or an .npz file in Keras's layout"""
-    width: int | None = None
-    """neurons of every hidden layer; what suits the set when None"""
-    depth: int = 3
-    """hidden layers"""
     epochs: int | None = None
     """passes over the training images of a dense network; what suits the set when None"""
-    share: float | None = None
-    """calibration images, as a share of the training images; what suits the set when None"""
     trials: int = 8
     """dense networks, each with its own start and order of images"""
     draws: int = 3
@@ -71,29 +65,66 @@ class ImageSettings(theorem.Settings):
         super().__post_init__()
         if self.trials < 2:
             raise ValueError(f"trials is {self.trials}; an interval needs at least 2 networks")
-        if self.share is not None and not 0 < self.share <= POOL:
-            raise ValueError(f"share is {self.share} and must be above 0 and at most {POOL}")
         if not self.rates or not all(0 < rate < inf for rate in self.rates):
             raise ValueError(f"rates is {self.rates} and must be positive step sizes")
 
     @property
     def sizes(self) -> Sizes:
-        """The sizes, with what suits the set filled in.
+        """The sizes, with what suits the set where nothing is given.
 
         Example:
-            >>> ImageSettings(width=7).sizes
+            >>> MLPSettings(width=7).sizes
             Sizes(width=7, epochs=60, share=0.05)
         """
         suited = SIZES.get(self.dataset, SIZES["cifar10"])
-        given = {name: getattr(self, name) for name in Sizes._fields}
+        given = {name: getattr(self, name, None) for name in Sizes._fields}
         return suited._replace(**{name: x for name, x in given.items() if x is not None})
 
 
+@dataclass(frozen=True)
+class MLPSettings(ImageSettings):
+    """Dense MLPs on images."""
+
+    width: int | None = None
+    """neurons of every hidden layer; what suits the set when None"""
+    depth: int = 3
+    """hidden layers"""
+
+
+def check_shares(*shares: float) -> None:
+    """Refuse shares of calibration images that cannot be drawn.
+
+    Raises:
+        ValueError: a share is not in (0, POOL].
+
+    Example:
+        >>> check_shares(0.5)
+        Traceback (most recent call last):
+        ValueError: share is 0.5 and must be above 0 and at most 0.1
+    """
+    for share in shares:
+        if not 0 < share <= POOL:
+            raise ValueError(f"share is {share} and must be above 0 and at most {POOL}")
+
+
+@dataclass(frozen=True)
+class CalibratedSettings(MLPSettings):
+    """Dense MLPs, and one number of images to heal them with."""
+
+    share: float | None = None
+    """calibration images, as a share of the training images; what suits the set when None"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.share is not None:
+            check_shares(self.share)
+
+
 class Images(NamedTuple):
-    """Flattened images, float32, and classes.
+    """Images as a network takes them, float32, and classes.
 
     Attributes:
-        x_train, y_train: for the dense networks, (n, d) and (n,).
+        x_train, y_train: for the dense networks, (n, …) and (n,).
         x_pool, y_pool: for calibration.
         x_test, y_test: for testing.
     """
@@ -111,28 +142,42 @@ class Images(NamedTuple):
         return int(max(self.y_train.max(), self.y_test.max())) + 1
 
     def calibration(self, share: float) -> int:
-        """How many calibration images a share of the training images is."""
-        return round(share * (len(self.x_train) + len(self.x_pool)))
+        """How many calibration images a share of the training images is.
+
+        Raises:
+            UsageError: less than one.
+        """
+        total = len(self.x_train) + len(self.x_pool)
+        if round(share * total) < 1:
+            raise UsageError(
+                f"A share of {share} of {total} training images is less than one image: give at "
+                f"least {1 / total:.1g}."
+            )
+        return round(share * total)
 
 
-def load(settings: ImageSettings, key) -> Images:
+def flattened(images: NDArray) -> NDArray:
+    """Images as vectors, for MLPs."""
+    return images.reshape(len(images), -1)
+
+
+def load(settings: ImageSettings, key, form: Callable[[NDArray], Any] = flattened) -> Images:
     """Load a set, and set the images aside that the dense networks do not see.
 
+    Args:
+        settings: the name of the set.
+        key: of what is set aside.
+        form: what the network takes, from images (n, side, side) or (n, side, side, 3).
+
     Raises:
-        UsageError: as of `load_images`; or a share is less than one image.
+        UsageError: as of `load_images`.
     """
     images = load_images(settings.dataset)
     order = np.asarray(jax.random.permutation(key, len(images.x_train)))
     pool, train = np.split(order, [int(POOL * len(order))])
-    flat = [x.reshape(len(x), -1).astype(np.float32) for x in (images.x_train, images.x_test)]
-    y_train, y_test = images.y_train.astype(np.int32), images.y_test.astype(np.int32)
-    loaded = Images(flat[0][train], y_train[train], flat[0][pool], y_train[pool], flat[1], y_test)
-    if loaded.calibration(settings.sizes.share) < 1:
-        raise UsageError(
-            f"--share {settings.sizes.share} of {len(order)} training images is less than one: "
-            f"give at least {1 / len(order):.2g}."
-        )
-    return loaded
+    x, x_test = (np.asarray(form(x), np.float32) for x in (images.x_train, images.x_test))
+    y, y_test = images.y_train.astype(np.int32), images.y_test.astype(np.int32)
+    return Images(x[train], y[train], x[pool], y[pool], x_test, y_test)
 
 
 def cross_entropy(net: Any, data: tuple[Array, Array]) -> Float[Array, ""]:
@@ -203,7 +248,7 @@ def dense_networks(
     return train(starts, nothing, keys, images, settings.sizes.epochs, True, rate)
 
 
-def dense_mlps(settings: ImageSettings, images: Images, key) -> MLP:
+def dense_mlps(settings: MLPSettings, images: Images, key) -> MLP:
     """Dense MLPs, see `dense_networks`."""
     widths = (images.x_train.shape[1], *[settings.sizes.width] * settings.depth, images.classes)
     return dense_networks(settings, images, key, lambda key: mlp(key, widths))
@@ -213,21 +258,35 @@ class Calibration(NamedTuple):
     """Unlabelled images for every network and draw; labels are for the methods that need them.
 
     Attributes:
-        x: shape (trials, draws, n, d).
+        x: shape (trials, draws, n, …).
         y: shape (trials, draws, n).
     """
 
-    x: Float[Array, "trials draws n d"]
+    x: Float[Array, "trials draws n ..."]
     y: Int[Array, "trials draws n"]
 
 
-def draw_calibration(settings: ImageSettings, images: Images, share: float, key) -> Calibration:
-    """Draw calibration images without replacement, anew for every network and draw."""
+def draw_calibration(
+    settings: ImageSettings, images: Images, share: float, key, seen: bool = False
+) -> Calibration:
+    """Draw calibration images without replacement, anew for every network and draw.
+
+    Args:
+        settings: trials and draws.
+        images: where to draw from.
+        share: of the training images.
+        key: of the draws.
+        seen: draw from the images that the dense networks were trained on.
+
+    Raises:
+        UsageError: the share is less than one image.
+    """
+    x, y = (images.x_train, images.y_train) if seen else (images.x_pool, images.y_pool)
     count = images.calibration(share)
 
     def rows(key):
-        return jax.random.permutation(key, len(images.x_pool))[:count]
+        return jax.random.permutation(key, len(x))[:count]
 
     keys = jax.random.split(key, (settings.trials, settings.draws))
     at = np.asarray(jax.vmap(jax.vmap(rows))(keys))
-    return Calibration(jnp.asarray(images.x_pool[at]), jnp.asarray(images.y_pool[at]))
+    return Calibration(jnp.asarray(x[at]), jnp.asarray(y[at]))

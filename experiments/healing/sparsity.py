@@ -19,20 +19,21 @@ from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.healing.arms import ARMS, Member, compiled, survivors, timed
 from experiments.healing.comparison import (
     ACCURACY,
-    MEASURES,
-    Standing,
     compare,
     evaluate,
+    in_words,
     members,
+    on_test,
     standings,
+    summarise,
 )
-from experiments.healing.dense import ImageSettings, dense_mlps, draw_calibration, load, train
+from experiments.healing.curves import SHOWN, curve
+from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load, train
 from experiments.healing.tables import Table, tables_page
 from experiments.panels import (
     BLACK,
     BLUE,
     GREEN,
-    ORANGE,
     PURPLE,
     SKY,
     VERMILION,
@@ -59,7 +60,7 @@ CONTROLS = ("targets of other images", "noise for images", "survivors redrawn")
 
 
 @dataclass(frozen=True)
-class Settings(ImageSettings):
+class Settings(CalibratedSettings):
     """Networks pruned by magnitude within every hidden layer; the head stays whole."""
 
     sparsities: tuple[float, ...] = (0.5, 0.75, 0.9, 0.95, 0.98)
@@ -140,7 +141,12 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         retrained.append(evaluate(again, images))
     names = [f"{sparsity:.0%} pruned" for sparsity in settings.sparsities]
     scores = compare(
-        settings, images, ARMS, cells, names, lambda done, what: progress(0.2 + 0.6 * done, what)
+        settings,
+        on_test(images),
+        ARMS,
+        cells,
+        names,
+        lambda done, what: progress(0.2 + 0.6 * done, what),
     )
     shape = (settings.trials, settings.draws)
 
@@ -192,17 +198,6 @@ def _recovered(arrays: Arrays) -> np.ndarray:
     return _accuracy(arrays) / arrays["dense"][:, ACCURACY]
 
 
-SHOWN = {
-    "STARFISH": (VERMILION, "o"),
-    "STARFISH + logits": (ORANGE, "s"),
-    "STARFISH, head refitted": (PURPLE, "D"),
-    "distillation": (BLUE, "^"),
-    "labels": (SKY, "v"),
-    "ridge, layer by layer": (GREEN, "P"),
-}
-"""Methods drawn as curves; all are in the panels below."""
-
-
 def draw(arrays: Arrays, settings: Settings) -> Figure:
     """Accuracy against sparsity with controls above, every method below, equal time at the end."""
     with plt.style.context(STYLE):
@@ -235,38 +230,21 @@ def _curves(ax: Axes, arrays: Arrays, settings: Settings) -> None:
     ax.axhline(arrays["dense"][:, ACCURACY].mean(), color=BLACK, lw=0.8, ls="-", label="dense")
     references = (("retrained on all images", "retrained", "--"), ("pruned", "pruned", ":"))
     for label, name, style in references:
-        interval = share_interval(arrays[name][..., ACCURACY].T)
-        ax.errorbar(
-            kept, interval.centre, interval.bars, ls=style, color=BLACK, capsize=2, label=label
-        )
+        curve(ax, kept, arrays[name][..., ACCURACY].T, label, BLACK, style)
     for name, (colour, mark) in SHOWN.items():
-        interval = share_interval(_accuracy(arrays)[NAMES.index(name)].T)
-        ax.errorbar(
-            kept, interval.centre, interval.bars, fmt=mark + "-", ms=3, capsize=2, color=colour,
-            label=name,
-        )  # fmt: skip
+        values = _accuracy(arrays)[NAMES.index(name)]
+        curve(ax, kept, values.T, name, colour, mark + "-")
     ax.set_title(f"healed with {arrays['images']} images")
 
 
 def _controls(ax: Axes, arrays: Arrays, settings: Settings) -> None:
     kept = 1 - np.array(settings.sparsities)
-    lines = [("STARFISH", _accuracy(arrays)[STARFISH], VERMILION, "o-")]
+    curve(ax, kept, _accuracy(arrays)[STARFISH].T, "STARFISH", VERMILION, "o-")
     marks = ((BLUE, "s--"), (GREEN, "^--"), (PURPLE, "D--"))
     controls = arrays["controls"].mean(axis=3)
-    lines += [(n, c, *m) for n, c, m in zip(CONTROLS, controls, marks, strict=True)]
-    lines.append(("pruned", arrays["pruned"][..., ACCURACY], BLACK, ":"))
-    for label, values, colour, style in lines:
-        interval = share_interval(values.T)
-        ax.errorbar(
-            kept,
-            interval.centre,
-            interval.bars,
-            fmt=style,
-            ms=3,
-            capsize=2,
-            color=colour,
-            label=label,
-        )
+    for name, values, (colour, style) in zip(CONTROLS, controls, marks, strict=True):
+        curve(ax, kept, values.T, name, colour, style)
+    curve(ax, kept, arrays["pruned"][..., ACCURACY].T, "pruned", BLACK, ":")
     ax.set_title("controls of STARFISH")
 
 
@@ -313,81 +291,68 @@ def _differences(arrays: Arrays, at: int) -> dict[str, dict[str, list[float]]]:
     }
 
 
-def _method(arrays: Arrays, i: int, at: int, standing: Standing) -> dict[str, Any]:
-    measures = arrays["measures"][i, at].mean(axis=1)
-    gap = gap_closed(
-        *(
-            jnp.asarray(x, float)
-            for x in (
-                measures[:, ACCURACY],
-                arrays["pruned"][at, :, ACCURACY],
-                arrays["retrained"][at, :, ACCURACY],
-            )
-        )
-    )
-    rate = arrays["rate"][i, at]
-    return {label: mean_interval(measures[:, j]).rounded() for j, label in enumerate(MEASURES)} | {
-        "recovered": mean_interval(_recovered(arrays)[i, at]).rounded(),
-        "gap_closed": mean_interval(gap).rounded() if bool(jnp.all(jnp.isfinite(gap))) else None,
-        "difference_to_best": standing.behind.rounded(),
-        "p_value": round(standing.adjusted, 4),
-        "seconds": float(arrays["seconds"][i, at]),
-        "rate": None if np.isnan(rate) else float(rate),
-    }
+def _gap_closed(arrays: Arrays, i: int, at: int) -> list[float] | None:
+    pruned, retrained = (arrays[name][at, :, ACCURACY] for name in ("pruned", "retrained"))
+    share = gap_closed(*map(jnp.asarray, (_accuracy(arrays)[i, at], pruned, retrained)))
+    return mean_interval(share).rounded() if np.isfinite(share).all() else None
+
+
+def _found(arrays: Arrays, at: int) -> dict[str, Any]:
+    """Numbers of all methods at one sparsity."""
+    found = summarise(arrays["measures"][:, at], arrays["dense"][:, ACCURACY], NAMES)
+    for i, name in enumerate(NAMES):
+        rate = float(arrays["rate"][i, at])
+        found["methods"][name] |= {
+            "gap_closed": _gap_closed(arrays, i, at),
+            "rate": None if np.isnan(rate) else rate,
+            "seconds": float(arrays["seconds"][i, at]),
+        }
+    return found
 
 
 def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     """All methods at all sparsities, those that are among the best, and what follows in words."""
-    out: dict[str, Any] = {"sentences": [], "calibration_images": int(arrays["images"])}
-    out["dense"] = mean_interval(arrays["dense"][:, ACCURACY]).rounded()
+    out: dict[str, Any] = {
+        "sentences": [],
+        "calibration_images": int(arrays["images"]),
+        "dense": mean_interval(arrays["dense"][:, ACCURACY]).rounded(),
+    }
     for at, sparsity in enumerate(settings.sparsities):
-        ranked = standings(_accuracy(arrays)[:, at])
-        best = [name for name, one in zip(NAMES, ranked, strict=True) if one.among_best]
-        out[f"{sparsity:.0%}"] = {
-            "among_best": best,
+        found = _found(arrays, at)
+        controls = zip(CONTROLS, arrays["controls"][:, at], strict=True)
+        out[f"{sparsity:.0%}"] = found | {
             "pruned": mean_interval(arrays["pruned"][at, :, ACCURACY]).rounded(),
             "retrained": mean_interval(arrays["retrained"][at, :, ACCURACY]).rounded(),
-            "methods": {name: _method(arrays, i, at, ranked[i]) for i, name in enumerate(NAMES)},
-            "controls": {
-                name: mean_interval(arrays["controls"][i, at].mean(axis=1)).rounded()
-                for i, name in enumerate(CONTROLS)
-            },
+            "controls": {name: mean_interval(x.mean(axis=1)).rounded() for name, x in controls},
             "family": _differences(arrays, at),
         }
-        out["sentences"].append(_sentence(arrays, sparsity, at, best))
+        out["sentences"].append(_sentence(arrays, sparsity, at, found["among_best"]))
     return out
 
 
 def _sentence(arrays: Arrays, sparsity: float, at: int, best: list[str]) -> str:
-    recovered = _recovered(arrays)[:, at]
-    top = max(FAMILY, key=lambda name: recovered[NAMES.index(name)].mean())
-    won = mean_interval(100 * recovered[NAMES.index(top)])
+    recovered = dict(zip(NAMES, 100 * _recovered(arrays)[:, at], strict=True))
+    top = max(FAMILY, key=lambda name: recovered[name].mean())
     parts = []
     for rival in RIVALS:
-        ahead = mean_interval(100 * (recovered[NAMES.index(top)] - recovered[NAMES.index(rival)]))
+        ahead = mean_interval(recovered[top] - recovered[rival])
         verdict = "ahead of" if ahead.low > 0 else "behind" if ahead.high < 0 else "not told from"
-        parts.append(f"{verdict} {rival} ({_text(ahead)} points)")
+        parts.append(f"{verdict} {rival} by {in_words(ahead)}")
     return (
-        f"{sparsity:.0%} pruned: {top} recovers {_text(won)} % of the dense accuracy, "
-        f"{' and '.join(parts)}; among the best: {', '.join(best)}."
+        f"{sparsity:.0%} pruned: {top} recovers {in_words(mean_interval(recovered[top]))} % of the "
+        f"dense accuracy, {' and '.join(parts)} points; among the best: {', '.join(best)}."
     )
-
-
-def _text(interval) -> str:
-    centre, low, high = (f"{float(x):.1f}".replace("-", "−") for x in interval)
-    return f"{centre}, 95 % interval {low} to {high}"
 
 
 def page(arrays: Arrays, settings: Settings) -> str:
     """A table for every sparsity."""
     tables = []
     for at, sparsity in enumerate(settings.sparsities):
-        ranked = standings(_accuracy(arrays)[:, at])
-        rows = []
-        for i, name in enumerate(NAMES):
-            found = _method(arrays, i, at, ranked[i])
-            cells = (name, *(found[entry] for entry in COLUMNS.values()))
-            rows.append((ranked[i].among_best, cells))
+        found = _found(arrays, at)
+        rows = [
+            (name in found["among_best"], (name, *(numbers[entry] for entry in COLUMNS.values())))
+            for name, numbers in found["methods"].items()
+        ]
         tables.append(Table(f"{sparsity:.0%} of the weights pruned", ("method", *COLUMNS), rows))
     return tables_page(
         "Healing pruned networks",

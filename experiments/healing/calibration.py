@@ -1,0 +1,169 @@
+"""How many images healing needs, unseen by the dense network or from its own training."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.experiment import STYLE, Arrays, Experiment, Progress
+from experiments.healing.arms import ARMS
+from experiments.healing.comparison import (
+    ACCURACY,
+    compare,
+    evaluate,
+    in_words,
+    members,
+    on_test,
+    summarise,
+)
+from experiments.healing.curves import SHOWN, curve
+from experiments.healing.dense import (
+    MLPSettings,
+    check_shares,
+    dense_mlps,
+    draw_calibration,
+    load,
+)
+from experiments.healing.sparsity import magnitude_masks
+from experiments.panels import BLACK, mean_interval
+from theory.theorem import Source
+
+COMPARED = tuple(arm for arm in ARMS if arm.name in SHOWN)
+NAMES = tuple(arm.name for arm in COMPARED)
+
+SOURCES = ("images no network has seen", "images of the training")
+
+
+@dataclass(frozen=True)
+class Settings(MLPSettings):
+    """Networks pruned by magnitude within every hidden layer."""
+
+    sparsity: float = 0.95
+    """share of the weights of every hidden layer that is pruned"""
+    shares: tuple[float, ...] = (0.001, 0.004, 0.01, 0.02, 0.05)
+    """numbers of calibration images, as shares of the training images"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 < self.sparsity < 1:
+            raise ValueError(f"sparsity is {self.sparsity} and must be between 0 and 1")
+        if list(self.shares) != sorted(set(self.shares)) or not self.shares:
+            raise ValueError(f"shares is {self.shares} and must increase")
+        check_shares(*self.shares)
+
+
+def run(settings: Settings, key, progress: Progress) -> Arrays:
+    """Heal with few and more images.
+
+    Returns:
+        ``measures`` (methods, sources, shares, trials, draws, 3), `comparison.MEASURES`; ``dense``
+        and ``pruned`` (trials, 3); ``images`` (shares,), how many; ``rate`` (methods, sources,
+        shares).
+    """
+    keys = jax.random.split(key, 3)
+    images = load(settings, keys[0])
+    counts = [images.calibration(share) for share in settings.shares]
+    progress(0, "training dense networks")
+    dense = dense_mlps(settings, images, keys[1])
+    masks = magnitude_masks(dense, settings.sparsity)
+    cells, names = [], []
+    # One number of images after another, so that both sources share their compiled programs.
+    for i, share in enumerate(settings.shares):
+        for source, name in enumerate(SOURCES):
+            key_draw = jax.random.fold_in(jax.random.fold_in(keys[2], i), source)
+            drawn = draw_calibration(settings, images, share, key_draw, seen=source == 1)
+            cells.append(members(dense, masks, drawn))
+            names.append(f"{counts[i]} {name}")
+    scores = compare(
+        settings,
+        on_test(images),
+        COMPARED,
+        cells,
+        names,
+        lambda done, what: progress(0.1 + 0.9 * done, what),
+    )
+    grid = (len(COMPARED), len(settings.shares), len(SOURCES))
+    progress(1.0, "done")
+    return {
+        "measures": np.swapaxes(scores.measures.reshape(*grid, *scores.measures.shape[2:]), 1, 2),
+        "rate": np.swapaxes(scores.rate.reshape(grid), 1, 2),
+        "dense": evaluate(dense, images),
+        "pruned": evaluate(cells[0].start, images)[:: settings.draws],
+        "images": np.array(counts),
+    }
+
+
+def draw(arrays: Arrays, settings: Settings) -> Figure:
+    """Accuracy against the number of images, a panel for each source."""
+    with plt.style.context(STYLE):
+        figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.8), sharey=True)
+        accuracy = arrays["measures"][..., ACCURACY].mean(axis=-1)
+        for source, ax in enumerate(panels):
+            ax.axhline(arrays["dense"][:, ACCURACY].mean(), color=BLACK, lw=0.8, label="dense")
+            pruned = arrays["pruned"][:, ACCURACY].mean()
+            ax.axhline(pruned, color=BLACK, lw=0.8, ls=":", label="pruned")
+            for i, name in enumerate(NAMES):
+                colour, mark = SHOWN[name]
+                curve(ax, arrays["images"], accuracy[i, source].T, name, colour, mark + "-")
+            ax.set(xscale="log", xlabel="calibration images $n$", title=SOURCES[source])
+            ax.set_xticks(arrays["images"], map(str, arrays["images"]))
+            ax.set_xticks([], minor=True)
+        panels[0].set_ylabel(f"test accuracy, {settings.sparsity:.0%} pruned")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+    """All methods at all numbers of images, and what images of the training change."""
+    dense = arrays["dense"][:, ACCURACY]
+    recovered = 100 * arrays["measures"][..., ACCURACY].mean(axis=-1) / dense
+    out: dict[str, Any] = {"dense": mean_interval(dense).rounded()}
+    sentences = []
+    for i, name in enumerate(NAMES):
+        enough = [
+            n
+            for n, values in zip(arrays["images"], recovered[i, 0], strict=True)
+            if mean_interval(values).low >= 97
+        ]
+        needs = (
+            f"from {enough[0]} images on"
+            if enough
+            else f"with no number up to {arrays['images'][-1]}"
+        )
+        seen = mean_interval((recovered[i, 1] - recovered[i, 0]).mean(axis=0))
+        sentences.append(
+            f"{name} recovers 97 % of the dense accuracy, the whole interval, {needs}; images of "
+            f"the training change it by {in_words(seen)} points."
+        )
+    out["sentences"] = sentences
+    for source, label in enumerate(SOURCES):
+        out[label] = {
+            f"{n} images": summarise(arrays["measures"][:, source, i], dense, NAMES)
+            for i, n in enumerate(arrays["images"])
+        }
+    return out
+
+
+experiment = Experiment(
+    name="healing.calibration",
+    title="How many images healing needs",
+    source=Source(
+        paper="starfish2026",
+        arxiv="2606.01126",
+        label="accuracy against calibration size",
+        provenance="derived",
+    ),
+    presets={
+        "smoke": Settings(
+            width=16, depth=2, epochs=3, trials=2, draws=1, steps=4, rates=(1e-2,), shares=(0.01,)
+        ),
+        "course": Settings(),
+        "paper": Settings(trials=20, steps=1600),
+    },
+    run=run,
+    draw=draw,
+    summary=summary,
+)
