@@ -366,10 +366,14 @@ class VisionTransformer(NamedTuple):
     head: Float[Array, "classes width"]
     bias: Float[Array, " classes"]
 
+    def embed(self, x: Float[Array, "*batch tokens patch"]) -> Float[Array, "*batch tokens width"]:
+        """What enters the first block."""
+        h = x @ self.embedding.T
+        return h + jnp.broadcast_to(self.positions, h.shape)
+
     def states(self, x: Float[Array, "*batch tokens patch"]) -> tuple[Float[Array, "..."], ...]:
         """The residual stream after every block, then the logits."""
-        h = x @ self.embedding.T
-        streams = [h + jnp.broadcast_to(self.positions, h.shape)]
+        streams = [self.embed(x)]
         for block in self.blocks:
             streams.append(block(streams[-1]))
         last = jnp.mean(_layer_norm(streams[-1], self.scale, self.shift), axis=-2)

@@ -65,32 +65,39 @@ def last_hidden(net: MLP, x: Array) -> tuple[Array, ...]:
     return hidden(net, x)[-1:]
 
 
-def _block(layer: int, net: MLP, h: Array) -> Array:
-    out = h @ net.weights[layer].T
-    return jax.nn.relu(out + jnp.broadcast_to(net.biases[layer], out.shape))
+def _layer(i: int, net: MLP, h: Array) -> Array:
+    out = h @ net.weights[i].T
+    return jax.nn.relu(out + jnp.broadcast_to(net.biases[i], out.shape))
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """A method that aligns states, blocks of them one by one where ``blocks``."""
+    """A method that aligns states; one by one, each from its dense input, by ``block``.
+
+    Attributes:
+        states: ``states(net, x)``.
+        method: directions, or values.
+        block: ``block(i, net, h)``, state i from the one before or from the image; None for all
+            states of one pass through the network.
+    """
 
     states: Callable[..., Any] = hidden
     method: Method = "starfish"
-    blocks: bool = False
+    block: Callable[[int, Any, Array], Array] | None = None
 
     def data(self, member: Member) -> Any:
         """What a batch is cut from."""
         targets = self.states(member.dense, member.teacher)
-        inputs = (member.x, *targets[:-1]) if self.blocks else member.x
+        inputs = member.x if self.block is None else (member.x, *targets[:-1])
         return inputs, targets
 
     def loss(self, net: Any, data: Any) -> Float[Array, ""]:
         """The distance of the states."""
         inputs, targets = data
-        if self.blocks:
-            blocks = [partial(_block, i) for i in range(len(targets))]
-            return distance(block_states(blocks, net, inputs), targets, self.method)
-        return distance(self.states(net, inputs), targets, self.method)
+        if self.block is None:
+            return distance(self.states(net, inputs), targets, self.method)
+        blocks = [partial(self.block, i) for i in range(len(targets))]
+        return distance(block_states(blocks, net, inputs), targets, self.method)
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,7 @@ ARMS = (
     Arm("MSE", Aligned(method="mse")),
     Arm("MSE + logits", Aligned(hidden_and_logits, "mse")),
     Arm("last hidden", Aligned(last_hidden)),
-    Arm("block-wise MSE", Aligned(method="mse", blocks=True)),
+    Arm("block-wise MSE", Aligned(method="mse", block=_layer)),
     Arm("distillation", Distilled()),
     Arm("labels", Labelled()),
 )
