@@ -1,0 +1,276 @@
+"""The experiments on healing: fair terms for all methods, standings, and the smoke presets."""
+
+import io
+import json
+
+import jax
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from scipy import stats
+
+from experiments.errors import UsageError
+from experiments.healing import calibration, sparsity, states, structures, transformer
+from experiments.healing.arms import ARMS, choose_rate, compiled, timed
+from experiments.healing.comparison import evaluate, members, standings
+from experiments.healing.dense import (
+    CalibratedSettings,
+    dense_mlps,
+    draw_calibration,
+    load,
+)
+from experiments.healing.tables import Table, tables_page
+from experiments.store import to_json
+
+matplotlib.use("Agg")
+
+KEY = jax.random.key(5)
+MODULES = {
+    module.experiment.name.partition(".")[2]: module
+    for module in (calibration, sparsity, states, structures, transformer)
+}
+TINY = CalibratedSettings(
+    width=12, depth=2, epochs=4, trials=2, draws=2, steps=6, share=0.01, rates=(1e-3, 1e-2)
+)
+
+
+def silent(fraction: float, what: str) -> None:
+    assert 0 <= fraction <= 1 and what
+
+
+@pytest.fixture(scope="module")
+def pruned():
+    """Images, calibration, and members pruned by half: two networks, two draws each."""
+    images = load(TINY, KEY)
+    dense = dense_mlps(TINY, images, KEY)
+    drawn = draw_calibration(TINY, images, TINY.sizes.share, KEY)
+    return images, drawn, members(dense, sparsity.magnitude_masks(dense, 0.5), drawn)
+
+
+def _rows(images) -> set[bytes]:
+    return {np.asarray(row, np.float32).tobytes() for row in images.reshape(-1, images.shape[-1])}
+
+
+def test_calibration_images_are_neither_of_training_nor_of_testing(pruned):
+    images, drawn, _ = pruned
+    rows = _rows(np.asarray(drawn.x))
+    assert drawn.x.shape == (2, 2, 14, 64)
+    assert rows <= _rows(images.x_pool)
+    assert not rows & (_rows(images.x_train) | _rows(images.x_test))
+    seen = draw_calibration(TINY, images, 0.01, KEY, seen=True)
+    assert _rows(np.asarray(seen.x)) <= _rows(images.x_train)
+
+
+def test_draws_differ_and_hold_no_image_twice(pruned):
+    _, drawn, _ = pruned
+    for x in np.asarray(drawn.x).reshape(4, 14, 64):
+        assert len(_rows(x)) == 14
+    assert len(_rows(np.asarray(drawn.x))) > 14
+
+
+@pytest.mark.parametrize("arm", ARMS, ids=lambda arm: arm.name)
+def test_every_method_trains_the_survivors_alone(pruned, arm):
+    """Equal terms: pruned weights stay 0 to the bit, and what is frozen stays as it was."""
+    _, _, cell = pruned
+    nets, seconds = timed(compiled(TINY, arm, cell, TINY.steps), cell, 1e-2)
+    assert seconds > 0
+    for weight, mask in zip(nets.weights[:-1], cell.masks.weights[:-1], strict=True):
+        assert not np.asarray(weight)[np.asarray(mask) == 0].any()
+        assert np.isfinite(weight).all()
+    with_biases = arm.name in ("biases corrected", "REPAIR", "STARFISH + biases")
+    for bias, before in zip(nets.biases[:-1], cell.start.biases[:-1], strict=True):
+        assert np.array_equal(bias, before) != with_biases
+    head = np.array_equal(nets.weights[-1], cell.dense.weights[-1])
+    assert head != (arm.name == "STARFISH, head refitted")
+    assert np.array_equal(nets.biases[-1], cell.dense.biases[-1])
+
+
+def test_labels_decide_nothing_but_the_labelled_method(pruned):
+    _, _, cell = pruned
+    other = cell._replace(y=(cell.y + 1) % 10)
+    for arm in (arm for arm in ARMS if arm.name in ("STARFISH", "distillation", "labels")):
+        program = compiled(TINY, arm, cell, TINY.steps)
+        (one, _), (two, _) = timed(program, cell, 1e-2), timed(program, other, 1e-2)
+        same = all(
+            np.array_equal(a, b)
+            for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True)
+        )
+        assert same == (arm.name != "labels")
+        rates = choose_rate(TINY, arm, cell), choose_rate(TINY, arm, other)
+        assert rates[0] in TINY.rates and (arm.name == "labels" or rates[0] == rates[1])
+
+
+def test_controls_break_one_thing_each(pruned):
+    _, _, cell = pruned
+    others, noise, redrawn = (sparsity.broken(name, cell, KEY) for name in sparsity.CONTROLS)
+    assert np.array_equal(others.x, cell.x) and not np.array_equal(others.teacher, cell.x)
+    assert not any(np.array_equal(a, b) for a, b in zip(others.teacher[0], cell.x[0], strict=True))
+    assert np.array_equal(noise.x, noise.teacher) and not np.array_equal(noise.x, cell.x)
+    assert abs(float(noise.x.mean() - cell.x.mean())) < 0.05
+    for now, before, mask in zip(
+        redrawn.start.weights[:-1], cell.start.weights[:-1], cell.masks.weights[:-1], strict=True
+    ):
+        kept = np.asarray(mask) == 1
+        assert not np.asarray(now)[~kept].any()
+        assert not (np.asarray(now) == np.asarray(before))[kept].any()
+    assert np.array_equal(redrawn.start.weights[-1], cell.start.weights[-1])
+
+
+def test_standings_against_scipy():
+    rng = np.random.default_rng(0)
+    values = 0.8 + 0.05 * rng.normal(size=(4, 6)) + np.array([[0.0], [0.1], [0.09], [-0.2]])
+    found = standings(values)
+    best = int(np.argmax(values.mean(axis=1)))
+    p = [stats.ttest_rel(values[i], values[best]).pvalue for i in range(4) if i != best]
+    order = np.argsort(p)
+    holm, largest = np.zeros(3), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (3 - rank) * p[i]))
+        holm[i] = largest
+    assert np.allclose([one.adjusted for i, one in enumerate(found) if i != best], holm)
+    assert found[best].among_best and not found[3].among_best
+    for one, row in zip(found, values, strict=True):
+        assert np.isclose(one.behind.centre, (row - values[best]).mean())
+
+
+def test_standings_of_equal_and_of_evenly_worse_methods():
+    values = np.array([[0.9, 0.8], [0.9, 0.8], [0.4, 0.3]])
+    assert [one.among_best for one in standings(values)] == [True, True, False]
+
+
+def test_neuron_masks_take_rows_and_biases_and_nothing_else(pruned):
+    _, _, cell = pruned
+    net = jax.tree.map(lambda leaf: leaf[0], cell.dense)
+    ways = structures.structures(structures.Settings())
+    masks = ways["50% of neurons", "magnitude, by layer"](net, cell.x[0], KEY)
+    for mask, bias, weight in zip(
+        masks.weights[:-1], masks.biases[:-1], net.weights[:-1], strict=True
+    ):
+        gone = np.asarray(bias) == 0
+        assert gone.sum() == len(gone) // 2
+        assert np.array_equal(np.asarray(mask) == 0, np.repeat(gone[:, None], mask.shape[1], 1))
+        norms = np.linalg.norm(np.asarray(weight), axis=1)
+        assert norms[gone].max() <= norms[~gone].min()
+    assert masks.weights[-1] is None and masks.biases[-1] is None
+
+
+def test_wanda_reads_what_enters_every_layer(pruned):
+    _, _, cell = pruned
+    net, x = jax.tree.map(lambda leaf: leaf[0], cell.dense), np.asarray(cell.x[0])
+    masks = structures.structures(structures.Settings())["2:4", "Wanda"](net, cell.x[0], KEY)
+    for weight, bias, mask in zip(net.weights[:-1], net.biases[:-1], masks.weights, strict=False):
+        scores = np.abs(np.asarray(weight)) * np.linalg.norm(x, axis=0)
+        groups = scores[:, : scores.shape[1] // 4 * 4].reshape(len(scores), -1, 4)
+        kept = np.asarray(mask)[:, : scores.shape[1] // 4 * 4].reshape(groups.shape) == 1
+        assert (kept.sum(axis=-1) == 2).all()
+        assert (
+            np.where(kept, groups, np.inf).min(axis=-1)
+            >= np.where(kept, -np.inf, groups).max(axis=-1)
+        ).all()
+        x = np.maximum(x @ np.asarray(weight).T + np.asarray(bias), 0)
+
+
+def test_measures_against_numpy(pruned):
+    images, _, cell = pruned
+    found = evaluate(cell.dense, images)
+    h = images.x_test
+    weights, biases = ([np.asarray(leaf[0]) for leaf in part] for part in cell.dense)
+    for i, (w, b) in enumerate(zip(weights, biases, strict=True)):
+        h = h @ w.T + b
+        h = np.maximum(h, 0) if i < len(weights) - 1 else h
+    p = np.exp(h - h.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    accuracy = np.mean(h.argmax(axis=1) == images.y_test)
+    nll = -np.log(p[np.arange(len(p)), images.y_test]).mean()
+    assert np.allclose(found[0, :2], [accuracy, nll], rtol=1e-4)
+
+
+WRONG = {
+    "share": (CalibratedSettings, {"share": 0.5}, "at most 0.1"),
+    "trials": (CalibratedSettings, {"trials": 1}, "at least 2"),
+    "rates": (CalibratedSettings, {"rates": (0.0,)}, "positive"),
+    "sparsities": (sparsity.Settings, {"sparsities": (1.0,)}, "between 0 and 1"),
+    "timed": (sparsity.Settings, {"timed": 0.3}, "one of"),
+    "shares": (calibration.Settings, {"shares": (0.05, 0.01)}, "must increase"),
+    "neurons": (structures.Settings, {"neurons": (1.5,)}, "between 0 and 1"),
+    "sparsity": (states.Settings, {"sparsity": 0.0}, "between 0 and 1"),
+    "heads": (transformer.Settings, {"heads": 5}, "must divide"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_settings_without_sense_are_refused(case):
+    kind, changes, message = WRONG[case]
+    with pytest.raises(ValueError, match=message):
+        kind(**changes)
+
+
+def test_less_than_one_image_and_patches_that_do_not_fit_are_refused(pruned):
+    with pytest.raises(UsageError, match="less than one image"):
+        pruned[0].calibration(1e-5)
+    with pytest.raises(UsageError, match="--patch 3 does not suit digits"):
+        load(TINY, KEY, transformer._cut(transformer.Settings(patch=3)))
+
+
+def test_tables_show_text_as_text():
+    page = tables_page("<b>", "&", [Table("<script>", ("a",), [(False, ["<i>", None, 0.25])])])
+    assert "<script>" not in page and "<i>" not in page
+    assert "&lt;script&gt;" in page and "<td>–</td>" in page
+
+
+@pytest.fixture(scope="module", params=MODULES)
+def outcome(request):
+    """One smoke preset: the experiment, its settings, its arrays through a file."""
+    experiment = MODULES[request.param].experiment
+    settings, buffer = experiment.presets["smoke"], io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **experiment.run(settings, KEY, silent))
+    buffer.seek(0)
+    with np.load(buffer, allow_pickle=False) as saved:
+        return experiment, settings, dict(saved)
+
+
+@pytest.mark.slow
+def test_smoke_preset_draws_and_sums_up(outcome):
+    experiment, settings, arrays = outcome
+    figure = experiment.draw(arrays, settings)
+    figure.savefig(io.BytesIO())
+    plt.close(figure)
+    summary = json.loads(to_json(experiment.summary(arrays, settings)))
+    assert all(sentence.endswith(".") for sentence in summary["sentences"])
+
+
+def _made(measures) -> dict:
+    """Arrays of `sparsity` for six networks, one draw, one sparsity."""
+    count, ones = len(sparsity.NAMES), np.ones((1, 6, 3))
+    return {
+        "measures": measures,
+        "rate": np.full((count, 1), np.nan),
+        "seconds": np.ones((count, 1)),
+        "dense": np.full((6, 3), 0.9),
+        "pruned": 0.1 * ones,
+        "retrained": 0.8 * ones,
+        "controls": np.full((3, 1, 6, 1), 0.1),
+        "steps_equal_time": np.ones(count, int),
+        "equal_time": np.full((count, 6, 1), 0.5),
+        "images": np.array(7),
+    }
+
+
+def test_sentences_of_sparsity_come_from_the_numbers():
+    settings = sparsity.Settings(sparsities=(0.9,), timed=0.9, trials=6, draws=1)
+    measures = np.full((len(sparsity.NAMES), 1, 6, 1, 3), 0.3)
+    for name, values in {
+        "STARFISH + biases": (0.80, 0.81, 0.80, 0.81, 0.80, 0.81),
+        "distillation": (0.60, 0.61, 0.60, 0.61, 0.61, 0.60),
+        "labels": (0.82, 0.79, 0.82, 0.80, 0.79, 0.80),
+    }.items():
+        measures[sparsity.NAMES.index(name), 0, :, 0, 0] = values
+    found = sparsity.summary(_made(measures), settings)
+    (sentence,) = found["sentences"]
+    assert "STARFISH + biases recovers 89.4" in sentence
+    assert "ahead of distillation by 22.2" in sentence and "not told from labels" in sentence
+    assert found["90%"]["among_best"] == ["STARFISH + biases", "labels"]
+    assert found["90%"]["methods"]["STARFISH + biases"]["gap_closed"][0] == pytest.approx(1.0071)
+    page = sparsity.page(_made(measures), settings)
+    assert page.count('class="best"') == 2
