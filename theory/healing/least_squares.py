@@ -1,5 +1,7 @@
 """Closed forms: the survivors of a layer, or the head, by ridge regression."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, UInt8
@@ -8,6 +10,7 @@ ITERATIONS = 1000
 """Largest number of steps of conjugate gradients, which end as soon as the tolerance is met."""
 
 
+@partial(jax.jit, static_argnames="tolerance")
 def masked_ridge(
     x: Float[Array, "n inputs"],
     z: Float[Array, "n outputs"],
@@ -39,18 +42,22 @@ def masked_ridge(
         >>> masked_ridge(x, jnp.ones((2, 1)), mask, 1.0).tolist()
         [[0.5, 0.0]]
     """
+    # In units of their own, so that no product of small numbers in single precision is 0.
+    unit = jnp.maximum(jnp.max(jnp.abs(x)), jnp.sqrt(ridge))
+    size = jnp.max(jnp.abs(z))
+    x, z = x / unit, z / jnp.where(size > 0, size, 1)
     gram = x.T @ x
 
     def solve(z, kept):
         def apply(w):
             w = jnp.where(kept, w, jnp.zeros((), w.dtype))
-            return jnp.where(kept, gram @ w, jnp.zeros((), w.dtype)) + ridge * w
+            return jnp.where(kept, gram @ w, jnp.zeros((), w.dtype)) + ridge / unit / unit * w
 
         target = jnp.where(kept, x.T @ z, jnp.zeros((), x.dtype))
         # Restricted to the survivors the system is the one above without its rows w = 0.
         return jax.scipy.sparse.linalg.cg(apply, target, tol=tolerance, maxiter=ITERATIONS)[0]
 
-    return jax.vmap(solve, in_axes=(1, 0))(z, mask.astype(bool))
+    return jax.vmap(solve, in_axes=(1, 0))(z, mask.astype(bool)) * (size / unit)
 
 
 def ridge_around(

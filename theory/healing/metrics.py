@@ -2,10 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Integer
 
 
-def accuracy(logits: Float[Array, "n classes"], y: Int[Array, " n"]) -> Float[Array, ""]:
+def accuracy(logits: Float[Array, "n classes"], y: Integer[Array, " n"]) -> Float[Array, ""]:
     """The share of rows whose largest logit is at the label.
 
     Example:
@@ -33,7 +33,7 @@ def gap_closed(
 
 
 def negative_log_likelihood(
-    logits: Float[Array, "n classes"], y: Int[Array, " n"]
+    logits: Float[Array, "n classes"], y: Integer[Array, " n"]
 ) -> Float[Array, ""]:
     """Mean of −log p(label), in nats.
 
@@ -46,7 +46,7 @@ def negative_log_likelihood(
 
 
 def calibration_error(
-    logits: Float[Array, "n classes"], y: Int[Array, " n"], bins: int = 15
+    logits: Float[Array, "n classes"], y: Integer[Array, " n"], bins: int = 15
 ) -> Float[Array, ""]:
     """Expected calibration error: mean gap of confidence and accuracy, over bins of confidence.
 
