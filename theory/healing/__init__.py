@@ -8,6 +8,7 @@ from theory.healing.corrections import reconstruct as reconstruct
 from theory.healing.corrections import refit_head as refit_head
 from theory.healing.corrections import repair as repair
 from theory.healing.descent import Healed as Healed
+from theory.healing.heal import annealed_adam as annealed_adam
 from theory.healing.heal import heal as heal
 from theory.healing.masks import apply_masks as apply_masks
 from theory.healing.masks import check_masks as check_masks

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from theory.healing.alignment import Method, States, distance
+from theory.healing.alignment import DISTANCES, Method, States, distance
 from theory.healing.descent import Healed, masked_descent
 from theory.healing.masks import apply_masks, check_masks
 
@@ -117,11 +117,11 @@ def heal(
             that stay whole.
         inputs: n unlabelled inputs, an array or a pytree of arrays with a first axis of n.
         method: "starfish" aligns directions, as in the paper; "mse" the states themselves.
-        optimizer: any optax optimiser; Adam, `LEARNING_RATE` falling as a cosine, when None.
+        optimizer: any optax optimiser; `annealed_adam` from `LEARNING_RATE` when None.
         steps: steps to take.
         batch: inputs of a step, in a fixed order.
         trainable: a pytree of booleans like ``dense``, or a prefix of one: True for leaves to
-            train. When None, those that have a mask.
+            train, integers excepted. When None, those that have a mask.
 
     Returns:
         The healed parameters, pruned entries exactly 0, and the loss of every step.
@@ -149,8 +149,8 @@ def heal(
     for name, value in (("steps", steps), ("batch", batch)):
         if value < 1:
             raise ValueError(f"{name} is {value} and must be at least 1")
-    if method not in ("starfish", "mse"):
-        raise ValueError(f"method is {method!r} and must be 'starfish' or 'mse'")
+    if method not in DISTANCES:
+        raise ValueError(f"method is {method!r} and must be {' or '.join(map(repr, DISTANCES))}")
     check_masks(dense, masks)
     _check_params(dense, pruned, masks)
     _check_inputs(states, dense, inputs)
@@ -179,19 +179,26 @@ def heal(
 
 def _flags(dense: Any, trainable: Any) -> tuple[bool, ...]:
     try:
-        flags = tuple(map(bool, jax.tree.leaves(jax.tree.broadcast(trainable, dense))))
+        flags = jax.tree.leaves(jax.tree.broadcast(trainable, dense))
     except ValueError as error:
         raise ValueError(
             "trainable must be booleans in the structure of the parameters, or a prefix of it"
         ) from error
-    if not any(flags):
+    chosen = [
+        bool(flag) and _floating(leaf)
+        for flag, leaf in zip(flags, jax.tree.leaves(dense), strict=True)
+    ]
+    if not any(chosen):
         raise ValueError("trainable is False everywhere: there is nothing to train")
-    return flags
+    return tuple(chosen)
+
+
+def _floating(leaf: Any) -> bool:
+    return jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact)
 
 
 def _finite(leaf: Any) -> bool:
-    floating = jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact)
-    return not floating or bool(jnp.all(jnp.isfinite(leaf)))
+    return not _floating(leaf) or bool(jnp.all(jnp.isfinite(leaf)))
 
 
 def _check_params(dense: Any, pruned: Any, masks: Any) -> None:
