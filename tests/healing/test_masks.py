@@ -64,9 +64,9 @@ def test_counts_are_exact(weights, scores, share):
 
 
 def test_rounding_down_forgives_rounding():
-    """0.3 · 10 is 2.9999999999999996 and 0.7 · 10 is 7.000000000000001."""
-    scores = jnp.arange(10.0)[None]
-    assert [pruned(smallest_of_rows(scores, share)) for share in (0.3, 0.29, 0.7)] == [3, 2, 7]
+    """0.29 · 100 is 28.999999999999996."""
+    scores = jnp.arange(100.0)[None]
+    assert [pruned(smallest_of_rows(scores, share)) for share in (0.29, 0.295, 0.3)] == [29, 29, 30]
 
 
 @pytest.mark.parametrize(("n", "m"), [(2, 4), (1, 4), (3, 4), (4, 4), (2, 16)])
