@@ -21,8 +21,9 @@ Gaussian, and f its density. Magnitude prunes below the c with (ℓ/d)F(c/σ) + 
 - From a pre-activation at x ∈ P magnitude takes a part with a share e = E[g²; |g| < c/τ] of its
   variance τ²‖x‖², uncorrelated with what is left. If the output weights (Σu² = 1) are independent
   of all that, N² is ½τ²‖x‖² and (N_pruned − N)² is ½τ²‖x‖²·k(e) in the mean, k by the kernel of
-  ReLU. What was learned comes on top, as a shift of the weights' means: pruning multiplies a small
-  shift by 1 − E d(w·1[|w| < c])/dw = 1 − e, and takes e²(E N² − ½τ²‖x‖²).
+  ReLU. What was learned comes on top, as a shift of the weights' means, taken to be the same for
+  active and inactive neurons: pruning multiplies a small shift by 1 − E d(w·1[|w| < c])/dw = 1 − e,
+  and takes e²(E N² − ½τ²‖x‖²).
 - By rows, c is random: what is pruned are the k smallest of n, and e = E[g²; g among them]
   (`taken`). Wanda's are k = sd − ℓ of the n = d − ℓ on P. In rotated coordinates a weight has
   variance v² = (ℓ/d)σ² + (1 − ℓ/d)τ², of which k = sd of n = d are taken: e for the shift, e·v²/τ²
