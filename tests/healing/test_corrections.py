@@ -119,6 +119,18 @@ def test_masked_ridge_without_a_ridge_to_speak_of():
         np.testing.assert_allclose(weights, least, atol=1e-8)
 
 
+def test_masked_ridge_in_any_units_in_single_precision():
+    """Fourth powers of 1e-12 are 0 in float32."""
+    key_x, key_z = jax.random.split(jax.random.key(6))
+    x, z = jax.random.normal(key_x, (9, 6)), jax.random.normal(key_z, (9, 2))
+    x, z = x.astype(jnp.float32), z.astype(jnp.float32)
+    mask = jnp.ones((2, 6), jnp.uint8).at[0, 1].set(0)
+    weights = masked_ridge(x, z, mask, 0.5)
+    for unit, size in ((1e-12, 1e9), (1e12, 1e-15)):
+        scaled = masked_ridge(unit * x, size * z, mask, 0.5 * unit**2)
+        np.testing.assert_allclose(scaled * unit / size, weights, atol=1e-5)
+
+
 def test_ridge_around_is_numpys_and_moves_nothing_that_no_input_sees():
     keys = jax.random.split(jax.random.key(3), 3)
     shapes = ((4, 7), (3, 7), (4, 3))
@@ -176,15 +188,19 @@ def test_repair_scales_no_rounding():
 
 
 def test_reconstruct_is_numpys_from_layer_to_layer(dense, pruned, masks, x):
+    """The second layer stays whole, the head does not."""
+    head = smallest(magnitude(dense.weights[-1]), 0.5)
+    masks = masks._replace(weights=(masks.weights[0], None, head))
     healed = reconstruct(dense, pruned, masks, x)
     h = np.asarray(x)
-    for layer in (0, 1):
-        bias = np.asarray(dense.biases[layer])
-        target = preactivations(dense, x)[layer] - bias
-        weight = ridge_of_rows(h, target, masks.weights[layer], RIDGE * typical(h))
+    for layer, mask in enumerate(masks.weights):
+        bias, weight = np.asarray(dense.biases[layer]), np.asarray(pruned.weights[layer])
+        if mask is not None:
+            target = preactivations(dense, x)[layer] - bias
+            weight = ridge_of_rows(h, target, mask, RIDGE * typical(h))
         np.testing.assert_allclose(healed.weights[layer], weight, atol=CLOSE)
         h = relu(h @ weight.T + bias)
-    assert healed.weights[-1] is pruned.weights[-1]
+    assert healed.weights[1] is pruned.weights[1]
     assert all(a is b for a, b in zip(healed.biases, pruned.biases, strict=True))
 
 

@@ -53,14 +53,14 @@ def test_likelihood_of_confident_mistakes_does_not_overflow():
 
 @TYPES
 def test_calibration_error_by_hand(kind):
-    """Confidences .9, .9, .6, .6 and 1, of which right are the first, the third and the last."""
-    p = jnp.array([[0.9, 0.1], [0.1, 0.9], [0.6, 0.4], [0.4, 0.6], [1.0, 0.0]])
-    y = jnp.array([0, 0, 0, 0, 0], kind)
+    """Confidences .9, .9, .6 and .6, all right, and 1, wrong."""
+    p = jnp.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4], [0.0, 1.0]])
+    y = jnp.zeros(5, kind)
     logits = jnp.log(jnp.maximum(p, 1e-300))
-    # Four bins: .6 is in the third, right half of the time; .9 and 1 in the last, 2 of 3.
-    assert abs(calibration_error(logits, y, bins=4) - (2 * 0.1 + 3 * (2.8 - 2) / 3) / 5) < 1e-12
-    # One bin: confidence .8 in the mean, 3 of 5 right.
-    assert abs(calibration_error(logits, y, bins=1) - 0.2) < 1e-12
+    # Of four bins the third holds .6, twice .4 too low; the last .9 and 1, in sum .8 too high.
+    assert abs(calibration_error(logits, y, bins=4) - (0.8 + 0.8) / 5) < 1e-12
+    # In one bin the confidence is .8 in the mean, and 4 of 5 are right.
+    assert abs(calibration_error(logits, y, bins=1)) < 1e-12
 
 
 def test_calibration_error_is_numpys(logits, y):
