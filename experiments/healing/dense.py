@@ -50,11 +50,11 @@ class ImageSettings(theorem.Settings):
     """digits, mnist, fashion_mnist, cifar10, or an .npz file in Keras's layout"""
     epochs: int | None = None
     """passes over the training images of a dense network; what suits the set when None"""
-    trials: int = 8
+    trials: int = 6
     """dense networks, each with its own start and order of images"""
     draws: int = 3
     """draws of calibration images for each dense network"""
-    steps: int = 400
+    steps: int = 300
     """steps of every method that trains"""
     batch: int = 32
     """calibration images of a step"""
