@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 from numpy.typing import ArrayLike
 
 from experiments.panels import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, share_interval
@@ -23,3 +24,26 @@ def curve(ax: Axes, x: ArrayLike, values: np.ndarray, label: str, colour: str, s
     ax.errorbar(
         x, interval.centre, interval.bars, fmt=style, ms=3, capsize=2, color=colour, label=label
     )
+
+
+ERRORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+"""Ticks of errors; smaller ones are drawn at the first."""
+
+
+def dots(ax: Axes, y: ArrayLike, values: np.ndarray, label: str, colour: str, mark: str = "o"):
+    """Mean errors 1 − accuracy of rows at ``y``, from accuracies (rows, trials), with intervals."""
+    error = share_interval(1 - values.T)
+    centre, low, high = (np.maximum(x, ERRORS[0]) for x in error)
+    ax.errorbar(
+        centre, y, xerr=[centre - low, high - centre], fmt=mark, ms=3, capsize=1.5, lw=0.9,
+        color=colour, label=label,
+    )  # fmt: skip
+
+
+def errors_across(ax: Axes, title: str) -> None:
+    """An axis of errors, logarithmic: near the dense network's, accuracies differ too little."""
+    ax.set(xscale="log", title=title, xlabel="test error")
+    ax.xaxis.set_major_locator(FixedLocator(ERRORS))
+    ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.tick_params(axis="x", labelsize=7)

@@ -27,7 +27,7 @@ from experiments.healing.comparison import (
     standings,
     summarise,
 )
-from experiments.healing.curves import SHOWN, curve
+from experiments.healing.curves import SHOWN, curve, dots, errors_across
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load, train
 from experiments.healing.tables import Table, tables_page
 from experiments.panels import (
@@ -38,7 +38,6 @@ from experiments.panels import (
     SKY,
     VERMILION,
     mean_interval,
-    share_interval,
 )
 from theory.healing.masks import apply_masks, magnitude, smallest
 from theory.healing.metrics import gap_closed
@@ -252,25 +251,19 @@ def _dots(ax: Axes, arrays: Arrays, settings: Settings, at: int) -> None:
     y = np.arange(len(NAMES))[::-1]
     values = _accuracy(arrays)[:, at]
     among = np.array([one.among_best for one in standings(values)])
-    ax.axvline(arrays["dense"][:, ACCURACY].mean(), color=BLACK, lw=0.8, label="dense")
-    ax.axvline(
-        arrays["retrained"][at, :, ACCURACY].mean(), color=BLACK, lw=0.8, ls="--", label="retrained"
-    )
-    kinds = ((among, VERMILION, "among the best"), (~among, BLUE, "behind the best"))
-    for chosen, colour, label in kinds:
-        interval = share_interval(values[chosen].T)
-        ax.errorbar(
-            interval.centre, y[chosen], xerr=interval.bars, fmt="o", ms=3, capsize=1.5,
-            color=colour, label=label,
-        )  # fmt: skip
-    ax.set(title=f"{settings.sparsities[at]:.0%} pruned", xlabel="test accuracy")
+    dense, retrained = arrays["dense"][:, ACCURACY], arrays["retrained"][at, :, ACCURACY]
+    ax.axvline(1 - dense.mean(), color=BLACK, lw=0.8, label="dense")
+    ax.axvline(1 - retrained.mean(), color=BLACK, lw=0.8, ls="--", label="retrained on all images")
+    dots(ax, y[among], values[among], "among the best", VERMILION)
+    dots(ax, y[~among], values[~among], "behind the best", BLUE)
+    errors_across(ax, f"{settings.sparsities[at]:.0%} pruned")
 
 
 def _times(ax: Axes, arrays: Arrays, settings: Settings) -> None:
     y = np.arange(len(NAMES))[::-1]
     at = settings.sparsities.index(settings.timed)
     ax.barh(y, arrays["seconds"][:, at], height=0.6, color=SKY)
-    ax.set(xscale="log", xlabel="seconds per network", title=f"{settings.timed:.0%} pruned")
+    ax.set(xscale="log", xlabel="seconds per network", title=f"{settings.timed:.0%}, equal time")
     for i, steps in enumerate(arrays["steps_equal_time"]):
         equal = arrays["equal_time"][i].mean()
         text = f"{equal:.3f}".lstrip("0") + (f", {steps} steps" if steps else "")
@@ -337,10 +330,10 @@ def _sentence(arrays: Arrays, sparsity: float, at: int, best: list[str]) -> str:
     for rival in RIVALS:
         ahead = mean_interval(recovered[top] - recovered[rival])
         verdict = "ahead of" if ahead.low > 0 else "behind" if ahead.high < 0 else "not told from"
-        parts.append(f"{verdict} {rival} by {in_words(ahead)}")
+        parts.append(f"{verdict} {rival}, {in_words(ahead)} points")
     return (
         f"{sparsity:.0%} pruned: {top} recovers {in_words(mean_interval(recovered[top]))} % of the "
-        f"dense accuracy, {' and '.join(parts)} points; among the best: {', '.join(best)}."
+        f"dense accuracy; {'; '.join(parts)}; among the best: {', '.join(best)}."
     )
 
 

@@ -25,6 +25,7 @@ from experiments.healing.comparison import (
     members,
     summarise,
 )
+from experiments.healing.curves import dots, errors_across
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
 from experiments.healing.sparsity import magnitude_masks
 from experiments.panels import (
@@ -36,7 +37,6 @@ from experiments.panels import (
     SKY,
     VERMILION,
     mean_interval,
-    share_interval,
 )
 from theory.ensemble import ensemble
 from theory.healing.metrics import cosine, linear_cka
@@ -152,7 +152,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
     layers = [*(f"$h_{i + 1}$" for i in range(settings.depth)), "logits"]
     with plt.style.context(STYLE):
         figure, panels = plt.subplots(1, 3, figsize=(7.2, 4.0), width_ratios=(1, 1, 1))
-        for measure, label in enumerate(("linear CKA with the dense state", "cosine")):
+        for measure, label in enumerate(("linear CKA", "cosine")):
             ax = panels[measure]
             ax.axhline(1, color=BLACK, lw=0.8, label="dense")
             for i, (name, (colour, style)) in enumerate(DRAWN.items()):
@@ -168,19 +168,17 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
                 )  # fmt: skip
             ax.set_xticks(range(len(layers)), layers)
             ax.set(title=label, xlabel="state")
+        panels[0].set_ylabel("similarity to the dense state")
         rows = ("pruned", *names)
         y = np.arange(len(rows))[::-1]
         accuracy = arrays["measures"][..., ACCURACY].mean(axis=-1)
         accuracy = np.concatenate([arrays["pruned"][None, :, ACCURACY], accuracy])
-        interval = share_interval(accuracy.T)
         ax = panels[2]
-        ax.axvline(arrays["dense"][:, ACCURACY].mean(), color=BLACK, lw=0.8)
-        ax.errorbar(
-            interval.centre, y, xerr=interval.bars, fmt="o", ms=3, capsize=1.5, color=VERMILION
-        )
+        ax.axvline(1 - arrays["dense"][:, ACCURACY].mean(), color=BLACK, lw=0.8)
+        dots(ax, y, accuracy, "", VERMILION)
         ax.yaxis.tick_right()
         ax.set_yticks(y, rows)
-        ax.set(title=f"{settings.sparsity:.0%} pruned", xlabel="test accuracy")
+        errors_across(ax, f"{settings.sparsity:.0%} pruned")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 

@@ -31,9 +31,9 @@ from experiments.healing.comparison import (
     repeated,
     summarise,
 )
-from experiments.healing.curves import SHOWN
+from experiments.healing.curves import SHOWN, dots, errors_across
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
-from experiments.panels import BLACK, BLUE, GREEN, ORANGE, VERMILION, mean_interval, share_interval
+from experiments.panels import BLACK, BLUE, GREEN, ORANGE, VERMILION, mean_interval
 from theory.healing.corrections import fold_neurons
 from theory.healing.masks import (
     magnitude,
@@ -194,7 +194,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
 
 
 def draw(arrays: Arrays, settings: Settings) -> Figure:
-    """A panel for each structure: every method, by criterion."""
+    """A panel for each structure: every method's error, by criterion."""
     ways = list(structures(settings))
     names = list(dict.fromkeys(structure for structure, _ in ways))
     columns = -(-len(names) // 2)
@@ -207,19 +207,13 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
         )
         for name, ax in zip(names, panels.flat, strict=False):
             mean = arrays["dense"][:, ACCURACY].mean()
-            ax.axvline(mean, color=BLACK, lw=0.8, label="dense")
+            ax.axvline(1 - mean, color=BLACK, lw=0.8, label="dense")
             for i, (criterion, (colour, mark)) in enumerate(CRITERIA.items()):
-                if (name, criterion) not in ways:
-                    continue
-                values = accuracy[:, ways.index((name, criterion))].mean(axis=-1)
-                interval = share_interval(values.T)
-                ax.errorbar(
-                    interval.centre, y + 0.24 - 0.16 * i, xerr=interval.bars, fmt=mark, ms=2.5,
-                    capsize=1, lw=0.8, color=colour, label=criterion,
-                )  # fmt: skip
-            ax.set_title(name)
-        for ax in panels[-1]:
-            ax.set_xlabel("test accuracy")
+                if (name, criterion) in ways:
+                    values = accuracy[:, ways.index((name, criterion))].mean(axis=-1)
+                    dots(ax, y + 0.24 - 0.16 * i, values, criterion, colour, mark)
+            errors_across(ax, name)
+            ax.label_outer()
         panels[0, 0].set_yticks(y, rows)
         figure.legend(
             *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5

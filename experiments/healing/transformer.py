@@ -27,6 +27,7 @@ from experiments.healing.comparison import (
     standings,
     summarise,
 )
+from experiments.healing.curves import dots, errors_across
 from experiments.healing.dense import (
     ImageSettings,
     check_shares,
@@ -35,7 +36,7 @@ from experiments.healing.dense import (
     load,
     train,
 )
-from experiments.panels import BLACK, BLUE, VERMILION, mean_interval, share_interval
+from experiments.panels import BLACK, BLUE, VERMILION, mean_interval
 from theory.healing.masks import apply_masks, magnitude, smallest
 from theory.networks import Block, VisionTransformer, cut_patches, vision_transformer
 from theory.theorem import Source
@@ -44,6 +45,7 @@ PATCHES = {"digits": 2, "mnist": 7, "fashion_mnist": 7, "cifar10": 8}
 """Sides of the patches that suit a set of images: 16 tokens each."""
 
 TRAINING_RATE = 3e-3
+RETRAINED = "retrained on all images"
 
 
 def matrices(net: VisionTransformer, in_blocks: Any, elsewhere: Any) -> Any:
@@ -212,23 +214,14 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
         )
         for at, (sparsity, ax) in enumerate(zip(settings.sparsities, panels[0], strict=True)):
             dense, retrained = arrays["dense"][:, ACCURACY], arrays["retrained"][at, :, ACCURACY]
-            ax.axvline(dense.mean(), color=BLACK, lw=0.8, label="dense")
-            ax.axvline(
-                retrained.mean(), color=BLACK, lw=0.8, ls="--", label="retrained on all images"
-            )
+            ax.axvline(1 - dense.mean(), color=BLACK, lw=0.8, label="dense")
+            ax.axvline(1 - retrained.mean(), color=BLACK, lw=0.8, ls="--", label=RETRAINED)
             healed = arrays["measures"][:, at, ..., ACCURACY].mean(axis=-1)
             values = np.concatenate([arrays["pruned"][None, at, :, ACCURACY], healed])
             best = np.array([False, *(one.among_best for one in standings(healed))])
-            for chosen, colour, label in (
-                (best, VERMILION, "among the best"),
-                (~best, BLUE, "behind the best"),
-            ):
-                interval = share_interval(values[chosen].T)
-                ax.errorbar(
-                    interval.centre, y[chosen], xerr=interval.bars, fmt="o", ms=3, capsize=1.5,
-                    color=colour, label=label,
-                )  # fmt: skip
-            ax.set(title=f"{sparsity:.0%} pruned", xlabel="test accuracy")
+            dots(ax, y[best], values[best], "among the best", VERMILION)
+            dots(ax, y[~best], values[~best], "behind the best", BLUE)
+            errors_across(ax, f"{sparsity:.0%} pruned")
         panels[0, 0].set_yticks(y, rows)
         figure.legend(
             *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4
