@@ -192,7 +192,7 @@ def summarise(
             | {
                 "recovered": mean_interval(accuracies[i] / dense).rounded(),
                 "difference_to_best": ranked[i].behind.rounded(),
-                "p_value": round(ranked[i].adjusted, 4),
+                "p_value": float(f"{ranked[i].adjusted:.3g}"),
             }
             for i, name in enumerate(names)
         },

@@ -116,11 +116,11 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         draws), accuracies; ``images``, how many are calibrated on.
     """
     keys = jax.random.split(key, 5)
-    progress(0, "training dense networks")
     images = load(settings, keys[0])
-    dense = dense_mlps(settings, images, keys[1])
     share = settings.sizes.share
     calibration = draw_calibration(settings, images, share, keys[2])
+    progress(0, "training dense networks")
+    dense = dense_mlps(settings, images, keys[1])
     cells, pruned, retrained = [], [], []
     for i, sparsity in enumerate(settings.sparsities):
         progress(0.05 + 0.15 * i / len(settings.sparsities), f"retraining at {sparsity:.0%}")

@@ -115,10 +115,10 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     keys = jax.random.split(key, 3)
     images = load(settings, keys[0])
     x = jnp.asarray(images.x_test)
+    calibration = draw_calibration(settings, images, settings.sizes.share, keys[2])
     progress(0, "training dense networks")
     dense = dense_mlps(settings, images, keys[1])
     masks = magnitude_masks(dense, settings.sparsity)
-    calibration = draw_calibration(settings, images, settings.sizes.share, keys[2])
     cell = members(dense, masks, calibration)
 
     def measure(nets, cell):

@@ -150,9 +150,9 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     """
     keys = jax.random.split(key, 4)
     images = load(settings, keys[0])
+    calibration = draw_calibration(settings, images, settings.sizes.share, keys[2])
     progress(0, "training dense networks")
     dense = dense_mlps(settings, images, keys[1])
-    calibration = draw_calibration(settings, images, settings.sizes.share, keys[2])
     nets = repeated(dense, settings.draws)
     x = calibration.x.reshape(-1, *calibration.x.shape[2:])
     mask_keys = jax.random.split(keys[3], len(x))

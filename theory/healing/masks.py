@@ -92,8 +92,8 @@ def sparsity(masks: Any) -> Float[Array, ""]:
         0.25
     """
     leaves = jax.tree.leaves(masks)
-    kept = sum(jnp.sum(mask, dtype=int) for mask in leaves)
-    return 1 - jnp.asarray(kept, float) / sum(mask.size for mask in leaves)
+    pruned = sum(jnp.sum(mask == 0, dtype=int) for mask in leaves)
+    return jnp.asarray(pruned, float) / sum(mask.size for mask in leaves)
 
 
 def magnitude(weights: Any) -> Any:
