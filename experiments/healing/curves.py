@@ -41,8 +41,16 @@ def dots(ax: Axes, y: ArrayLike, values: np.ndarray, label: str, colour: str, ma
 
 
 def errors_across(ax: Axes, title: str) -> None:
-    """An axis of errors, logarithmic: near the dense network's, accuracies differ too little."""
+    """An axis of errors from tick to tick, logarithmic: near 1 accuracies differ too little.
+
+    For axes that already hold everything, shared ones included.
+    """
     ax.set(xscale="log", title=title, xlabel="test error")
+    low, high = ax.get_xlim()
+    ax.set_xlim(
+        max([e for e in ERRORS if e <= low], default=ERRORS[0]),
+        min([e for e in ERRORS if e >= high], default=ERRORS[-1]),
+    )
     ax.xaxis.set_major_locator(FixedLocator(ERRORS))
     ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     ax.xaxis.set_minor_locator(NullLocator())

@@ -212,6 +212,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
                 if (name, criterion) in ways:
                     values = accuracy[:, ways.index((name, criterion))].mean(axis=-1)
                     dots(ax, y + 0.24 - 0.16 * i, values, criterion, colour, mark)
+        for name, ax in zip(names, panels.flat, strict=False):
             errors_across(ax, name)
             ax.label_outer()
         panels[0, 0].set_yticks(y, rows)
