@@ -41,7 +41,7 @@ SOURCES = ("images no network has seen", "images of the training")
 class Settings(MLPSettings):
     """Networks pruned by magnitude within every hidden layer."""
 
-    sparsity: float = 0.95
+    sparsity: float = 0.9
     """share of the weights of every hidden layer that is pruned"""
     shares: tuple[float, ...] = (0.001, 0.004, 0.01, 0.02, 0.05)
     """numbers of calibration images, as shares of the training images"""
