@@ -269,7 +269,7 @@ def test_sentences_of_sparsity_come_from_the_numbers():
     found = sparsity.summary(_made(measures), settings)
     (sentence,) = found["sentences"]
     assert "STARFISH + biases recovers 89.4" in sentence
-    assert "ahead of distillation by 22.2" in sentence and "not told from labels" in sentence
+    assert "ahead of distillation, 22.2" in sentence and "not told from labels" in sentence
     assert found["90%"]["among_best"] == ["STARFISH + biases", "labels"]
     assert found["90%"]["methods"]["STARFISH + biases"]["gap_closed"][0] == pytest.approx(1.0071)
     page = sparsity.page(_made(measures), settings)
