@@ -18,8 +18,9 @@ from experiments.attribution.highlighted import Highlighted
 from experiments.attribution.scoring import METHODS, score, score_perturbed, untrained_scores
 from experiments.attribution.training import prepare
 from experiments.experiment import Arrays, Experiment, Progress
-from theory.attribution.agreement import holm, p_values
+from theory.attribution.agreement import p_values
 from theory.attribution.copies import Kind
+from theory.statistics import holm
 from theory.theorem import Source
 
 CLASSES = {1: "positive", -1: "negative", 0: "unknown"}

@@ -23,12 +23,12 @@ from experiments.panels import BLACK, BLUE, GREEN, ORANGE, VERMILION
 from theory.attribution.agreement import (
     agreement_scores,
     expected_chance,
-    holm,
     p_values,
     pair_cosines,
 )
 from theory.attribution.copies import Kind
 from theory.attribution.scores import word_gradients
+from theory.statistics import holm
 from theory.theorem import Source
 
 TOP = 15

@@ -15,10 +15,10 @@ from experiments.experiment import Progress
 from experiments.healing.arms import Arm, Member, choose_rate, compiled, timed
 from experiments.healing.dense import Calibration, Images, ImageSettings
 from experiments.panels import Interval, mean_interval
-from theory.attribution import holm
 from theory.ensemble import ensemble
 from theory.healing.masks import apply_masks
 from theory.healing.metrics import accuracy, calibration_error, negative_log_likelihood
+from theory.statistics import holm
 
 MEASURES = ("accuracy", "NLL", "ECE")
 ACCURACY = 0

@@ -4,7 +4,6 @@ from theory.attribution.agreement import Agreement as Agreement
 from theory.attribution.agreement import AgreementScores as AgreementScores
 from theory.attribution.agreement import agreement as agreement
 from theory.attribution.agreement import agreement_scores as agreement_scores
-from theory.attribution.agreement import holm as holm
 from theory.attribution.agreement import p_values as p_values
 from theory.attribution.agreement import small_norm as small_norm
 from theory.attribution.copies import draw_classifier as draw_classifier
@@ -17,3 +16,4 @@ from theory.attribution.methods import occlusion as occlusion
 from theory.attribution.methods import smooth_grad as smooth_grad
 from theory.attribution.methods import span_share as span_share
 from theory.attribution.scores import explain as explain
+from theory.statistics import holm as holm

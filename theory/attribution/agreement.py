@@ -210,19 +210,3 @@ def small_norm(
     """
     norm = found.norm if words is None else jnp.where(words, found.norm, jnp.nan)
     return jnp.where(found.norm <= jnp.nanquantile(norm, quantile), found.score, 0)
-
-
-def holm(p_values: Float[Array, " words"]) -> Float[Array, " words"]:
-    """p-values adjusted so that rejecting those below α errs at all with probability at most α.
-
-    Holm (1979): the i-th smallest of W is multiplied by W − i + 1, and made monotone.
-
-    Example:
-        >>> adjusted = holm(jnp.array([0.01, 0.04, 0.03]))
-        >>> bool(jnp.allclose(adjusted, jnp.array([0.03, 0.06, 0.06])))
-        True
-    """
-    order = jnp.argsort(p_values)
-    factors = jnp.arange(len(p_values), 0, -1).astype(p_values.dtype)
-    adjusted = jnp.minimum(jax.lax.cummax(p_values[order] * factors), 1)
-    return jnp.zeros_like(p_values).at[order].set(adjusted)

@@ -22,12 +22,13 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from theory.attribution.agreement import agreement, holm
+from theory.attribution.agreement import agreement
 from theory.attribution.scene import with_directions
 from theory.attribution.theorems import calibrated_agreement
 from theory.attribution.theorems.calibrated_agreement import untrained_gradients
 from theory.claims import AtLeast
 from theory.sampling import gaussian_points
+from theory.statistics import holm
 from theory.theorem import Control, Source, Theorem, Trial
 
 INVERSE_LEVEL = 20
