@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 from scipy import stats
 
-from experiments.experiment import Progress
+from experiments.experiment import Arrays, Progress
 from experiments.healing.arms import Arm, Member, choose_rate, compiled, timed
-from experiments.healing.dense import Calibration, Images, ImageSettings
+from experiments.healing.dense import Calibration, Images, ImageSettings, train
 from experiments.panels import Interval, mean_interval
 from theory.ensemble import ensemble
 from theory.healing.masks import apply_masks
@@ -74,6 +74,42 @@ def members(dense: Any, masks: Any, calibration: Calibration) -> Member:
         masks = repeated(masks, draws)
     x, y = _flat(calibration)
     return Member(nets, apply_masks(nets, masks), masks, x, y, x)
+
+
+def references(
+    images: Images,
+    dense: Any,
+    masks: Sequence[Any],
+    epochs: float,
+    trainable: Any,
+    rate: float,
+    key,
+    progress: Progress,
+) -> Arrays:
+    """What healing is measured against: nothing done, and retraining on all images and labels.
+
+    Args:
+        images: to train and test on.
+        dense: networks with a leading axis.
+        masks: of every cell, with the same leading axis.
+        epochs: passes over the training images.
+        trainable: which leaves retraining trains.
+        rate: step size of Adam at the start.
+        key: of the order of images.
+        progress: from 0 to 1.
+
+    Returns:
+        ``pruned`` and ``retrained``, `MEASURES` of shape (cells, trials, 3).
+    """
+    pruned, retrained = [], []
+    for i, mask in enumerate(masks):
+        progress(i / len(masks), f"retraining, {i + 1} of {len(masks)}")
+        start = apply_masks(dense, mask)
+        keys = jax.random.split(jax.random.fold_in(key, i), len(jax.tree.leaves(dense)[0]))
+        pruned.append(evaluate(start, images))
+        again = train(start, mask, keys, images, epochs, trainable, rate)
+        retrained.append(evaluate(again, images))
+    return {"pruned": np.stack(pruned), "retrained": np.stack(retrained)}
 
 
 @dataclass(frozen=True)

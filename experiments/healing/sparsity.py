@@ -24,11 +24,12 @@ from experiments.healing.comparison import (
     in_words,
     members,
     on_test,
+    references,
     standings,
     summarise,
 )
 from experiments.healing.curves import SHOWN, curve, dots, errors_across
-from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load, train
+from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
 from experiments.healing.tables import Table, tables_page
 from experiments.panels import (
     BLACK,
@@ -121,23 +122,18 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     calibration = draw_calibration(settings, images, share, keys[2])
     progress(0, "training dense networks")
     dense = dense_mlps(settings, images, keys[1])
-    cells, pruned, retrained = [], [], []
-    for i, sparsity in enumerate(settings.sparsities):
-        progress(0.05 + 0.15 * i / len(settings.sparsities), f"retraining at {sparsity:.0%}")
-        masks = magnitude_masks(dense, sparsity)
-        cells.append(members(dense, masks, calibration))
-        start = apply_masks(dense, masks)
-        pruned.append(evaluate(start, images))
-        again = train(
-            start,
-            masks,
-            jax.random.split(jax.random.fold_in(keys[3], i), settings.trials),
-            images,
-            settings.retraining * settings.sizes.epochs,
-            survivors(dense),
-            RETRAINING_RATE,
-        )
-        retrained.append(evaluate(again, images))
+    masks = [magnitude_masks(dense, sparsity) for sparsity in settings.sparsities]
+    arrays = references(
+        images,
+        dense,
+        masks,
+        settings.retraining * settings.sizes.epochs,
+        survivors(dense),
+        RETRAINING_RATE,
+        keys[3],
+        lambda done, what: progress(0.05 + 0.15 * done, what),
+    )
+    cells = [members(dense, mask, calibration) for mask in masks]
     names = [f"{sparsity:.0%} pruned" for sparsity in settings.sparsities]
     scores = compare(
         settings,
@@ -173,13 +169,11 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         )
         equal[i] = evaluate(nets, images)[:, ACCURACY].reshape(shape)
     progress(1.0, "done")
-    return {
+    return arrays | {
         "measures": scores.measures,
         "rate": scores.rate,
         "seconds": scores.seconds,
         "dense": evaluate(dense, images),
-        "pruned": np.stack(pruned),
-        "retrained": np.stack(retrained),
         "controls": controls,
         "steps_equal_time": steps,
         "equal_time": equal,

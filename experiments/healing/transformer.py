@@ -24,6 +24,7 @@ from experiments.healing.comparison import (
     in_words,
     members,
     on_test,
+    references,
     standings,
     summarise,
 )
@@ -34,10 +35,9 @@ from experiments.healing.dense import (
     dense_networks,
     draw_calibration,
     load,
-    train,
 )
 from experiments.panels import BLACK, BLUE, VERMILION, mean_interval
-from theory.healing.masks import apply_masks, magnitude, smallest
+from theory.healing.masks import magnitude, smallest
 from theory.networks import Block, VisionTransformer, cut_patches, vision_transformer
 from theory.theorem import Source
 
@@ -65,6 +65,11 @@ def matrices(net: VisionTransformer, in_blocks: Any, elsewhere: Any) -> Any:
 def survivors(net: VisionTransformer) -> Any:
     """What is trained: the matrices of the blocks."""
     return matrices(net, lambda found: (True,) * len(found), False)
+
+
+def magnitude_masks(dense: VisionTransformer, share: float) -> Any:
+    """Masks of the smallest weights of every matrix, for networks of a leading axis."""
+    return jax.vmap(lambda net: matrices(net, lambda w: smallest(magnitude(w), share), None))(dense)
 
 
 def streams(net: VisionTransformer, x: Array) -> tuple[Array, ...]:
@@ -162,27 +167,18 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
 
     dense = dense_networks(settings, images, keys[1], untrained, TRAINING_RATE)
     calibration = draw_calibration(settings, images, share, keys[2])
-    cells, pruned, retrained = [], [], []
-    for i, sparsity in enumerate(settings.sparsities):
-        progress(0.2 + 0.2 * i / len(settings.sparsities), f"retraining at {sparsity:.0%}")
-
-        def masked(net, sparsity=sparsity):
-            return matrices(net, lambda found: smallest(magnitude(found), sparsity), None)
-
-        masks = jax.vmap(masked)(dense)
-        cells.append(members(dense, masks, calibration))
-        start = apply_masks(dense, masks)
-        pruned.append(evaluate(start, images))
-        again = train(
-            start,
-            masks,
-            jax.random.split(jax.random.fold_in(keys[3], i), settings.trials),
-            images,
-            settings.retraining * settings.sizes.epochs,
-            survivors(dense),
-            TRAINING_RATE,
-        )
-        retrained.append(evaluate(again, images))
+    masks = [magnitude_masks(dense, sparsity) for sparsity in settings.sparsities]
+    arrays = references(
+        images,
+        dense,
+        masks,
+        settings.retraining * settings.sizes.epochs,
+        survivors(dense),
+        TRAINING_RATE,
+        keys[3],
+        lambda done, what: progress(0.2 + 0.2 * done, what),
+    )
+    cells = [members(dense, mask, calibration) for mask in masks]
     names = [f"{sparsity:.0%} pruned" for sparsity in settings.sparsities]
     scores = compare(
         settings,
@@ -193,13 +189,11 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         lambda done, what: progress(0.4 + 0.6 * done, what),
     )
     progress(1.0, "done")
-    return {
+    return arrays | {
         "measures": scores.measures,
         "rate": scores.rate,
         "seconds": scores.seconds,
         "dense": evaluate(dense, images),
-        "pruned": np.stack(pruned),
-        "retrained": np.stack(retrained),
         "images": np.array(count),
     }
 
