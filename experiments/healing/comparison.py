@@ -31,7 +31,7 @@ LEVEL = 0.05
 
 
 @jax.jit
-def _evaluate(nets: Any, x: Float[Array, "n d"], y: Int[Array, " n"]):
+def _evaluate(nets: Any, x: Float[Array, "n ..."], y: Int[Array, " n"]):
     def member(net):
         logits = net.logits(x)
         return jnp.stack(

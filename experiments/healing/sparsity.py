@@ -145,15 +145,12 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     )
     shape = (settings.trials, settings.draws)
 
-    rates, program = (
-        scores.rate[STARFISH],
-        compiled(settings, ARMS[STARFISH], cells[0], settings.steps),
-    )
+    program = compiled(settings, ARMS[STARFISH], cells[0], settings.steps)
     controls = np.zeros((len(CONTROLS), len(cells), *shape))
     for i, j in np.ndindex(len(CONTROLS), len(cells)):
         progress(0.8 + 0.1 * (i + j / len(cells)) / len(CONTROLS), f"control: {CONTROLS[i]}")
         cell = broken(CONTROLS[i], cells[j], jax.random.fold_in(keys[4], i))
-        nets, _ = timed(program, cell, rates[j])
+        nets, _ = timed(program, cell, scores.rate[STARFISH, j])
         controls[i, j] = evaluate(nets, images)[:, ACCURACY].reshape(shape)
 
     at = settings.sparsities.index(settings.timed)
