@@ -44,7 +44,15 @@ class TwoLayerReLU(NamedTuple):
         return jax.nn.relu(x @ self.w.T) @ self.u
 
 
-def _affine(x, weight, bias):
+def affine(
+    x: Float[Array, "*batch d"], weight: Float[Array, "outputs d"], bias: Float[Array, " outputs"]
+) -> Float[Array, "*batch outputs"]:
+    """W x + b for every row.
+
+    Example:
+        >>> affine(jnp.ones((1, 2)), jnp.eye(2), jnp.array([0.0, 1.0])).tolist()
+        [[1.0, 2.0]]
+    """
     h = x @ weight.T
     return h + jnp.broadcast_to(bias, h.shape)
 
@@ -78,7 +86,7 @@ class MLP(NamedTuple):
         """
         layers = []
         for weight, bias in zip(self.weights, self.biases, strict=True):
-            layers.append(_affine(x, weight, bias))
+            layers.append(affine(x, weight, bias))
             x = jax.nn.relu(layers[-1])
         return tuple(layers)
 
@@ -328,9 +336,9 @@ class Block(NamedTuple):
         scores = heads(self.queries, query) @ jnp.swapaxes(heads(self.keys, key), -1, -2)
         mixed = jax.nn.softmax(scores * size**-0.5) @ heads(self.values, value)
         merged = jnp.moveaxis(mixed, -3, -2).reshape(*h.shape[:-1], -1)
-        h = h + _affine(merged, self.merge, merge)
+        h = h + affine(merged, self.merge, merge)
         normed = _layer_norm(h, self.scales[1], self.shifts[1])
-        return h + _affine(jax.nn.relu(_affine(normed, self.up, up)), self.down, down)
+        return h + affine(jax.nn.relu(affine(normed, self.up, up)), self.down, down)
 
 
 def _layer_norm(h, scale, shift):
@@ -377,7 +385,7 @@ class VisionTransformer(NamedTuple):
         for block in self.blocks:
             streams.append(block(streams[-1]))
         last = jnp.mean(_layer_norm(streams[-1], self.scale, self.shift), axis=-2)
-        return *streams[1:], _affine(last, self.head, self.bias)
+        return *streams[1:], affine(last, self.head, self.bias)
 
     def logits(self, x: Float[Array, "*batch tokens patch"]) -> Float[Array, "*batch classes"]:
         """All outputs."""

@@ -16,15 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments.healing.dense import ImageSettings
+from experiments.healing.dense import ImageSettings, cross_entropy
 from theory.ensemble import ensemble
 from theory.healing.alignment import Method, distance
 from theory.healing.corrections import correct_biases, reconstruct, refit_head, repair
 from theory.healing.descent import masked_descent
 from theory.healing.heal import annealed_adam, block_states
 from theory.healing.masks import apply_masks
-from theory.healing.metrics import negative_log_likelihood
-from theory.networks import MLP
+from theory.networks import MLP, affine
 
 TEMPERATURE = 4.0
 """Of the softmax that distillation compares (Hinton, Vinyals, Dean 2015)."""
@@ -66,8 +65,7 @@ def last_hidden(net: MLP, x: Array) -> tuple[Array, ...]:
 
 
 def _layer(i: int, net: MLP, h: Array) -> Array:
-    out = h @ net.weights[i].T
-    return jax.nn.relu(out + jnp.broadcast_to(net.biases[i], out.shape))
+    return jax.nn.relu(affine(h, net.weights[i], net.biases[i]))
 
 
 @dataclass(frozen=True)
@@ -126,8 +124,7 @@ class Labelled:
 
     def loss(self, net: Any, data: Any) -> Float[Array, ""]:
         """In nats."""
-        x, y = data
-        return negative_log_likelihood(net.logits(x), y)
+        return cross_entropy(net, data)
 
 
 def survivors(net: MLP) -> Any:

@@ -165,13 +165,11 @@ class Standing(NamedTuple):
     """How one method stands among all on one cell.
 
     Attributes:
-        value: the mean over networks, with its interval.
         behind: the mean difference to the best method, paired by network, with its interval.
         adjusted: p-value of no difference, Student's paired test, after Holm over the methods.
         among_best: not told apart from the best.
     """
 
-    value: Interval
     behind: Interval
     adjusted: float
     among_best: bool
@@ -195,8 +193,8 @@ def standings(values: Float[np.ndarray, "methods trials"]) -> list[Standing]:
     adjusted = np.ones(len(values))
     adjusted[others] = np.asarray(holm(jnp.asarray(p[others])))
     return [
-        Standing(mean_interval(one), mean_interval(gap), float(q), bool(q > LEVEL))
-        for one, gap, q in zip(values, differences, adjusted, strict=True)
+        Standing(mean_interval(gap), float(q), bool(q > LEVEL))
+        for gap, q in zip(differences, adjusted, strict=True)
     ]
 
 

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 from numpy.typing import ArrayLike
 
-from experiments.panels import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, share_interval
+from experiments.panels import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, share_interval
 
 SHOWN = {
     "STARFISH": (VERMILION, "o"),
@@ -38,6 +38,27 @@ def dots(ax: Axes, y: ArrayLike, values: np.ndarray, label: str, colour: str, ma
         centre, y, xerr=[centre - low, high - centre], fmt=mark, ms=3, capsize=1.5, lw=0.9,
         color=colour, label=label,
     )  # fmt: skip
+
+
+RETRAINED = "retrained on all images"
+
+
+def ranked_dots(
+    ax: Axes, values: np.ndarray, among: np.ndarray, dense: np.ndarray, retrained: np.ndarray
+) -> None:
+    """Errors of methods from the top down, the best marked, beside the references.
+
+    Args:
+        ax: where to draw.
+        values: accuracies, (methods, trials).
+        among: which methods are among the best.
+        dense, retrained: accuracies, (trials,).
+    """
+    y = np.arange(len(values))[::-1]
+    ax.axvline(1 - dense.mean(), color=BLACK, lw=0.8, label="dense")
+    ax.axvline(1 - retrained.mean(), color=BLACK, lw=0.8, ls="--", label=RETRAINED)
+    dots(ax, y[among], values[among], "among the best", VERMILION)
+    dots(ax, y[~among], values[~among], "behind the best", BLUE)
 
 
 def errors_across(ax: Axes, title: str) -> None:

@@ -28,7 +28,7 @@ from experiments.healing.comparison import (
     standings,
     summarise,
 )
-from experiments.healing.curves import SHOWN, curve, dots, errors_across
+from experiments.healing.curves import RETRAINED, SHOWN, curve, errors_across, ranked_dots
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
 from experiments.healing.tables import Table, tables_page
 from experiments.panels import (
@@ -118,8 +118,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     """
     keys = jax.random.split(key, 5)
     images = load(settings, keys[0])
-    share = settings.sizes.share
-    calibration = draw_calibration(settings, images, share, keys[2])
+    calibration = draw_calibration(settings, images, settings.sizes.share, keys[2])
     progress(0, "training dense networks")
     dense = dense_mlps(settings, images, keys[1])
     masks = [magnitude_masks(dense, sparsity) for sparsity in settings.sparsities]
@@ -174,7 +173,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         "controls": controls,
         "steps_equal_time": steps,
         "equal_time": equal,
-        "images": np.array(images.calibration(share)),
+        "images": np.array(calibration.y.shape[-1]),
     }
 
 
@@ -218,7 +217,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
 def _curves(ax: Axes, arrays: Arrays, settings: Settings) -> None:
     kept = 1 - np.array(settings.sparsities)
     ax.axhline(arrays["dense"][:, ACCURACY].mean(), color=BLACK, lw=0.8, ls="-", label="dense")
-    references = (("retrained on all images", "retrained", "--"), ("pruned", "pruned", ":"))
+    references = ((RETRAINED, "retrained", "--"), ("pruned", "pruned", ":"))
     for label, name, style in references:
         curve(ax, kept, arrays[name][..., ACCURACY].T, label, BLACK, style)
     for name, (colour, mark) in SHOWN.items():
@@ -239,14 +238,10 @@ def _controls(ax: Axes, arrays: Arrays, settings: Settings) -> None:
 
 
 def _dots(ax: Axes, arrays: Arrays, settings: Settings, at: int) -> None:
-    y = np.arange(len(NAMES))[::-1]
     values = _accuracy(arrays)[:, at]
     among = np.array([one.among_best for one in standings(values)])
     dense, retrained = arrays["dense"][:, ACCURACY], arrays["retrained"][at, :, ACCURACY]
-    ax.axvline(1 - dense.mean(), color=BLACK, lw=0.8, label="dense")
-    ax.axvline(1 - retrained.mean(), color=BLACK, lw=0.8, ls="--", label="retrained on all images")
-    dots(ax, y[among], values[among], "among the best", VERMILION)
-    dots(ax, y[~among], values[~among], "behind the best", BLUE)
+    ranked_dots(ax, values, among, dense, retrained)
     errors_across(ax, f"{settings.sparsities[at]:.0%} pruned")
 
 

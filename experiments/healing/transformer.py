@@ -28,7 +28,7 @@ from experiments.healing.comparison import (
     standings,
     summarise,
 )
-from experiments.healing.curves import dots, errors_across
+from experiments.healing.curves import errors_across, ranked_dots
 from experiments.healing.dense import (
     ImageSettings,
     check_shares,
@@ -36,7 +36,7 @@ from experiments.healing.dense import (
     draw_calibration,
     load,
 )
-from experiments.panels import BLACK, BLUE, VERMILION, mean_interval
+from experiments.panels import mean_interval
 from theory.healing.masks import magnitude, smallest
 from theory.networks import Block, VisionTransformer, cut_patches, vision_transformer
 from theory.theorem import Source
@@ -45,7 +45,6 @@ PATCHES = {"digits": 2, "mnist": 7, "fashion_mnist": 7, "cifar10": 8}
 """Sides of the patches that suit a set of images: 16 tokens each."""
 
 TRAINING_RATE = 3e-3
-RETRAINED = "retrained on all images"
 
 
 def matrices(net: VisionTransformer, in_blocks: Any, elsewhere: Any) -> Any:
@@ -155,8 +154,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     """
     keys = jax.random.split(key, 4)
     images = load(settings, keys[0], _cut(settings))
-    share = settings.sizes.share
-    count = images.calibration(share)
+    calibration = draw_calibration(settings, images, settings.sizes.share, keys[2])
     progress(0, "training dense transformers")
 
     def untrained(key):
@@ -166,7 +164,6 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         )  # fmt: skip
 
     dense = dense_networks(settings, images, keys[1], untrained, TRAINING_RATE)
-    calibration = draw_calibration(settings, images, share, keys[2])
     masks = [magnitude_masks(dense, sparsity) for sparsity in settings.sparsities]
     arrays = references(
         images,
@@ -194,29 +191,25 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         "rate": scores.rate,
         "seconds": scores.seconds,
         "dense": evaluate(dense, images),
-        "images": np.array(count),
+        "images": np.array(calibration.y.shape[-1]),
     }
 
 
 def draw(arrays: Arrays, settings: Settings) -> Figure:
     """Every method at every sparsity."""
     rows = ("pruned", *NAMES)
-    y = np.arange(len(rows))[::-1]
     with plt.style.context(STYLE):
         figure, panels = plt.subplots(
             1, len(settings.sparsities), figsize=(7.2, 3.6), sharey=True, squeeze=False
         )
         for at, (sparsity, ax) in enumerate(zip(settings.sparsities, panels[0], strict=True)):
             dense, retrained = arrays["dense"][:, ACCURACY], arrays["retrained"][at, :, ACCURACY]
-            ax.axvline(1 - dense.mean(), color=BLACK, lw=0.8, label="dense")
-            ax.axvline(1 - retrained.mean(), color=BLACK, lw=0.8, ls="--", label=RETRAINED)
             healed = arrays["measures"][:, at, ..., ACCURACY].mean(axis=-1)
             values = np.concatenate([arrays["pruned"][None, at, :, ACCURACY], healed])
             best = np.array([False, *(one.among_best for one in standings(healed))])
-            dots(ax, y[best], values[best], "among the best", VERMILION)
-            dots(ax, y[~best], values[~best], "behind the best", BLUE)
+            ranked_dots(ax, values, best, dense, retrained)
             errors_across(ax, f"{sparsity:.0%} pruned")
-        panels[0, 0].set_yticks(y, rows)
+        panels[0, 0].set_yticks(range(len(rows)), rows[::-1])
         figure.legend(
             *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4
         )

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from theory.healing.least_squares import masked_ridge, ridge_around
-from theory.networks import MLP
+from theory.networks import MLP, affine
 
 RIDGE = 1e-2
 """λ, in units of the mean over inputs of Σ_r x_r²: a hundredth of a typical squared column."""
@@ -33,13 +33,8 @@ def _layer_by_layer(
         weights[layer], biases[layer] = correct(
             layer, weights[layer], biases[layer], x, targets[layer]
         )
-        x = jax.nn.relu(_affine(x, weights[layer], biases[layer]))
+        x = jax.nn.relu(affine(x, weights[layer], biases[layer]))
     return MLP(tuple(weights), tuple(biases))
-
-
-def _affine(x, weight, bias):
-    h = x @ weight.T
-    return h + jnp.broadcast_to(bias, h.shape)
 
 
 def _mean(h):
@@ -63,7 +58,7 @@ def correct_biases(dense: MLP, pruned: MLP, x: Float[Array, "n d"]) -> MLP:
     """
 
     def correct(layer, weight, bias, x, target):
-        return weight, bias + _mean(target - _affine(x, weight, bias))
+        return weight, bias + _mean(target - affine(x, weight, bias))
 
     return _layer_by_layer(dense, pruned, x, correct, len(dense.weights) - 1)
 
@@ -88,7 +83,7 @@ def repair(dense: MLP, pruned: MLP, x: Float[Array, "n d"]) -> MLP:
     """
 
     def correct(layer, weight, bias, x, target):
-        h = _affine(x, weight, bias)
+        h = affine(x, weight, bias)
         deviation, wanted = jnp.std(h, axis=0), jnp.std(target, axis=0)
         # A deviation that is rounding of the mean is none.
         varies = deviation > 100 * jnp.finfo(h.dtype).eps * jnp.max(jnp.abs(h), axis=0)
