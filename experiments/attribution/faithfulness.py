@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.attribution.corpus import ComparedSettings
-from experiments.attribution.scoring import score, score_perturbed, tried
+from experiments.attribution.scoring import PerturbedSettings, score, score_perturbed, tried
 from experiments.attribution.training import logits_of, prepare
 from experiments.errors import UsageError
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
@@ -33,12 +33,15 @@ from theory.theorem import Source
 RANDOM = "random"
 OPERATORS = {"pad": pad, "delete": delete}
 MEASURES = ("comprehensiveness", "sufficiency", "deletion", "insertion")
+STEPS = 64
+"""Steps of a curve: one word at a time up to so many words, some at a time in longer texts."""
+
 BETTER = {"comprehensiveness": "large", "sufficiency": "small"}
 BETTER |= {"deletion": "small", "insertion": "large"}
 
 
 @dataclass(frozen=True)
-class Settings(ComparedSettings):
+class Settings(ComparedSettings, PerturbedSettings):
     """Texts explained by every method and taken apart."""
 
     dataset: str = "scripts"
@@ -47,8 +50,6 @@ class Settings(ComparedSettings):
     """classifiers: flat, sum, max, lstm"""
     texts: int = 60
     """test texts explained, all classified rightly by the first copy"""
-    perturbed: int | None = 500
-    """evaluations of the model per text by LIME and kernel SHAP; None leaves them out"""
 
 
 def methods(settings: Settings) -> tuple[str, ...]:
@@ -72,8 +73,8 @@ def _measure(net, table, ids, scores):
             found = []
             for remove in OPERATORS.values():
                 both = eraser(probability, x, score, remove=remove)
-                deletion = deletion_curve(probability, x, score, remove)
-                insertion = insertion_curve(probability, x, score, remove)
+                deletion = deletion_curve(probability, x, score, remove, STEPS)
+                insertion = insertion_curve(probability, x, score, remove, STEPS)
                 found.append(jnp.stack([*both, deletion.area, insertion.area]))
             return jnp.stack(found)
 
@@ -89,6 +90,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         ``found`` (kinds, texts, methods, operators, measures), ``tau`` (kinds, texts, methods),
         Kendall's τ with leave-one-out, and ``accuracy`` (kinds, copies).
     """
+    settings.require_libraries()
     names, kinds = methods(settings), settings.kinds
     found, tau, right = [], [], []
     for i, kind in enumerate(kinds):
@@ -214,6 +216,7 @@ experiment = Experiment(
             width=512,
             learning_rate=0.001,
             texts=200,
+            perturbed=2000,
         ),  # fmt: skip
     },
     run=run,

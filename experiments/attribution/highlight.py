@@ -15,7 +15,13 @@ from matplotlib.figure import Figure
 from experiments.attribution import highlighted, highlighted_figure
 from experiments.attribution.chosen import ChosenSettings, choose
 from experiments.attribution.highlighted import Highlighted
-from experiments.attribution.scoring import METHODS, score, score_perturbed, untrained_scores
+from experiments.attribution.scoring import (
+    METHODS,
+    PerturbedSettings,
+    score,
+    score_perturbed,
+    untrained_scores,
+)
 from experiments.attribution.training import prepare
 from experiments.experiment import Arrays, Experiment, Progress
 from theory.attribution.agreement import p_values
@@ -27,7 +33,7 @@ CLASSES = {1: "positive", -1: "negative", 0: "unknown"}
 
 
 @dataclass(frozen=True)
-class Settings(ChosenSettings):
+class Settings(ChosenSettings, PerturbedSettings):
     """One text highlighted by every method."""
 
     dataset: str = "scripts"
@@ -36,8 +42,6 @@ class Settings(ChosenSettings):
     """classifier: flat, sum, max or lstm"""
     chance: int = 10_000
     """scores of untrained copies B behind the p-values, which are at least 1/(1 + B)"""
-    perturbed: int | None = 1000
-    """evaluations of the model by LIME and kernel SHAP; None leaves them out"""
 
 
 def run(settings: Settings, key, progress: Progress) -> Arrays:
@@ -48,6 +52,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         ``logits`` of the copies that agree, and single numbers: ``copies``, ``predicted``,
         ``label`` (0 when unknown), ``left_out``, ``gap``, ``accuracy``.
     """
+    settings.require_libraries()
     prepared = prepare(settings, settings.kind, jax.random.fold_in(key, 0), progress)
     progress(0.95, "explaining")
     chosen = choose(settings, prepared)

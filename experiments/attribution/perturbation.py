@@ -150,6 +150,17 @@ def _check_samples(words: int, samples: int) -> None:
         )
 
 
+def require_libraries() -> None:
+    """Tell whether both are there, before anything is trained for them.
+
+    Raises:
+        UsageError: LIME or SHAP is not installed.
+    """
+    with _importing():
+        import lime.lime_text  # noqa: F401
+        import shap  # noqa: F401
+
+
 @contextmanager
 def _importing() -> Iterator[None]:
     with warnings.catch_warnings():

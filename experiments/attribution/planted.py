@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.attribution.corpus import ComparedSettings
-from experiments.attribution.scoring import score, score_perturbed, tried
+from experiments.attribution.scoring import PerturbedSettings, score, score_perturbed, tried
 from experiments.attribution.training import prepare
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, BLUE, VERMILION, Interval, mean_interval, share_interval
@@ -32,7 +32,7 @@ AGREEMENT, BASELINE = "agreement", "gradient×input"
 
 
 @dataclass(frozen=True)
-class Settings(ComparedSettings):
+class Settings(ComparedSettings, PerturbedSettings):
     """Copies of every kind of classifier on texts with planted words."""
 
     copies: int = 8
@@ -78,6 +78,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         positions, copies) and ``gap``, the largest of integrated gradients, (data sets, kinds,
         positions).
     """
+    settings.require_libraries()
     shape = (settings.trials, len(settings.kinds), len(POSITIONS))
     names = tried(settings.perturbed)
     arrays = {

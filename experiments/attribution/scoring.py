@@ -1,5 +1,6 @@
 """Every method's scores of a set of texts, the model-free ones through their libraries."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,13 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from experiments.attribution.corpus import TextSettings
-from experiments.attribution.perturbation import BATCH, kernel_shap, lime
+from experiments.attribution.perturbation import (
+    BATCH,
+    SAMPLES_PER_WORD,
+    kernel_shap,
+    lime,
+    require_libraries,
+)
 from experiments.attribution.training import untrained
 from theory.attribution.copies import Kind
 from theory.attribution.methods import present
@@ -28,6 +35,35 @@ PERTURBATION = ("LIME", "kernel SHAP")
 
 METHODS = (*SINGLE, *PERTURBATION, *ENSEMBLE)
 """All methods, in the order of figures and tables."""
+
+
+@dataclass(frozen=True)
+class PerturbedSettings(TextSettings):
+    """Texts that LIME and kernel SHAP explain as well."""
+
+    perturbed: int | None = 1000
+    """evaluations of the model per text by LIME and kernel SHAP; None leaves them out"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.perturbed is None:
+            return
+        needed = SAMPLES_PER_WORD * self.sizes.tokens
+        if self.perturbed < needed:
+            raise ValueError(
+                f"perturbed is {self.perturbed} and must be at least {needed}, "
+                f"{SAMPLES_PER_WORD} for each of {self.sizes.tokens} words, or None to leave out "
+                "LIME and SHAP"
+            )
+
+    def require_libraries(self) -> None:
+        """Before anything is trained.
+
+        Raises:
+            UsageError: LIME or SHAP is wanted and not installed.
+        """
+        if self.perturbed is not None:
+            require_libraries()
 
 
 def tried(perturbed: int | None) -> tuple[str, ...]:

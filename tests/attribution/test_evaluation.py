@@ -192,6 +192,22 @@ def test_deletion_removes_in_order_of_the_score(x):
         left[word] = 0
 
 
+@pytest.mark.parametrize("curve", [deletion_curve, insertion_curve])
+@pytest.mark.parametrize("steps", [1, 3, REAL - 1, REAL, WORDS, 1000])
+def test_a_curve_of_fewer_steps_is_the_whole_one_where_it_stops(x, curve, steps):
+    scores = jax.random.normal(jax.random.key(8), (WORDS,))
+    whole, found = curve(smooth, x, scores), curve(smooth, x, scores, steps=steps)
+    k = np.floor(np.linspace(0, REAL, min(steps, REAL) + 1) + 1e-9).astype(int)
+    assert len(found.probability) == min(steps, WORDS) + 1
+    assert jnp.max(jnp.abs(found.probability[: len(k)] - whole.probability[k])) < 1e-15
+    assert found.area == pytest.approx(np.trapezoid(whole.probability[k], k / REAL), abs=1e-14)
+
+
+def test_a_curve_needs_a_step(x):
+    with pytest.raises(ValueError, match="steps is 0 and must be at least 1"):
+        deletion_curve(smooth, x, x[:, 0], steps=0)
+
+
 @pytest.mark.parametrize("value", [1e9, jnp.inf, -1e9, jnp.nan])
 def test_padding_is_never_selected(x, value):
     scores = jax.random.normal(jax.random.key(5), (WORDS,))

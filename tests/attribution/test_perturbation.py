@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from experiments.attribution.perturbation import BATCH, SAMPLES_PER_WORD, kernel_shap, lime
+from experiments.attribution.scoring import PerturbedSettings
 from experiments.errors import UsageError
 from theory.attribution import gradient_times_input, occlusion
 
@@ -150,6 +151,20 @@ def test_missing_libraries_are_one_sentence(method, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UsageError, match="pip install"):
         method(nonlinear, 10, 100, 0)
+
+
+@pytest.mark.parametrize("library", ["lime.lime_text", "shap"])
+def test_a_library_is_missed_before_anything_is_trained(library, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)
+    PerturbedSettings(perturbed=None).require_libraries()
+    with pytest.raises(UsageError, match="pip install"):
+        PerturbedSettings().require_libraries()
+
+
+def test_too_few_samples_are_refused_with_the_settings():
+    assert PerturbedSettings(dataset="imdb", perturbed=SAMPLES_PER_WORD * 250)
+    with pytest.raises(ValueError, match="perturbed is 999 and must be at least 1000"):
+        PerturbedSettings(dataset="imdb", perturbed=SAMPLES_PER_WORD * 250 - 1)
 
 
 @pytest.mark.parametrize("samples", [SAMPLES, 16 * SAMPLES])

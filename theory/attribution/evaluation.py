@@ -233,10 +233,10 @@ def eraser(
 
 
 class Curve(NamedTuple):
-    """A probability as words are removed or added one by one.
+    """A probability as words are removed or added.
 
     Attributes:
-        probability: after k = 0, 1, ... words, constant once there are no more.
+        probability: after 0, 1, ... steps, constant once there are no more words.
         area: under the curve, over the fraction of the words of the text, by trapezia.
     """
 
@@ -244,11 +244,19 @@ class Curve(NamedTuple):
     area: Float[Array, ""]
 
 
-def _curve(probability: Probability, x: Array, changed: Callable[[Array], Array]) -> Curve:
-    """The curve of the texts ``changed(k)``, k = 0 ... T."""
-    values = jax.vmap(lambda k: probability(changed(k)))(jnp.arange(x.shape[0] + 1))
-    inside = jnp.arange(x.shape[0]) < jnp.maximum(present(x).sum(), 1)
-    return Curve(values, jnp.mean((values[:-1] + values[1:]) / 2, where=inside))
+def _curve(
+    probability: Probability, x: Array, changed: Callable[[Array], Array], steps: int | None
+) -> Curve:
+    """The curve of the texts ``changed(k)``, where k goes from 0 to all words of the text."""
+    if steps is not None and steps < 1:
+        raise ValueError(f"steps is {steps} and must be at least 1, or None")
+    taken = x.shape[0] if steps is None else min(steps, x.shape[0])
+    words = jnp.maximum(present(x).sum(), 1)
+    needed = jnp.minimum(taken, words)
+    k = jnp.minimum(jnp.arange(taken + 1), needed) * words // needed
+    values = jax.vmap(lambda k: probability(changed(k)))(k)
+    width = jnp.diff(k).astype(values.dtype) / words.astype(values.dtype)
+    return Curve(values, jnp.sum(width * (values[:-1] + values[1:]) / 2))
 
 
 def deletion_curve(
@@ -256,6 +264,7 @@ def deletion_curve(
     x: Float[Array, "words d"],
     scores: Float[Array, " words"],
     remove: Remove = pad,
+    steps: int | None = None,
 ) -> Curve:
     """The probability as words are removed, largest score first; a small area is good.
 
@@ -264,6 +273,10 @@ def deletion_curve(
         x: the text.
         scores: finite, one per word; ties go by position.
         remove: `pad` or `delete`.
+        steps: in how many nearly equal parts the words of a longer text go; one by one when None.
+
+    Raises:
+        ValueError: ``steps`` is below 1.
 
     References:
         Petsiuk, Das, Saenko, 2018 (arXiv 1806.07421).
@@ -274,7 +287,7 @@ def deletion_curve(
         [0.75, 0.25, 0.0]
     """
     words, rank = present(x), _rank(x, scores)
-    return _curve(probability, x, lambda k: remove(x, words & (rank < k)))
+    return _curve(probability, x, lambda k: remove(x, words & (rank < k)), steps)
 
 
 def insertion_curve(
@@ -282,10 +295,11 @@ def insertion_curve(
     x: Float[Array, "words d"],
     scores: Float[Array, " words"],
     remove: Remove = pad,
+    steps: int | None = None,
 ) -> Curve:
     """The probability as words are added to the empty text, largest score first; large is good.
 
-    Arguments and reference as for `deletion_curve`.
+    Arguments, errors and reference as for `deletion_curve`.
 
     Example:
         >>> x = jnp.array([[0.25], [0.5]])
@@ -293,4 +307,4 @@ def insertion_curve(
         [0.0, 0.5, 0.75]
     """
     words, rank = present(x), _rank(x, scores)
-    return _curve(probability, x, lambda k: remove(x, words & (rank >= k)))
+    return _curve(probability, x, lambda k: remove(x, words & (rank >= k)), steps)
