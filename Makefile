@@ -18,7 +18,7 @@ figures: $(READY)
 	$(BIN)/relu-theory figures subspace --out figures/subspace
 	$(BIN)/relu-theory figures unlearning --out figures/unlearning
 	$(BIN)/relu-theory figures attribution --out figures/attribution
-	$(BIN)/relu-theory figures attribution.highlight attribution.scatter --out figures/attribution/imdb
+	$(BIN)/relu-theory figures attribution.faithfulness attribution.highlight attribution.scatter --out figures/attribution/imdb
 	$(BIN)/relu-theory figures attribution.faithfulness --out figures/attribution/rt_polarity
 	$(BIN)/relu-theory figures healing --out figures/healing
 	$(BIN)/relu-theory figures healing.sparsity healing.transformer --out figures/healing/mnist
