@@ -58,7 +58,7 @@ class ImageSettings(theorem.Settings):
     """steps of every method that trains"""
     batch: int = 32
     """calibration images of a step"""
-    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2)
+    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
     """step sizes among which every method chooses by a loss on held-out calibration images"""
 
     def __post_init__(self):
