@@ -45,9 +45,23 @@ class Interval(NamedTuple):
         """
         return [round(float(x), digits) for x in self]
 
+    def text(self, digits: int = 2) -> str:
+        """One estimate for a sentence, which says what the interval is.
 
-def mean_interval(values: ArrayLike) -> Interval:
+        Example:
+            >>> Interval(np.array(-1.0), np.array(-2.0), np.array(0.5)).text(1)
+            '−1.0 [−2.0, 0.5]'
+        """
+        centre, low, high = (f"{float(x):.{digits}f}".replace("-", "−") for x in self)
+        return f"{centre} [{low}, {high}]"
+
+
+def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     """The mean over the first axis with Student's interval.
+
+    Args:
+        values: one row for each network.
+        level: coverage; 1 − .05/k makes k intervals cover together with 95 %.
 
     Example:
         >>> interval = mean_interval([1.0, 2.0, 3.0])
@@ -57,11 +71,11 @@ def mean_interval(values: ArrayLike) -> Interval:
     values = np.asarray(values, float)
     n = len(values)
     centre = values.mean(axis=0)
-    reach = stats.t.ppf((1 + LEVEL) / 2, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+    reach = stats.t.ppf((1 + level) / 2, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
     return Interval(centre, centre - reach, centre + reach)
 
 
-def share_interval(values: ArrayLike) -> Interval:
+def share_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     """`mean_interval` of shares, which end at 0 and 1 where Student's interval does not.
 
     Example:
@@ -69,7 +83,7 @@ def share_interval(values: ArrayLike) -> Interval:
         >>> round(float(interval.centre), 3), float(interval.low), float(interval.high)
         (0.9, 0.0, 1.0)
     """
-    interval = mean_interval(values)
+    interval = mean_interval(values, level)
     return Interval(interval.centre, np.maximum(interval.low, 0), np.minimum(interval.high, 1))
 
 

@@ -15,6 +15,9 @@ from experiments.words import TOKENISERS
 FEWEST = 3
 """Copies that must agree on the class of a text, the least from which the paper explains."""
 
+FEWEST_SETS = 19
+"""Sets of untrained copies from which the smallest p-value, 1/(1 + B), is .05."""
+
 
 @dataclass(frozen=True)
 class ChosenSettings(TextSettings):
@@ -24,6 +27,16 @@ class ChosenSettings(TextSettings):
     """the text to explain; a test text when None"""
     which: int = 1
     """which of the test texts that enough copies get right, counted from 1"""
+    chance: int = 999
+    """sets of untrained copies B behind the p-values, which are at least 1/(1 + B)"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.chance < FEWEST_SETS:
+            raise ValueError(
+                f"chance is {self.chance} and must be at least {FEWEST_SETS}: with fewer sets of "
+                "untrained copies no p-value reaches .05"
+            )
 
     def known_words(self, text: str) -> list[str]:
         """The words of a text of one's own, found as those of the data set are."""

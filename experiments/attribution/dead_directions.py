@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from experiments.attribution.corpus import ComparedSettings, load_corpus
 from experiments.attribution.training import accuracy, doubled, train
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, VERMILION, Interval, mean_interval
+from experiments.panels import BLACK, BLUE, LEVEL, VERMILION, mean_interval, share_interval
 from theory.attribution.agreement import pair_cosines
 from theory.attribution.evaluation import auroc
 from theory.attribution.scores import word_gradients
@@ -28,7 +28,7 @@ from theory.geometry import Subspace, orthonormalise, random_subspace
 from theory.sampling import gaussian_points
 from theory.theorem import Source
 
-METHODS = ("agreement", "signed agreement", "gradient norm", "mean gradient", "gradient×input")
+METHODS = ("agreement", "signed agreement", "gradient norm", "mean gradient", "|gradient×input|")
 WORDS = ("words of training", "words with a part off P")
 
 
@@ -142,7 +142,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
             for words, (colour, mark, shift) in enumerate(
                 ((BLUE, "o", 0.12), (VERMILION, "s", -0.12))
             ):
-                interval = mean_interval(arrays["area"][:, i, words])
+                interval = share_interval(arrays["area"][:, i, words])
                 ax.errorbar(
                     interval.centre,
                     y + shift,
@@ -162,35 +162,32 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
 
 def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     """AUROC with intervals by kind and words, and what follows in a sentence."""
-    ours, theirs = METHODS.index("agreement"), METHODS.index("gradient×input")
+    ours, theirs = METHODS.index("agreement"), METHODS.index("|gradient×input|")
+    level = 1 - (1 - LEVEL) / (len(settings.kinds) * len(WORDS))
     good, better, out = [], [], {}
     for i, kind in enumerate(settings.kinds):
         for j, words in enumerate(WORDS):
             out[f"{kind}, {words}"] = {
-                name: mean_interval(arrays["area"][:, i, j, m]).rounded()
+                name: share_interval(arrays["area"][:, i, j, m]).rounded()
                 for m, name in enumerate(METHODS)
             }
             difference = arrays["area"][:, i, j, ours] - arrays["area"][:, i, j, theirs]
-            interval = mean_interval(difference)
+            interval = mean_interval(difference, level)
             if interval.low > 0:
-                good.append(f"{kind} on {words} (by {_text(interval)})")
+                good.append(f"{kind} on {words}, by {interval.text()}")
             if interval.high < 0:
-                better.append(f"{kind} on {words} (by {_text(mean_interval(-difference))})")
+                better.append(f"{kind} on {words}, by {mean_interval(-difference, level).text()}")
     sentence = (
-        "Agreement tells live from dead directions better than gradient×input for "
-        f"{'; '.join(good) or 'no classifier here'}; gradient×input does it better for "
-        f"{'; '.join(better) or 'no classifier here'} (AUROC, 95 % intervals over data sets)."
+        "Agreement tells live from dead directions better than |gradient×input| for "
+        f"{'; '.join(good) or 'no classifier here'}; |gradient×input| does it better for "
+        f"{'; '.join(better) or 'no classifier here'} (AUROC; intervals over {settings.trials} "
+        f"data sets that hold together with {LEVEL:.0%})."
     )
     accuracies = arrays["accuracy"].mean(axis=(0, 2))
     return {
         "sentence": sentence,
         "accuracy_mean": dict(zip(settings.kinds, map(float, accuracies), strict=True)),
     } | out
-
-
-def _text(interval: Interval) -> str:
-    centre, low, high = (f"{float(x):.2f}" for x in interval)
-    return f"{centre}, {low} to {high}"
 
 
 experiment = Experiment(

@@ -1,7 +1,7 @@
 """Are attributions faithful to the model? ERASER and deletion curves.
 
-Words are removed in the order of each method's scores, once by putting padding in their place and
-once by closing the gap. Intervals are over texts: the copies are trained once.
+Words are removed in the order of each method's scores, once by closing the gap and once by putting
+words of other texts in their place. Intervals are over texts: the copies are trained once.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.attribution.corpus import ComparedSettings
@@ -18,7 +19,15 @@ from experiments.attribution.scoring import PerturbedSettings, score, score_pert
 from experiments.attribution.training import logits_of, prepare
 from experiments.errors import UsageError
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, VERMILION, mean_interval
+from experiments.panels import (
+    BLACK,
+    BLUE,
+    GREEN,
+    VERMILION,
+    Interval,
+    finite,
+    mean_interval,
+)
 from theory.attribution.copies import Kind
 from theory.attribution.evaluation import (
     delete,
@@ -26,12 +35,14 @@ from theory.attribution.evaluation import (
     eraser,
     insertion_curve,
     kendall_tau,
-    pad,
+    replace,
 )
 from theory.theorem import Source
 
 RANDOM = "random"
-OPERATORS = {"pad": pad, "delete": delete}
+OPERATORS = ("deleted", "replaced")
+"""What becomes of removed words. Padding in their place would be as if they were deleted to all
+classifiers but "flat", which do not see it."""
 MEASURES = ("comprehensiveness", "sufficiency", "deletion", "insertion")
 STEPS = 64
 """Steps of a curve: one word at a time up to so many words, some at a time in longer texts."""
@@ -58,11 +69,11 @@ def methods(settings: Settings) -> tuple[str, ...]:
 
 
 @jax.jit
-def _measure(net, table, ids, scores):
+def _measure(net, table, ids, others, scores):
     """(K, T) texts and (K, methods, T) scores to (K, methods, operators, measures)."""
 
     def one(inputs):
-        row, scores = inputs
+        row, other, scores = inputs
         x = table[row]
         towards = jnp.where(net(x) >= 0, 1, -1).astype(x.dtype)
 
@@ -71,7 +82,7 @@ def _measure(net, table, ids, scores):
 
         def judge(score):
             found = []
-            for remove in OPERATORS.values():
+            for remove in (delete, replace(table[other])):
                 both = eraser(probability, x, score, remove=remove)
                 deletion = deletion_curve(probability, x, score, remove, STEPS)
                 insertion = insertion_curve(probability, x, score, remove, STEPS)
@@ -80,7 +91,7 @@ def _measure(net, table, ids, scores):
 
         return jax.lax.map(judge, scores)
 
-    return jax.lax.map(one, (ids, scores))
+    return jax.lax.map(one, (ids, others, scores))
 
 
 def run(settings: Settings, key, progress: Progress) -> Arrays:
@@ -115,8 +126,10 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         scores |= score_perturbed(copies, table, ids, settings.perturbed)
         scores[RANDOM] = np.asarray(jax.random.uniform(jax.random.fold_in(key, 2), ids.shape))
         stacked = np.stack([scores[name] for name in names], axis=1)
+        seen = jnp.asarray(corpus.x_train[corpus.x_train > 0])
         progress((i + 0.8) / len(kinds), f"taking texts apart, {kind}")
-        found.append(np.asarray(_measure(net, table, ids, stacked)))
+        drawn = jax.random.choice(jax.random.fold_in(key, 3), seen, ids.shape)
+        found.append(np.asarray(_measure(net, table, ids, drawn, stacked)))
         tau.append(
             [
                 [kendall_tau(scores[m][k], scores["occlusion"][k], ids[k] > 0) for m in names]
@@ -134,7 +147,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
     y = np.arange(len(names))[::-1]
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(
-            len(kinds), 4, figsize=(7.2, 0.9 + 2.2 * len(kinds)), sharey=True, squeeze=False
+            len(kinds), 5, figsize=(7.2, 0.9 + 2.2 * len(kinds)), sharey=True, squeeze=False
         )
         for i, kind in enumerate(kinds):
             for m, measure in enumerate(MEASURES):
@@ -154,22 +167,40 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
                         ms=3,
                         capsize=1.5,
                         color=colour,
-                        label=f"words removed by: {operator}",
+                        label=f"words {operator}",
                     )
                 ax.set_title(f"{measure}\n({BETTER[measure]} is good)" if i == 0 else "")
                 ax.set_xlabel("probability" if i == len(kinds) - 1 else "")
                 ax.locator_params(axis="x", nbins=3)
+            _taus(axes[i, -1], arrays["tau"][i], y)
             axes[i, 0].set_yticks(y, names)
             axes[i, 0].set_ylabel(kind)
+        axes[0, -1].set_title("Kendall's τ\n(occlusion)")
+        axes[-1, -1].set_xlabel("τ")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
+
+
+def _taus(ax: Axes, tau: np.ndarray, y: np.ndarray) -> None:
+    interval = _defined(tau)
+    ax.axvline(0, color=BLACK, lw=0.8, ls=":")
+    ax.errorbar(interval.centre, y, xerr=interval.bars, fmt="D", ms=3, capsize=1.5, color=GREEN)
+    ax.set_xlim(-1.05, 1.05)
+
+
+def _defined(tau: np.ndarray) -> Interval:
+    """Every method's mean over the texts where it has a τ: equal scores rank nothing."""
+    of_methods = [one[np.isfinite(one)] for one in tau.T]
+    none = Interval(*(np.array(np.nan),) * 3)
+    intervals = [mean_interval(one) if len(one) > 1 else none for one in of_methods]
+    return Interval(*np.stack(intervals, axis=1))
 
 
 def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     """By kind and method, every measure with its interval, both operators, and Kendall's τ."""
     out: dict[str, Any] = {}
     for i, kind in enumerate(settings.kinds):
-        rows = {}
+        rows, tau = {}, _defined(arrays["tau"][i])
         for m, name in enumerate(methods(settings)):
             values = {
                 f"{measure}_{operator}": arrays["found"][i, :, m, o, j]
@@ -177,8 +208,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
                 for o, operator in enumerate(OPERATORS)
             }
             rows[name] = {label: mean_interval(v).rounded() for label, v in values.items()}
-            defined = arrays["tau"][i, :, m][np.isfinite(arrays["tau"][i, :, m])]
-            rows[name]["kendall_tau"] = round(float(defined.mean()), 4) if defined.size else None
+            rows[name]["kendall_tau"] = finite([np.round(x[m], 4) for x in tau])
+            rows[name]["texts_with_a_tau"] = int(np.isfinite(arrays["tau"][i, :, m]).sum())
         out[kind] = rows
         out[f"{kind}, accuracy"] = [round(float(a), 4) for a in arrays["accuracy"][i]]
     return out

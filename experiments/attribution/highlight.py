@@ -24,9 +24,8 @@ from experiments.attribution.scoring import (
 )
 from experiments.attribution.training import prepare
 from experiments.experiment import Arrays, Experiment, Progress
-from theory.attribution.agreement import p_values
+from theory.attribution.agreement import calibrate
 from theory.attribution.copies import Kind
-from theory.statistics import holm
 from theory.theorem import Source
 
 CLASSES = {1: "positive", -1: "negative", 0: "unknown"}
@@ -40,8 +39,6 @@ class Settings(ChosenSettings, PerturbedSettings):
     """planted, scripts, rt_polarity, imdb, or a folder of negative/*.txt and positive/*.txt"""
     kind: Kind = "max"
     """classifier: flat, sum, max or lstm"""
-    chance: int = 10_000
-    """scores of untrained copies B behind the p-values, which are at least 1/(1 + B)"""
 
 
 def run(settings: Settings, key, progress: Progress) -> Arrays:
@@ -66,12 +63,12 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     chance = untrained_scores(
         settings, settings.kind, x, chosen.agreeing, settings.chance, jax.random.fold_in(key, 2)
     )
-    p_value = p_values(jnp.asarray(scores["agreement"][0, :words]), jnp.asarray(chance))
+    found = calibrate(jnp.asarray(scores["agreement"][0, :words]), jnp.asarray(chance))
     progress(1.0, "done")
     return {name: np.asarray(scores[name][0, :words]) for name in METHODS if name in scores} | {
         "words": np.array(chosen.words),
-        "p_value": np.asarray(p_value),
-        "adjusted": np.asarray(holm(p_value)),
+        "p_value": np.asarray(found.p_value),
+        "adjusted": np.asarray(found.adjusted),
         "logits": np.asarray(explained.logits[0]),
         "copies": np.asarray(settings.copies),
         "predicted": np.asarray(chosen.predicted),
@@ -99,6 +96,7 @@ def shown(arrays: Arrays, settings: Settings) -> Highlighted:
             "logit": round(float(logits[0]), 3),
             "test accuracy": round(float(arrays["accuracy"].mean()), 3),
             "words left out": int(arrays["left_out"]),
+            "sets of untrained copies": settings.chance,
         },
     )
 
@@ -112,9 +110,14 @@ def page(arrays: Arrays, settings: Settings) -> str:
     """The text under every method, as a page."""
     note = (
         "Every method scores every word. Words on which independently trained copies agree more "
-        "than by chance, after Holm's correction at 5 %, are outlined: their direction was "
-        "learned, which is not to say that they decided."
+        "than untrained ones do, at 5 % over all words of the text, are outlined: their direction "
+        "was learned, which is not to say that they decided."
     )
+    if (arrays["adjusted"] <= highlighted.LEVEL).all():
+        note += (
+            " Here the copies agree on every word: that tells this text from chance, and no word "
+            "from another."
+        )
     return highlighted.page(shown(arrays, settings), "Words that matter, by method", note)
 
 
@@ -124,7 +127,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     methods = shown(arrays, settings).methods
     return {
         "words": len(words),
-        "significant_after_holm": int((arrays["adjusted"] <= highlighted.LEVEL).sum()),
+        "significant": int((arrays["adjusted"] <= highlighted.LEVEL).sum()),
         "integrated_gradients_gap": float(arrays["gap"]),
         "accuracy_min": float(arrays["accuracy"].min()),
         "first_words": {
@@ -150,7 +153,7 @@ experiment = Experiment(
             width=16,
             copies=4,
             epochs=8,
-            chance=100,
+            chance=99,
             perturbed=None,
         ),  # fmt: skip
         "course": Settings(),
@@ -160,6 +163,7 @@ experiment = Experiment(
             tokens=500,
             vocabulary=1000,
             samples=25_000,
+            d=64,
             width=512,
             epochs=5,
             learning_rate=0.001,

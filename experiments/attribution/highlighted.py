@@ -51,7 +51,7 @@ class Highlighted(NamedTuple):
         methods: (T,) finite scores by the method's name, larger where a word matters more;
             negative ones of signed methods count against the predicted class.
         p_value: (T,) agreement's p-values.
-        adjusted: (T,) the same after Holm.
+        adjusted: (T,) the same, corrected for all words of the text.
         facts: short label -> value, about the text and the networks.
     """
 

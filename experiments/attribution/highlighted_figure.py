@@ -39,7 +39,7 @@ LEGEND = (
     ("for", 1.0, "", False, "background: score / strongest |score|"),
     ("against", -1.0, "", False, "the same, against the predicted class"),
     ("word", 1.0, "1", False, f"with rank: the {TOP} largest positive scores"),
-    ("word", 0.0, "", True, f"agreement beyond chance at level {LEVEL} (Holm)"),
+    ("word", 0.0, "", True, f"agreement beyond chance, level {LEVEL} over all words"),
 )
 
 

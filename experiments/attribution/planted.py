@@ -19,7 +19,7 @@ from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.scoring import PerturbedSettings, score, score_perturbed, tried
 from experiments.attribution.training import prepare
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, VERMILION, Interval, mean_interval, share_interval
+from experiments.panels import BLACK, BLUE, LEVEL, VERMILION, mean_interval, share_interval
 from theory.attribution.evaluation import auroc, pointing_game
 from theory.attribution.scores import ENSEMBLE, ensemble_scores, word_gradients
 from theory.theorem import Source
@@ -28,7 +28,7 @@ POSITIONS = ("random", "fixed")
 """Where the deciding word stands: anywhere, or in the middle of every text."""
 
 MEASURES = ("pointing", "AUROC")
-AGREEMENT, BASELINE = "agreement", "gradient×input"
+AGREEMENT, BASELINE = "agreement", "|gradient×input|"
 
 
 @dataclass(frozen=True)
@@ -176,26 +176,33 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     """Means with intervals for every kind, position and method, and what follows in a sentence."""
     names = tried(settings.perturbed)
     ours, theirs = names.index(AGREEMENT), names.index(BASELINE)
-    good, better, out = [], [], {}
-    for kind, place in np.ndindex(len(settings.kinds), len(POSITIONS)):
+    shape = len(settings.kinds), len(POSITIONS)
+    # Two comparisons in each place; all hold together with 95 %.
+    level = 1 - (1 - LEVEL) / (2 * np.prod(shape))
+    good, higher, lower, out = [], [], [], {}
+    for kind, place in np.ndindex(*shape):
         found = arrays["found"][:, kind, place]
         where = f"{settings.kinds[kind]}, {POSITIONS[place]} position"
         out[where] = {
             name: {
-                label: mean_interval(found[:, i, measure]).rounded()
+                label: share_interval(found[:, i, measure]).rounded()
                 for measure, label in enumerate(MEASURES)
             }
             for i, name in enumerate(names)
         }
-        area = share_interval(found[:, ours, 1])
+        area = share_interval(found[:, ours, 1], level)
         if area.low > 0.5:
-            good.append(f"{where} (AUROC {_text(area)})")
-        ahead = mean_interval(found[:, theirs, 0] - found[:, ours, 0])
+            good.append(f"{where}, {area.text()}")
+        difference = found[:, ours, 1] - found[:, theirs, 1]
+        ahead = mean_interval(difference, level)
         if ahead.low > 0:
-            better.append(f"{where} (by {_text(ahead)})")
+            higher.append(f"{where}, by {ahead.text()}")
+        if ahead.high < 0:
+            lower.append(f"{where}, by {mean_interval(-difference, level).text()}")
     sentence = (
-        f"Agreement ranks the deciding word above chance for {_listed(good)}; "
-        f"gradient×input points at it more often than agreement does for {_listed(better)}."
+        f"Agreement ranks the deciding word above chance for {_listed(good)}. It ranks it higher "
+        f"than {BASELINE} does for {_listed(higher)}, and lower for {_listed(lower)} (AUROC; "
+        f"intervals over {settings.trials} data sets that hold together with {LEVEL:.0%})."
     )
     return {
         "sentence": sentence,
@@ -206,11 +213,6 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
         "integrated_gradients_gap_max": float(arrays["gap"].max()),
         "chance": {"pointing": 1 / settings.sizes.tokens, "AUROC": 0.5},
     } | out
-
-
-def _text(interval: Interval) -> str:
-    centre, low, high = (f"{float(x):.2f}".replace("-", "−") for x in interval)
-    return f"{centre}, 95 % interval {low} to {high}"
 
 
 def _listed(parts: list[str]) -> str:

@@ -22,13 +22,12 @@ from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.panels import BLACK, BLUE, GREEN, ORANGE, VERMILION
 from theory.attribution.agreement import (
     agreement_scores,
+    calibrate,
     expected_chance,
-    p_values,
     pair_cosines,
 )
 from theory.attribution.copies import Kind
 from theory.attribution.scores import word_gradients
-from theory.statistics import holm
 from theory.theorem import Source
 
 TOP = 15
@@ -49,8 +48,6 @@ class Settings(ChosenSettings):
     """planted, scripts, rt_polarity, imdb, or a folder of negative/*.txt and positive/*.txt"""
     kinds: tuple[Kind, ...] = get_args(Kind)
     """classifiers: flat, sum, max, lstm"""
-    chance: int = 10_000
-    """scores of untrained copies B behind the p-values, which are at least 1/(1 + B)"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -84,15 +81,15 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         chance = untrained_scores(
             settings, kind, x, chosen.agreeing, settings.chance, jax.random.fold_in(key, 1)
         )
-        p_value = p_values(found.score, jnp.asarray(chance))
+        calibrated = calibrate(found.score, jnp.asarray(chance))
         arrays |= {
             f"words_{i}": np.array(chosen.words),
             f"score_{i}": found.score,
             f"spread_{i}": jnp.std(jnp.abs(pair_cosines(gradients)), axis=0),
             f"norm_{i}": found.norm,
             f"length_{i}": jnp.mean(jnp.linalg.norm(gradients, axis=-1), axis=0),
-            f"p_value_{i}": p_value,
-            f"adjusted_{i}": holm(p_value),
+            f"p_value_{i}": calibrated.p_value,
+            f"adjusted_{i}": calibrated.adjusted,
             f"untrained_{i}": np.asarray(chance.mean()),
             f"accuracy_{i}": prepared.accuracy,
         }
@@ -199,7 +196,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
             "words": len(words),
             "agreement_mean": float(score.mean()),
             "untrained_mean": float(arrays[f"untrained_{i}"]),
-            "significant_after_holm": int((arrays[f"adjusted_{i}"] <= 0.05).sum()),
+            "significant": int((arrays[f"adjusted_{i}"] <= 0.05).sum()),
             "first_words": [str(words[j]) for j in np.argsort(-score, kind="stable")[:5]],
         }
     return out
@@ -225,7 +222,7 @@ experiment = Experiment(
             width=16,
             copies=4,
             epochs=8,
-            chance=100,
+            chance=99,
         ),  # fmt: skip
         "course": Settings(),
         "paper": Settings(
@@ -234,6 +231,7 @@ experiment = Experiment(
             tokens=500,
             vocabulary=1000,
             samples=25_000,
+            d=64,
             width=512,
             epochs=5,
             learning_rate=0.001,

@@ -128,13 +128,13 @@ def _untrained_scores(kind, x, keys, width, copies):
         fresh = jax.tree.map(lambda leaf: leaf.astype(x.dtype), fresh)
         return ensemble_scores(word_gradients(fresh, x), present(x))["agreement"]
 
-    return jax.lax.map(one, keys)
+    return jax.lax.map(one, keys, batch_size=TOGETHER)
 
 
 def untrained_scores(
-    settings: TextSettings, kind: Kind, x, copies: int, samples: int, key
-) -> Float[np.ndarray, " samples"]:
-    """Agreement's scores by chance: of the words of one text, for sets of untrained copies.
+    settings: TextSettings, kind: Kind, x, copies: int, sets: int, key
+) -> Float[np.ndarray, "sets words"]:
+    """Agreement's scores by chance: of all words of one text, for sets of untrained copies.
 
     The directions of a maximum over words are not uniform even then, which makes the p-values of
     uniform directions too small; those of the other kinds are, up to what these scores show.
@@ -144,13 +144,12 @@ def untrained_scores(
         kind: of classifier.
         x: the embedded text (T, d).
         copies: of a set, as many as explain the text.
-        samples: scores wanted, at least; whole sets are drawn.
+        sets: sets of copies, independent of each other as their words are not.
         key: of the copies.
     """
-    words = np.flatnonzero(np.any(np.asarray(x) != 0, axis=1))
-    keys = jax.random.split(key, -(-samples // len(words)))
-    scores = _untrained_scores(kind, x, keys, settings.hidden(kind), copies)
-    return np.asarray(scores)[:, words].ravel()
+    words = np.any(np.asarray(x) != 0, axis=1)
+    scores = _untrained_scores(kind, x, jax.random.split(key, sets), settings.hidden(kind), copies)
+    return np.asarray(scores)[:, words]
 
 
 @jax.jit

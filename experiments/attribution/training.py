@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from experiments import store
 from experiments.attribution.corpus import Corpus, TextSettings, embed, load_corpus
 from experiments.catalog import package_folder
+from experiments.errors import UsageError
 from experiments.experiment import Progress
 from theory.attribution.copies import (
     Kind,
@@ -70,6 +71,9 @@ def train(
 
     Returns:
         The copies, their arrays with a leading axis of copies.
+
+    Raises:
+        UsageError: weights are no longer finite.
     """
     n, words = corpus.x_train.shape
     batch = min(settings.sizes.batch, n)
@@ -89,6 +93,11 @@ def train(
         batches = _batches(jax.random.fold_in(key, epoch + 1), ids, batch=batch, sizes=sizes)
         state, losses = _epoch(state, table, ids, y, batches, optimizer=rule, sizes=sizes)
         jax.block_until_ready(losses)
+        if not all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state.copies)):
+            raise UsageError(
+                f"The training of {kind} diverged in epoch {epoch + 1}: lower learning_rate, which "
+                f"is {settings.rate(kind)}."
+            )
         if path is not None:
             leaves = {f"leaf{i}": np.asarray(x) for i, x in enumerate(jax.tree.leaves(state))}
             store.save(path, leaves, {"epochs": epoch + 1})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from theory.attribution import Agreement, agreement, holm, small_norm
+from theory.attribution import Agreement, agreement, calibrate, holm, small_norm
 from theory.attribution.agreement import chance_scores, exact_p_value, expected_chance
 from theory.networks import FlatReLU, MaxReLU, SumReLU, lstm, two_layer_relu
 from theory.statistics import ALPHA, violation_bounds
@@ -174,3 +174,36 @@ def test_lstm_by_a_loop():
         c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
         h = np.tanh(c) / (1 + np.exp(-o))
     assert float(net(jnp.array(x))) == pytest.approx(float(h @ np.array(net.u) + net.bias))
+
+
+def test_a_word_is_compared_with_itself_and_all_words_with_the_largest():
+    rng = np.random.default_rng(0)
+    score, chance = rng.uniform(size=7), rng.uniform(size=(40, 7))
+    found = calibrate(jnp.array(score), jnp.array(chance))
+    alone = (1 + (chance >= score).sum(axis=0)) / 41
+    together = (1 + (chance.max(axis=1)[:, None] >= score).sum(axis=0)) / 41
+    np.testing.assert_allclose(found.p_value, alone)
+    np.testing.assert_allclose(found.adjusted, together)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_single_precision_keeps_the_directions_of_small_and_large_gradients(gradients, scale):
+    one = agreement(gradients.astype(jnp.float32), samples=99)
+    other = agreement((scale * gradients).astype(jnp.float32), samples=99)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)  # the rounding of float32, 32 times
+
+
+def test_a_gradient_that_is_no_number_has_no_p_value(gradients):
+    for copies in (2, M):
+        found = agreement(gradients[:copies].at[0, 0, 0].set(jnp.nan), samples=99)
+        assert np.isnan(found.p_value[0]) and np.isfinite(found.p_value[1:]).all()
+
+
+def test_holm_can_reach_every_word_by_default():
+    """A thousand words that all agree: with 10 000 draws none would be significant."""
+    same = jnp.ones((3, 1000, 4))
+    assert (holm(agreement(same).p_value) <= 0.05).all()
+    assert agreement(same[:, :0]).p_value.shape == (0,)
+    with pytest.raises(ValueError, match="samples is 0"):
+        agreement(same, samples=0)

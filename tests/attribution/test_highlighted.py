@@ -133,9 +133,9 @@ def test_tooltips_hold_score_rank_and_p_values():
     agreement, other = read(shown).panels
     assert (
         agreement[0]["title"]
-        == "agreement 0.75, rank 1 of 4\nagreement: p = 0.0125, after Holm 0.05"
+        == "agreement 0.75, rank 1 of 4\nagreement: p = 0.0125, over all words 0.05"
     )
-    assert other[1]["title"] == "b −2, rank 4 of 4\nagreement: p = 0.5, after Holm 1"
+    assert other[1]["title"] == "b −2, rank 4 of 4\nagreement: p = 0.5, over all words 1"
     assert [word["rank"] for word in agreement] == ["1", "4", "3", "2"]
     assert [word["rank"] for word in other] == ["", "", "1", ""]
 

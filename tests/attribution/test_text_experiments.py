@@ -73,13 +73,19 @@ def test_sentences_come_from_the_numbers(outcomes):
     names = tried(settings.perturbed)
     made = dict(arrays)
     made["found"] = np.full_like(arrays["found"], 0.5)
-    found = made["found"][:, 0, 0]
-    found[:, names.index("agreement")] = [[0.1, 0.9], [0.2, 0.92]]
-    found[:, names.index("gradient×input")] = [[0.8, 0.9], [0.9, 0.92]]
+    ours, theirs = names.index("agreement"), names.index("|gradient×input|")
+    # The difference of the second place is .02 in the mean, and its interval holds 0.
+    made["found"][:, 0, 0, ours, 1] = 0.9, 0.9001
+    made["found"][:, 0, 0, theirs, 1] = 0.6, 0.6001
+    made["found"][:, 0, 1, ours, 1] = 0.5, 0.54
     sentence = planted.summary(made, settings)["sentence"]
     kind = settings.kinds[0]
-    assert f"above chance for {kind}, random position (AUROC 0.91" in sentence
-    assert f"than agreement does for {kind}, random position (by 0.70" in sentence
+    assert f"above chance for {kind}, random position, 0.90 [0." in sentence
+    assert f"does for {kind}, random position, by 0.30 [0.30, 0.30], and lower for no" in sentence
+    assert "fixed" not in sentence
+    made["found"][:, 0, 0, theirs, 1] += 0.35
+    sentence = planted.summary(made, settings)["sentence"]
+    assert f"does for no classifier here, and lower for {kind}, random position, by 0.05" in sentence
 
 
 def test_agreement_tells_live_directions_from_dead_ones():
@@ -95,7 +101,7 @@ def test_agreement_tells_live_directions_from_dead_ones():
 
 def test_agreement_beats_chance_on_dead_directions_where_gradient_times_input_cannot(outcomes):
     settings, arrays = outcomes["dead-directions"]
-    product = dead_directions.METHODS.index("gradient×input")
+    product = dead_directions.METHODS.index("|gradient×input|")
     assert (arrays["area"][:, :, 0, product] == 1).all()  # no coordinates, no product
     assert (arrays["area"][:, :, 1, product] < 1).all()
 
@@ -133,8 +139,8 @@ def test_highlight_gives_every_method_and_calibrated_p_values(outcomes):
     settings, arrays = outcomes["highlight"]
     shown = highlight.shown(arrays, settings)
     assert tuple(shown.methods) == tried(None)
-    least = 1 / (1 + settings.chance + settings.sizes.tokens)
-    assert ((arrays["p_value"] >= least) & (arrays["p_value"] <= 1)).all()
+    assert ((arrays["p_value"] * (1 + settings.chance)) % 1 < 1e-9).all()
+    assert ((arrays["p_value"] > 0) & (arrays["p_value"] <= 1)).all()
     assert (arrays["adjusted"] >= arrays["p_value"]).all()
     html = highlight.page(arrays, settings)
     assert "<script" not in html and "tell" in html

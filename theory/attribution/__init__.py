@@ -4,6 +4,7 @@ from theory.attribution.agreement import Agreement as Agreement
 from theory.attribution.agreement import AgreementScores as AgreementScores
 from theory.attribution.agreement import agreement as agreement
 from theory.attribution.agreement import agreement_scores as agreement_scores
+from theory.attribution.agreement import calibrate as calibrate
 from theory.attribution.agreement import p_values as p_values
 from theory.attribution.agreement import small_norm as small_norm
 from theory.attribution.copies import draw_classifier as draw_classifier

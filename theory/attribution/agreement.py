@@ -56,11 +56,22 @@ def pair_cosines(gradients: Float[Array, "models words d"]) -> Float[Array, "pai
         >>> bool(jnp.allclose(cosines[:, 0], jnp.array([0.5**0.5, 0.0, 0.0])))
         True
     """
-    norms = jnp.linalg.norm(gradients, axis=-1, keepdims=True)
-    units = gradients / jnp.where(norms > 0, norms, 1)
+    _, units = _polar(gradients)
     cosines = jnp.einsum("iwd,jwd->ijw", units, units)
     i, j = jnp.triu_indices(len(gradients), 1)
     return cosines[i, j]
+
+
+def _polar(gradients: Array) -> tuple[Array, Array]:
+    """Lengths and directions, 0 where there is no direction.
+
+    The squares of coordinates near 1e-22 or 1e22 leave the range of single precision, and the
+    gradients of a recurrent network come as small.
+    """
+    largest = jnp.max(jnp.abs(gradients), axis=-1, keepdims=True)
+    scaled = gradients / jnp.where(largest > 0, largest, 1)
+    lengths = jnp.linalg.norm(scaled, axis=-1, keepdims=True)
+    return (largest * lengths)[..., 0], scaled / jnp.where(lengths > 0, lengths, 1)
 
 
 def chance_scores(
@@ -74,11 +85,16 @@ def chance_scores(
         d: dimension of the embedding.
         samples: number of draws.
 
+    Raises:
+        ValueError: no draws.
+
     Example:
         >>> scores = chance_scores(jax.random.key(0), models=4, d=64)
         >>> bool(jnp.abs(scores.mean() - expected_chance(64)) < 1e-3)
         True
     """
+    if samples < 1:
+        raise ValueError(f"samples is {samples} and must be at least 1")
     # The draws are the words of a text without meaning.
     directions = jax.random.normal(key, (models, samples, d))
     return jnp.mean(jnp.abs(pair_cosines(directions)), axis=0)
@@ -114,16 +130,55 @@ def p_values(
     """(1 + #{chance ≥ score})/(1 + B): uniform, up to its grid, where the score is by chance too.
 
     Args:
-        score: of words.
-        chance: B scores of words that show nothing learned: `chance_scores`, or those of untrained
-            copies, for a classifier whose gradients have no uniform direction at initialisation.
+        score: of words; NaN has none.
+        chance: B independent scores of a word that shows nothing learned, from `chance_scores`. For
+            classifiers whose gradients have no uniform direction at initialisation, `calibrate`.
 
     Example:
         >>> p_values(jnp.array([0.9, 0.1]), jnp.array([0.2, 0.3, 0.4])).tolist()
         [0.25, 1.0]
     """
     below = jnp.searchsorted(jnp.sort(chance), score, side="left").astype(score.dtype)
-    return (1 + len(chance) - below) / (1 + len(chance))
+    p_value = (1 + len(chance) - below) / (1 + len(chance))
+    return jnp.where(jnp.isnan(score), jnp.nan, p_value)
+
+
+class Calibrated(NamedTuple):
+    """p-values of the words of one text.
+
+    Attributes:
+        p_value: of each word by itself.
+        adjusted: the largest family-wise error at which the word is not rejected.
+    """
+
+    p_value: Float[Array, " words"]
+    adjusted: Float[Array, " words"]
+
+
+def calibrate(score: Float[Array, " words"], chance: Float[Array, "sets words"]) -> Calibrated:
+    """p-values of a text's scores against those of untrained copies at the same text.
+
+    The words of one set of copies share its networks, so that the sets, not their words, are the
+    independent draws. A word is compared with itself in every set; all words together with the
+    largest score of every set, which bounds the family-wise error whatever their dependence.
+
+    Args:
+        score: of the words.
+        chance: of the same words, B sets of as many untrained copies; no p-value is below
+            1/(1 + B).
+
+    References:
+        Westfall, Young, "Resampling-based multiple testing", 1993, single-step maxT.
+
+    Example:
+        >>> chance = jnp.array([[0.2, 0.5], [0.3, 0.6], [0.1, 0.7]])
+        >>> found = calibrate(jnp.array([0.4, 0.65]), chance)
+        >>> found.p_value.tolist(), found.adjusted.tolist()
+        ([0.25, 0.5], [1.0, 0.5])
+    """
+    return Calibrated(
+        jax.vmap(p_values, in_axes=(0, 1))(score, chance), p_values(score, chance.max(axis=1))
+    )
 
 
 def agreement_scores(gradients: Float[Array, "models words d"]) -> AgreementScores:
@@ -146,8 +201,8 @@ def agreement_scores(gradients: Float[Array, "models words d"]) -> AgreementScor
     if d < 2:
         raise ValueError("The embedding has one dimension, in which all directions agree.")
     cosines = pair_cosines(gradients)
-    norms = jnp.linalg.norm(gradients, axis=-1)
-    largest = jnp.max(norms, axis=1, keepdims=True)
+    norms, _ = _polar(gradients)
+    largest = jnp.max(norms, axis=1, keepdims=True, initial=0)
     return AgreementScores(
         score=jnp.mean(jnp.abs(cosines), axis=0),
         cosine=jnp.mean(cosines, axis=0),
@@ -159,7 +214,7 @@ def agreement(
     gradients: Float[Array, "models words d"],
     *,
     key: Key[Array, ""] | None = None,
-    samples: int = SAMPLES,
+    samples: int | None = None,
 ) -> Agreement:
     """The scores of `agreement_scores` with their p-values against uniform directions.
 
@@ -168,10 +223,10 @@ def agreement(
         key: for the simulation of chance; a fixed one when None, so that a text gets the same
             p-values every time.
         samples: draws of chance, B; a p-value is at least 1/(1 + B). Holm's correction over W
-            words at level α needs B ≥ W/α.
+            words at level α needs B ≥ W/α; enough for 5 % when None, and at least `SAMPLES`.
 
     Raises:
-        ValueError: as `agreement_scores`.
+        ValueError: as `agreement_scores`; ``samples`` is below 1.
 
     Example:
         >>> gradients = jax.random.normal(jax.random.key(0), (5, 3, 64)).at[:, 0].add(1.0)
@@ -180,12 +235,14 @@ def agreement(
         ((3,), True)
     """
     found = agreement_scores(gradients)
-    models, _, d = gradients.shape
+    models, words, d = gradients.shape
     if models == 2:
         p_value = exact_p_value(found.score, d)
     else:
         key = jax.random.key(0) if key is None else key
-        p_value = p_values(found.score, chance_scores(key, models, d, samples))
+        samples = max(SAMPLES, 20 * words) if samples is None else samples
+        chance = chance_scores(key, models, d, samples).astype(found.score.dtype)
+        p_value = p_values(found.score, chance)
     return Agreement(*found, p_value)
 
 

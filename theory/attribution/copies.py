@@ -32,6 +32,9 @@ def draw_classifier(kind: Kind, key: Key[Array, ""], *, words: int, d: int, widt
         d: dimension of the embedding.
         width: neurons of the two-layer networks, hidden units of either layer of the LSTM.
 
+    Raises:
+        ValueError: another kind.
+
     Example:
         >>> net = draw_classifier("max", jax.random.key(0), words=5, d=3, width=8)
         >>> net(jnp.zeros((2, 5, 3))).shape
@@ -56,6 +59,8 @@ def draw_classifier(kind: Kind, key: Key[Array, ""], *, words: int, d: int, widt
                 for layer, f in zip(net.layers, jnp.log(span), strict=True)
             )
             return net._replace(layers=opened)
+        case _:
+            raise ValueError(f"There is no classifier {kind!r}: give flat, sum, max or lstm.")
 
 
 def optimizer(kind: Kind, learning_rate: float, steps: int) -> optax.GradientTransformation:

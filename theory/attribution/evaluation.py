@@ -23,7 +23,7 @@ Mask = Bool[Array | np.ndarray, " words"]
 Probability = Callable[[Float[Array, "words d"]], Float[Array, ""]]
 """The probability of the explained class, of one embedded text."""
 Remove = Callable[[Float[Array, "words d"], Bool[Array, " words"]], Float[Array, "words d"]]
-"""A text without some of its words: `pad` or `delete`."""
+"""A text without some of its words: `pad`, `delete`, or what `replace` makes."""
 
 
 def _of_words(words: Mask | None, scores: Scores, *others: Scores | Mask) -> list[np.ndarray]:
@@ -174,6 +174,24 @@ def delete(x: Float[Array, "words d"], removed: Bool[Array, " words"]) -> Float[
     return pad(x, removed)[jnp.argsort(removed, stable=True)]
 
 
+def replace(others: Float[Array, "words d"]) -> Remove:
+    """An operator that puts other words in the place of the removed ones.
+
+    Classifiers that do not see padding (sum, max, lstm of `draw_classifier`) cannot tell `pad` from
+    `delete`: the same words are left, in the same order. Other words leave a text of the same
+    length, as texts seen in training are.
+
+    Args:
+        others: one embedded word for each of the text, for example drawn from the training texts.
+
+    Example:
+        >>> x, others = jnp.array([[1.0], [2.0]]), jnp.array([[8.0], [9.0]])
+        >>> replace(others)(x, jnp.array([True, False])).ravel().tolist()
+        [8.0, 2.0]
+    """
+    return lambda x, removed: jnp.where(removed[:, None], others, x)
+
+
 def _rank(x: Float[Array, "words d"], scores: Float[Array, " words"]) -> Int[Array, " words"]:
     """0 for the word of largest score, and so on; ties by position, padding after every word."""
     order = jnp.lexsort((-scores, ~present(x)))
@@ -209,7 +227,7 @@ def eraser(
         x: the text.
         scores: finite, one per word; ties go by position.
         fractions: sizes of the explanation, as fractions of the words.
-        remove: `pad` or `delete`.
+        remove: `pad`, `delete`, or what `replace` makes.
 
     References:
         DeYoung et al., 2020 (arXiv 1911.03429); github.com/jayded/eraserbenchmark.
@@ -272,7 +290,7 @@ def deletion_curve(
         probability: of the explained class.
         x: the text.
         scores: finite, one per word; ties go by position.
-        remove: `pad` or `delete`.
+        remove: `pad`, `delete`, or what `replace` makes.
         steps: in how many nearly equal parts the words of a longer text go; one by one when None.
 
     Raises:

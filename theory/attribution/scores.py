@@ -21,7 +21,14 @@ from theory.attribution.methods import (
     smooth_grad,
 )
 
-SINGLE = ("gradient norm", "SmoothGrad", "gradient×input", "integrated gradients", "occlusion")
+SINGLE = (
+    "gradient norm",
+    "SmoothGrad",
+    "gradient×input",
+    "|gradient×input|",
+    "integrated gradients",
+    "occlusion",
+)
 """Methods that look at the explained copy alone."""
 
 ENSEMBLE = ("agreement", "signed agreement", "agreement, small norms", "mean norm", "mean gradient")
@@ -125,13 +132,15 @@ def explain(
     noise = NOISE * jnp.sqrt(jnp.sum(x**2) / count)
     smooth = smooth_grad(net, x, key, noise, SMOOTH)
     integrated = integrated_gradients(net, x, NOWHERE * x, steps)
+    product = gradient_times_input(net, x)
     outputs = jax.vmap(lambda net: net(x))(copies)
     towards = jnp.where(outputs[0] >= 0, 1, -1).astype(x.dtype)
     difference = jnp.abs(outputs[0] - net(NOWHERE * x))
     scores = {
         "gradient norm": jnp.linalg.norm(gradients[0], axis=-1),
         "SmoothGrad": jnp.linalg.norm(smooth, axis=-1),
-        "gradient×input": towards * gradient_times_input(net, x),
+        "gradient×input": towards * product,
+        "|gradient×input|": jnp.abs(product),
         "integrated gradients": towards * integrated.attributions,
         "occlusion": towards * occlusion(net, x),
     }
