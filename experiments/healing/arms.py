@@ -1,8 +1,10 @@
 """Every way to heal a pruned network from the same masks and the same few images, on equal terms.
 
-All that train take the same steps on the same weights (those that survived below the head, biases
-and head being frozen), with a step size from the same grid, chosen by each method's own loss on a
-fifth of the images of the first draws, labels being seen by "labels" alone.
+All that train take the same steps with a step size from the same grid, chosen by each method's own
+loss on a fifth of the images of the first draws. They train the weights that survived below the
+head; those named "+ biases" also the biases there, and those named "head refitted" fit the head
+afterwards to the dense logits. Only methods that train the same are fair rivals: `RIVALS`. Labels
+are seen by "labels" alone.
 """
 
 import time
@@ -16,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from experiments.errors import UsageError
 from experiments.healing.dense import ImageSettings, cross_entropy
 from theory.ensemble import ensemble
 from theory.healing.alignment import Method, distance
@@ -146,32 +149,53 @@ class Arm(NamedTuple):
     Attributes:
         name: in tables and figures.
         objective: what it minimises by descent; None for a closed form.
-        closed: ``(dense, network, masks, x) -> network``: the closed form, or what follows descent.
+        closed: the closed form, ``(dense, network, masks, x) -> network``.
         trainable: which leaves of a network descent trains.
+        after: the method whose healed networks a closed form starts from; None for the pruned.
     """
 
     name: str
     objective: Aligned | Distilled | Labelled | None = None
     closed: Callable[[Any, Any, Any, Array], Any] | None = None
     trainable: Callable[[Any], Any] = survivors
+    after: str | None = None
+
+
+def _refit(dense, net, masks, x):
+    return refit_head(dense, net, x)
 
 
 ARMS = (
     Arm("biases corrected", closed=lambda dense, net, masks, x: correct_biases(dense, net, x)),
     Arm("REPAIR", closed=lambda dense, net, masks, x: repair(dense, net, x)),
     Arm("ridge, layer by layer", closed=reconstruct),
+    Arm("head refitted", closed=_refit),
     Arm("STARFISH", Aligned()),
     Arm("STARFISH + biases", Aligned(), trainable=survivors_and_biases),
     Arm("STARFISH + logits", Aligned(hidden_and_logits)),
-    Arm("STARFISH, head refitted", Aligned(), closed=lambda d, net, m, x: refit_head(d, net, x)),
+    Arm("STARFISH, head refitted", closed=_refit, after="STARFISH"),
     Arm("MSE", Aligned(method="mse")),
     Arm("MSE + logits", Aligned(hidden_and_logits, "mse")),
     Arm("last hidden", Aligned(last_hidden)),
     Arm("block-wise MSE", Aligned(method="mse", block=_layer)),
     Arm("distillation", Distilled()),
+    Arm("distillation + biases", Distilled(), trainable=survivors_and_biases),
+    Arm("distillation, head refitted", closed=_refit, after="distillation"),
     Arm("labels", Labelled()),
+    Arm("labels + biases", Labelled(), trainable=survivors_and_biases),
+    Arm("labels, head refitted", closed=_refit, after="labels"),
 )
-"""Methods compared, all but "labels" without labels."""
+"""Methods compared; those with `after` follow the method that they start from."""
+
+NAMES = tuple(arm.name for arm in ARMS)
+
+RIVALS = {
+    "STARFISH": ("distillation", "labels"),
+    "STARFISH + biases": ("distillation + biases", "labels + biases"),
+    "STARFISH + logits": ("distillation", "labels"),
+    "STARFISH, head refitted": ("distillation, head refitted", "labels, head refitted"),
+}
+"""The faithful method and its named extensions, each with rivals that train the same."""
 
 
 def _descend(arm: Arm, member: Member, rate, steps: int, batch: int) -> Any:
@@ -206,12 +230,10 @@ def _held_out_losses(members, rates, *, arm, steps, batch, held_out):
 @partial(jax.jit, static_argnames=("arm", "steps", "batch"))
 def _heal(members, rate, *, arm, steps, batch):
     def one(member):
-        net = member.start
-        if arm.objective is not None:
-            net = _descend(arm, member, rate, steps, batch)
-        if arm.closed is not None:
-            net = apply_masks(arm.closed(member.dense, net, member.masks, member.x), member.masks)
-        return net
+        if arm.closed is None:
+            return _descend(arm, member, rate, steps, batch)
+        net = arm.closed(member.dense, member.start, member.masks, member.x)
+        return apply_masks(net, member.masks)
 
     return ensemble(one, members)
 
@@ -220,6 +242,9 @@ def choose_rate(settings: ImageSettings, arm: Arm, firsts: Member) -> float:
     """The step size with the smallest mean loss on held-out images of the first draws.
 
     The middle of the grid where there are too few images to hold any out; NaN for a closed form.
+
+    Raises:
+        UsageError: no step size leaves the loss finite.
     """
     if arm.objective is None:
         return float("nan")
@@ -234,8 +259,10 @@ def choose_rate(settings: ImageSettings, arm: Arm, firsts: Member) -> float:
         batch=settings.batch,
         held_out=n // 5,
     )
-    means = np.nan_to_num(np.asarray(jnp.mean(losses, axis=1)), nan=np.inf)
-    return settings.rates[int(np.argmin(means))]
+    means = np.asarray(jnp.mean(losses, axis=1))
+    if not np.isfinite(means).any():
+        raise UsageError(f"No step size leaves the loss of {arm.name} finite: lower --rates.")
+    return settings.rates[int(np.argmin(np.where(np.isfinite(means), means, np.inf)))]
 
 
 Program = Callable[[Member, Array], Any]

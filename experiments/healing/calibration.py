@@ -27,8 +27,8 @@ from experiments.healing.dense import (
     draw_calibration,
     load,
 )
-from experiments.healing.sparsity import magnitude_masks
-from experiments.panels import BLACK, mean_interval
+from experiments.healing.pruning import magnitude_masks, percent
+from experiments.panels import BLACK, mean_interval, share_interval
 from theory.theorem import Source
 
 COMPARED = tuple(arm for arm in ARMS if arm.name in SHOWN)
@@ -106,37 +106,48 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
             pruned = arrays["pruned"][:, ACCURACY].mean()
             ax.axhline(pruned, color=BLACK, lw=0.8, ls=":", label="pruned")
             for i, name in enumerate(NAMES):
-                colour, mark = SHOWN[name]
-                curve(ax, arrays["images"], accuracy[i, source].T, name, colour, mark + "-")
+                curve(ax, arrays["images"], accuracy[i, source].T, name, *SHOWN[name])
             ax.set(xscale="log", xlabel="calibration images $n$", title=SOURCES[source])
             ax.set_xticks(arrays["images"], map(str, arrays["images"]))
             ax.set_xticks([], minor=True)
-        panels[0].set_ylabel(f"test accuracy, {settings.sparsity:.0%} pruned")
+        panels[0].set_ylabel(f"test accuracy, {percent(settings.sparsity)} pruned")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
+def _needed(recovered: np.ndarray, images: np.ndarray) -> str:
+    """From how many images on all intervals of percentages, (shares, trials), are above 97."""
+    enough = np.array([mean_interval(values).low >= 97 for values in recovered])
+    lasting = np.logical_and.accumulate(enough[::-1])[::-1]
+    if not lasting.any():
+        return f"with no number up to {images[-1]}"
+    return f"from {images[np.argmax(lasting)]} images on"
+
+
+def _worse(gains: np.ndarray, images: np.ndarray) -> str:
+    """With how many images healing does harm, from gains over the pruned, (shares, trials)."""
+    harmed = [str(n) for n, gain in zip(images, gains, strict=True) if mean_interval(gain).high < 0]
+    if not harmed:
+        return ""
+    return f"; it is worse than the pruned network left alone with {', '.join(harmed)} images"
+
+
 def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     """All methods at all numbers of images, and what images of the training change."""
-    dense = arrays["dense"][:, ACCURACY]
-    recovered = 100 * arrays["measures"][..., ACCURACY].mean(axis=-1) / dense
-    out: dict[str, Any] = {"dense": mean_interval(dense).rounded()}
+    dense, pruned = arrays["dense"][:, ACCURACY], arrays["pruned"][:, ACCURACY]
+    accuracy = arrays["measures"][..., ACCURACY].mean(axis=-1)
+    recovered = 100 * accuracy / dense
+    out: dict[str, Any] = {
+        "dense": share_interval(dense).rounded(),
+        "pruned": share_interval(pruned).rounded(),
+    }
     sentences = []
     for i, name in enumerate(NAMES):
-        enough = [
-            n
-            for n, values in zip(arrays["images"], recovered[i, 0], strict=True)
-            if mean_interval(values).low >= 97
-        ]
-        needs = (
-            f"from {enough[0]} images on"
-            if enough
-            else f"with no number up to {arrays['images'][-1]}"
-        )
         seen = mean_interval((recovered[i, 1] - recovered[i, 0]).mean(axis=0))
         sentences.append(
-            f"{name} recovers 97 % of the dense accuracy, the whole interval, {needs}; images of "
-            f"the training change it by {in_words(seen)} points."
+            f"{name} recovers 97 % of the dense accuracy, the whole interval, "
+            f"{_needed(recovered[i, 0], arrays['images'])}; images of the training change it by "
+            f"{in_words(seen)} points{_worse(accuracy[i, 0] - pruned, arrays['images'])}."
         )
     out["sentences"] = sentences
     for source, label in enumerate(SOURCES):

@@ -1,5 +1,6 @@
 """All methods on the same pruned networks, and which of them the seeds cannot tell apart."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from scipy import stats
 from experiments.experiment import Arrays, Progress
 from experiments.healing.arms import Arm, Member, choose_rate, compiled, timed
 from experiments.healing.dense import Calibration, Images, ImageSettings, train
-from experiments.panels import Interval, mean_interval
+from experiments.panels import LEVEL, Interval, mean_interval, share_interval
 from theory.ensemble import ensemble
 from theory.healing.masks import apply_masks
 from theory.healing.metrics import accuracy, calibration_error, negative_log_likelihood
@@ -23,10 +24,10 @@ from theory.statistics import holm
 MEASURES = ("accuracy", "NLL", "ECE")
 ACCURACY = 0
 
-CHOSEN_ON = 2
+CHOSEN_ON = 3
 """Dense networks whose first draws choose the step size of a method."""
 
-LEVEL = 0.05
+DOUBT = 0.05
 """Methods whose adjusted p-value against the best is above this are as good as the best."""
 
 
@@ -120,11 +121,13 @@ class Scores:
         measures: (methods, cells, trials, draws, measures), the first three `MEASURES`.
         rate: step size chosen, (methods, cells); NaN for closed forms.
         seconds: to heal one network, compiling and choosing the rate apart, (methods, cells).
+        compile_seconds: to compile what heals, for all cells together, (methods,).
     """
 
     measures: NDArray[np.float64]
     rate: NDArray[np.float64]
     seconds: NDArray[np.float64]
+    compile_seconds: NDArray[np.float64]
 
 
 def compare(
@@ -137,6 +140,8 @@ def compare(
 ) -> Scores:
     """Heal every cell by every method.
 
+    A method that starts from another's healed networks has its step size, and both their seconds.
+
     Args:
         settings: trials, draws, steps, and step sizes.
         measure: ``measure(nets, cell)`` of healed networks, (members, measures).
@@ -145,20 +150,34 @@ def compare(
         names: of the cells, for the progress.
         progress: from 0 to 1.
     """
-    shape = (len(arms), len(cells))
-    rates, seconds, measured = np.zeros(shape), np.zeros(shape), []
-    for i, arm in enumerate(arms):
-        program, images = None, None
-        for j, cell in enumerate(cells):
-            progress((i + j / len(cells)) / len(arms), f"{arm.name}, {names[j]}")
-            firsts = jax.tree.map(lambda leaf: leaf[:: settings.draws][:CHOSEN_ON], cell)
-            rates[i, j] = choose_rate(settings, arm, firsts)
-            if program is None or cell.x.shape != images:
-                program, images = compiled(settings, arm, cell, settings.steps), cell.x.shape
-            nets, seconds[i, j] = timed(program, cell, rates[i, j])
+    shape = (len(cells), len(arms))
+    rates, seconds, compiling = np.zeros(shape), np.zeros(shape), np.zeros(len(arms))
+    order = {arm.name: i for i, arm in enumerate(arms)}
+    programs, measured = {}, []
+    for j, cell in enumerate(cells):
+        firsts = jax.tree.map(lambda leaf: leaf[:: settings.draws][:CHOSEN_ON], cell)
+        healed = {}
+        for i, arm in enumerate(arms):
+            progress((j + i / len(arms)) / len(cells), f"{names[j]}, {arm.name}")
+            if arm.after is None:
+                start, rates[j, i], before = cell, choose_rate(settings, arm, firsts), 0.0
+            else:
+                other = order[arm.after]
+                start = cell._replace(start=healed[arm.after])
+                rates[j, i], before = rates[j, other], seconds[j, other]
+            program = arm.name, cell.x.shape
+            if program not in programs:
+                began = time.perf_counter()
+                programs[program] = compiled(settings, arm, start, settings.steps)
+                compiling[i] += time.perf_counter() - began
+            nets, took = timed(programs[program], start, rates[j, i])
+            seconds[j, i] = before + took
+            if any(later.after == arm.name for later in arms):
+                healed[arm.name] = nets
             measured.append(measure(nets, cell))
     measures = np.stack(measured).reshape(*shape, settings.trials, settings.draws, -1)
-    return Scores(measures, rates, seconds)
+    compiling += [compiling[order[arm.after]] if arm.after else 0 for arm in arms]
+    return Scores(np.swapaxes(measures, 0, 1), rates.T, seconds.T, compiling)
 
 
 class Standing(NamedTuple):
@@ -193,9 +212,18 @@ def standings(values: Float[np.ndarray, "methods trials"]) -> list[Standing]:
     adjusted = np.ones(len(values))
     adjusted[others] = np.asarray(holm(jnp.asarray(p[others])))
     return [
-        Standing(mean_interval(gap), float(q), bool(q > LEVEL))
+        Standing(mean_interval(gap), float(q), bool(q > DOUBT))
         for gap, q in zip(differences, adjusted, strict=True)
     ]
+
+
+def in_numbers(measures: Float[np.ndarray, "trials measures"]) -> dict[str, list[float]]:
+    """The first of `MEASURES`, as many as there are, with their intervals, for JSON."""
+    kinds = {"accuracy": share_interval, "NLL": mean_interval, "ECE": share_interval}
+    return {
+        label: kinds[label](column).rounded()
+        for label, column in zip(MEASURES, measures.T, strict=False)
+    }
 
 
 def summarise(
@@ -220,9 +248,7 @@ def summarise(
     return {
         "among_best": [name for name, one in zip(names, ranked, strict=True) if one.among_best],
         "methods": {
-            name: {
-                label: mean_interval(means[i, :, j]).rounded() for j, label in enumerate(MEASURES)
-            }
+            name: in_numbers(means[i])
             | {
                 "recovered": mean_interval(accuracies[i] / dense).rounded(),
                 "difference_to_best": ranked[i].behind.rounded(),
@@ -233,7 +259,7 @@ def summarise(
     }
 
 
-def in_words(interval: Interval, digits: int = 1) -> str:
+def in_words(interval: Interval, digits: int = 1, level: float = LEVEL) -> str:
     """An interval for a sentence.
 
     Example:
@@ -241,4 +267,4 @@ def in_words(interval: Interval, digits: int = 1) -> str:
         '−1.0 (95 % interval −2.0 to 0.5)'
     """
     centre, low, high = (f"{float(x):.{digits}f}".replace("-", "−") for x in interval)
-    return f"{centre} (95 % interval {low} to {high})"
+    return f"{centre} ({100 * level:.3g} % interval {low} to {high})"

@@ -8,35 +8,39 @@ from numpy.typing import ArrayLike
 from experiments.panels import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, share_interval
 
 SHOWN = {
-    "STARFISH": (VERMILION, "o"),
-    "STARFISH + logits": (ORANGE, "s"),
-    "STARFISH, head refitted": (PURPLE, "D"),
-    "distillation": (BLUE, "^"),
-    "labels": (SKY, "v"),
-    "ridge, layer by layer": (GREEN, "P"),
+    "STARFISH": (VERMILION, "o-"),
+    "STARFISH + logits": (ORANGE, "s-"),
+    "STARFISH, head refitted": (PURPLE, "D-"),
+    "distillation": (BLUE, "^-"),
+    "distillation, head refitted": (BLUE, "^--"),
+    "labels": (SKY, "v-"),
+    "ridge, layer by layer": (GREEN, "P-"),
 }
-"""Colours and marks of the methods that are drawn as curves."""
+"""Colours and styles of the methods that are drawn as curves."""
 
 
 def curve(ax: Axes, x: ArrayLike, values: np.ndarray, label: str, colour: str, style: str) -> None:
-    """Mean accuracies with their intervals over networks, (trials, points)."""
+    """Mean accuracies with their intervals over networks, (trials, points); dashed is hollow."""
     interval = share_interval(values)
     ax.errorbar(
-        x, interval.centre, interval.bars, fmt=style, ms=3, capsize=2, color=colour, label=label
-    )
+        x, interval.centre, interval.bars, fmt=style, ms=3, capsize=2, color=colour, label=label,
+        mfc="white" if style.endswith("--") else colour,
+    )  # fmt: skip
 
 
-ERRORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+ERRORS = (0.01, 0.03, 0.1, 0.3, 1)
 """Ticks of errors; smaller ones are drawn at the first."""
 
 
-def dots(ax: Axes, y: ArrayLike, values: np.ndarray, label: str, colour: str, mark: str = "o"):
+def dots(
+    ax: Axes, y: ArrayLike, values: np.ndarray, label: str, colour: str, mark: str = "o", **options
+) -> None:
     """Mean errors 1 − accuracy of rows at ``y``, from accuracies (rows, trials), with intervals."""
     error = share_interval(1 - values.T)
     centre, low, high = (np.maximum(x, ERRORS[0]) for x in error)
     ax.errorbar(
         centre, y, xerr=[centre - low, high - centre], fmt=mark, ms=3, capsize=1.5, lw=0.9,
-        color=colour, label=label,
+        color=colour, label=label, **options,
     )  # fmt: skip
 
 
@@ -46,7 +50,7 @@ RETRAINED = "retrained on all images"
 def ranked_dots(
     ax: Axes, values: np.ndarray, among: np.ndarray, dense: np.ndarray, retrained: np.ndarray
 ) -> None:
-    """Errors of methods from the top down, the best marked, beside the references.
+    """Errors of methods from the top down, the best filled, beside the references.
 
     Args:
         ax: where to draw.
@@ -58,7 +62,7 @@ def ranked_dots(
     ax.axvline(1 - dense.mean(), color=BLACK, lw=0.8, label="dense")
     ax.axvline(1 - retrained.mean(), color=BLACK, lw=0.8, ls="--", label=RETRAINED)
     dots(ax, y[among], values[among], "among the best", VERMILION)
-    dots(ax, y[~among], values[~among], "behind the best", BLUE)
+    dots(ax, y[~among], values[~among], "behind the best", BLUE, mfc="white")
 
 
 def errors_across(ax: Axes, title: str) -> None:

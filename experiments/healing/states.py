@@ -18,6 +18,7 @@ from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.healing.arms import Aligned, Arm, Distilled, hidden, hidden_and_logits
 from experiments.healing.comparison import (
     ACCURACY,
+    DOUBT,
     MEASURES,
     compare,
     evaluate,
@@ -27,7 +28,7 @@ from experiments.healing.comparison import (
 )
 from experiments.healing.curves import dots, errors_across
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
-from experiments.healing.sparsity import magnitude_masks
+from experiments.healing.pruning import magnitude_masks, percent
 from experiments.panels import (
     BLACK,
     BLUE,
@@ -37,6 +38,7 @@ from experiments.panels import (
     SKY,
     VERMILION,
     mean_interval,
+    share_interval,
 )
 from theory.ensemble import ensemble
 from theory.healing.metrics import cosine, linear_cka
@@ -129,7 +131,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         measure,
         compared(settings.depth),
         [cell],
-        [f"{settings.sparsity:.0%} pruned"],
+        [f"{percent(settings.sparsity)} pruned"],
         lambda done, what: progress(0.1 + 0.9 * done, what),
     )
     found = scores.measures[:, 0]
@@ -178,7 +180,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
         dots(ax, y, accuracy, "", VERMILION)
         ax.yaxis.tick_right()
         ax.set_yticks(y, rows)
-        errors_across(ax, f"{settings.sparsity:.0%} pruned")
+        errors_across(ax, f"{percent(settings.sparsity)} pruned")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
@@ -189,16 +191,19 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     dense = arrays["dense"][:, ACCURACY]
     accuracy = 100 * arrays["measures"][..., ACCURACY].mean(axis=-1)
     gap = mean_interval(accuracy[names.index("before ReLU")] - accuracy[0])
-    single = [name for name in names if name.endswith("alone")]
-    best = max(single, key=lambda name: accuracy[names.index(name)].mean())
-    alone = mean_interval(accuracy[names.index(best)] - accuracy[0])
+    level = 1 - DOUBT / settings.depth  # for all layers together
+    alone = [
+        f"{name} by {in_words(mean_interval(values - accuracy[0], level), level=level)}"
+        for name, values in zip(names, accuracy, strict=True)
+        if name.endswith("alone")
+    ]
     out: dict[str, Any] = {
         "sentences": [
             f"States before the ReLU instead of after it change the accuracy by {in_words(gap)} "
-            f"points; the best layer to align alone, {best}, by {in_words(alone)}."
+            f"points; {'; '.join(alone)}."
         ],
-        "dense": mean_interval(dense).rounded(),
-        "pruned": mean_interval(arrays["pruned"][:, ACCURACY]).rounded(),
+        "dense": share_interval(dense).rounded(),
+        "pruned": share_interval(arrays["pruned"][:, ACCURACY]).rounded(),
     } | summarise(arrays["measures"], dense, names)
     for i, label in enumerate(("cka_by_layer", "cosine_by_layer")):
         means = {"pruned": arrays["pruned_similarities"][:, i].mean(axis=0)} | {

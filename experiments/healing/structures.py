@@ -33,7 +33,17 @@ from experiments.healing.comparison import (
 )
 from experiments.healing.curves import SHOWN, dots, errors_across
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
-from experiments.panels import BLACK, BLUE, GREEN, ORANGE, VERMILION, mean_interval
+from experiments.healing.pruning import check_sparsities, percent
+from experiments.panels import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    mean_interval,
+    share_interval,
+)
 from theory.healing.corrections import fold_neurons
 from theory.healing.masks import (
     magnitude,
@@ -61,6 +71,7 @@ NAMES = tuple(arm.name for arm in COMPARED)
 CRITERIA = {
     "magnitude, by layer": (BLUE, "o"),
     "magnitude, of all": (GREEN, "s"),
+    "magnitude, by row": (PURPLE, "v"),
     "Wanda": (VERMILION, "D"),
     "random": (ORANGE, "^"),
 }
@@ -77,9 +88,9 @@ class Settings(CalibratedSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        for share in (*self.unstructured, *self.neurons):
-            if not 0 < share < 1:
-                raise ValueError(f"shares pruned must be between 0 and 1, not {share}")
+        for name in ("unstructured", "neurons"):
+            if getattr(self, name):
+                check_sparsities(name, getattr(self, name))
 
 
 Masker = Callable[[MLP, Array, Array], MLP]
@@ -124,11 +135,13 @@ def _random(net, x, key):
 def structures(settings: Settings) -> dict[tuple[str, str], Masker]:
     """Masks by structure and criterion."""
     out: dict[tuple[str, str], Masker] = {}
-    layer, every, used, chance = CRITERIA
+    layer, every, row, used, chance = CRITERIA
     for share in settings.unstructured:
-        name = f"{share:.0%} of weights"
+        name = f"{percent(share)} of weights"
         out[name, layer] = _single(lambda s, share=share: smallest(s, share), _magnitude)
         out[name, every] = _single(lambda s, share=share: smallest_of_all(s, share), _magnitude)
+        # Wanda takes as many of every row: beside this only the criterion differs.
+        out[name, row] = _single(lambda s, share=share: smallest_of_rows(s, share), _magnitude)
         out[name, used] = _single(lambda s, share=share: smallest_of_rows(s, share), _wanda)
         out[name, chance] = _single(lambda s, share=share: smallest(s, share), _random)
     for n in (2, 1):
@@ -136,7 +149,7 @@ def structures(settings: Settings) -> dict[tuple[str, str], Masker]:
             out[f"{n}:4", criterion] = _single(lambda s, n=n: n_of_m(s, n, 4), scores)
     for share in settings.neurons:
         for criterion, scores in ((layer, _magnitude), (used, _wanda), (chance, _random)):
-            out[f"{share:.0%} of neurons", criterion] = _neurons(share, scores)
+            out[f"{percent(share)} of neurons", criterion] = _neurons(share, scores)
     return out
 
 
@@ -198,7 +211,8 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
     ways = list(structures(settings))
     names = list(dict.fromkeys(structure for structure, _ in ways))
     columns = -(-len(names) // 2)
-    rows = ("pruned", *NAMES)
+    # Where single weights go there is no neuron to fold.
+    rows = ("pruned", *NAMES[:-1], f"{FOLD.name}\n(of neurons only)")
     y = np.arange(len(rows))[::-1]
     accuracy = np.concatenate([arrays["pruned"][None], arrays["measures"]])[..., ACCURACY]
     with plt.style.context(STYLE):
@@ -211,7 +225,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
             for i, (criterion, (colour, mark)) in enumerate(CRITERIA.items()):
                 if (name, criterion) in ways:
                     values = accuracy[:, ways.index((name, criterion))].mean(axis=-1)
-                    dots(ax, y + 0.24 - 0.16 * i, values, criterion, colour, mark)
+                    dots(ax, y + 0.3 - 0.15 * i, values, criterion, colour, mark)
         for name, ax in zip(names, panels.flat, strict=False):
             errors_across(ax, name)
             ax.label_outer()
@@ -225,20 +239,22 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
 def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     """All methods in all structures, by criterion, and how criteria compare once healed."""
     dense = arrays["dense"][:, ACCURACY]
-    out: dict[str, Any] = {"dense": mean_interval(dense).rounded(), "sentences": []}
+    out: dict[str, Any] = {"dense": share_interval(dense).rounded(), "sentences": []}
     ways = list(structures(settings))
     starfish = arrays["measures"][NAMES.index("STARFISH"), ..., ACCURACY].mean(axis=-1)
-    layer, _, used, _ = CRITERIA
+    layer, _, row, used, _ = CRITERIA
     for at, (structure, criterion) in enumerate(ways):
         arms = NAMES if structure.endswith("neurons") else NAMES[:-1]
         out[f"{structure}, {criterion}"] = summarise(
             arrays["measures"][: len(arms), at], dense, arms
-        ) | {"pruned": mean_interval(arrays["pruned"][at, ..., ACCURACY].mean(axis=-1)).rounded()}
+        ) | {"pruned": share_interval(arrays["pruned"][at, ..., ACCURACY].mean(axis=-1)).rounded()}
         if criterion == used:
-            gain = mean_interval(100 * (starfish[at] - starfish[ways.index((structure, layer))]))
+            # With as many of every row, or of every four, or of every layer, as Wanda takes.
+            other = row if (structure, row) in ways else layer
+            gain = mean_interval(100 * (starfish[at] - starfish[ways.index((structure, other))]))
             out["sentences"].append(
                 f"{structure}: after STARFISH, masks of Wanda are worth {in_words(gain)} points of "
-                "accuracy over those of magnitude."
+                f"accuracy over those of {other}."
             )
     return out
 

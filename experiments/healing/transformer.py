@@ -36,7 +36,8 @@ from experiments.healing.dense import (
     draw_calibration,
     load,
 )
-from experiments.panels import mean_interval
+from experiments.healing.pruning import check_retraining, check_sparsities, percent
+from experiments.panels import mean_interval, share_interval
 from theory.healing.masks import magnitude, smallest
 from theory.networks import Block, VisionTransformer, cut_patches, vision_transformer
 from theory.theorem import Source
@@ -123,8 +124,8 @@ class Settings(ImageSettings):
         super().__post_init__()
         if self.share is not None:
             check_shares(self.share)
-        if not self.sparsities or not all(0 < s < 1 for s in self.sparsities):
-            raise ValueError(f"sparsities is {self.sparsities} and must be between 0 and 1")
+        check_sparsities("sparsities", self.sparsities)
+        check_retraining(self.retraining)
         if self.width % self.heads:
             raise ValueError(f"heads is {self.heads} and must divide width = {self.width}")
 
@@ -176,7 +177,7 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         lambda done, what: progress(0.2 + 0.2 * done, what),
     )
     cells = [members(dense, mask, calibration) for mask in masks]
-    names = [f"{sparsity:.0%} pruned" for sparsity in settings.sparsities]
+    names = [f"{percent(sparsity)} pruned" for sparsity in settings.sparsities]
     scores = compare(
         settings,
         on_test(images),
@@ -208,7 +209,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
             values = np.concatenate([arrays["pruned"][None, at, :, ACCURACY], healed])
             best = np.array([False, *(one.among_best for one in standings(healed))])
             ranked_dots(ax, values, best, dense, retrained)
-            errors_across(ax, f"{sparsity:.0%} pruned")
+            errors_across(ax, f"{percent(sparsity)} pruned")
         panels[0, 0].set_yticks(range(len(rows)), rows[::-1])
         figure.legend(
             *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4
@@ -222,20 +223,21 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     out: dict[str, Any] = {
         "sentences": [],
         "calibration_images": int(arrays["images"]),
-        "dense": mean_interval(dense).rounded(),
+        "dense": share_interval(dense).rounded(),
     }
     for at, sparsity in enumerate(settings.sparsities):
         found = summarise(arrays["measures"][:, at], dense, NAMES)
         healed = 100 * arrays["measures"][:, at, ..., ACCURACY].mean(axis=-1) / dense
         starfish = healed[NAMES.index("STARFISH")]
         ahead = mean_interval(starfish - healed[NAMES.index("block-wise MSE")])
+        label = percent(sparsity)
         out["sentences"].append(
-            f"{sparsity:.0%} pruned: STARFISH recovers {in_words(mean_interval(starfish))} % of "
+            f"{label} pruned: STARFISH recovers {in_words(mean_interval(starfish))} % of "
             f"the dense accuracy, {in_words(ahead)} points more than healing block by block; "
             f"among the best: {', '.join(found['among_best'])}."
         )
-        out[f"{sparsity:.0%}"] = found | {
-            name: mean_interval(arrays[name][at, :, ACCURACY]).rounded()
+        out[label] = found | {
+            name: share_interval(arrays[name][at, :, ACCURACY]).rounded()
             for name in ("pruned", "retrained")
         }
         for i, name in enumerate(NAMES):

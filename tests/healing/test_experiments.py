@@ -11,8 +11,16 @@ import pytest
 from scipy import stats
 
 from experiments.errors import UsageError
-from experiments.healing import calibration, sparsity, states, structures, transformer
-from experiments.healing.arms import ARMS, choose_rate, compiled, timed
+from experiments.healing import (
+    calibration,
+    pruning,
+    sparsity,
+    sparsity_summary,
+    states,
+    structures,
+    transformer,
+)
+from experiments.healing.arms import ARMS, NAMES, choose_rate, compiled, timed
 from experiments.healing.comparison import evaluate, members, standings
 from experiments.healing.dense import (
     CalibratedSettings,
@@ -45,7 +53,7 @@ def pruned():
     images = load(TINY, KEY)
     dense = dense_mlps(TINY, images, KEY)
     drawn = draw_calibration(TINY, images, TINY.sizes.share, KEY)
-    return images, drawn, members(dense, sparsity.magnitude_masks(dense, 0.5), drawn)
+    return images, drawn, members(dense, pruning.magnitude_masks(dense, 0.5), drawn)
 
 
 def _rows(images) -> set[bytes]:
@@ -78,11 +86,11 @@ def test_every_method_trains_the_survivors_alone(pruned, arm):
     for weight, mask in zip(nets.weights[:-1], cell.masks.weights[:-1], strict=True):
         assert not np.asarray(weight)[np.asarray(mask) == 0].any()
         assert np.isfinite(weight).all()
-    with_biases = arm.name in ("biases corrected", "REPAIR", "STARFISH + biases")
+    with_biases = arm.name in ("biases corrected", "REPAIR") or arm.name.endswith("+ biases")
     for bias, before in zip(nets.biases[:-1], cell.start.biases[:-1], strict=True):
         assert np.array_equal(bias, before) != with_biases
     head = np.array_equal(nets.weights[-1], cell.dense.weights[-1])
-    assert head != (arm.name == "STARFISH, head refitted")
+    assert head != arm.name.endswith("head refitted")
     assert np.array_equal(nets.biases[-1], cell.dense.biases[-1])
 
 
@@ -103,7 +111,7 @@ def test_labels_decide_nothing_but_the_labelled_method(pruned):
 
 def test_controls_break_one_thing_each(pruned):
     _, _, cell = pruned
-    others, noise, redrawn = (sparsity.broken(name, cell, KEY) for name in sparsity.CONTROLS)
+    others, noise, redrawn = (pruning.broken(name, cell, KEY) for name in pruning.CONTROLS)
     assert np.array_equal(others.x, cell.x) and not np.array_equal(others.teacher, cell.x)
     assert not any(np.array_equal(a, b) for a, b in zip(others.teacher[0], cell.x[0], strict=True))
     assert np.array_equal(noise.x, noise.teacher) and not np.array_equal(noise.x, cell.x)
@@ -143,7 +151,7 @@ def test_neuron_masks_take_rows_and_biases_and_nothing_else(pruned):
     _, _, cell = pruned
     net = jax.tree.map(lambda leaf: leaf[0], cell.dense)
     ways = structures.structures(structures.Settings())
-    masks = ways["50% of neurons", "magnitude, by layer"](net, cell.x[0], KEY)
+    masks = ways["50 % of neurons", "magnitude, by layer"](net, cell.x[0], KEY)
     for mask, bias, weight in zip(
         masks.weights[:-1], masks.biases[:-1], net.weights[:-1], strict=True
     ):
@@ -193,6 +201,9 @@ WRONG = {
     "sparsities": (sparsity.Settings, {"sparsities": (1.0,)}, "between 0 and 1"),
     "timed": (sparsity.Settings, {"timed": 0.3}, "one of"),
     "shares": (calibration.Settings, {"shares": (0.05, 0.01)}, "must increase"),
+    "same": (sparsity.Settings, {"sparsities": (0.9, 0.95, 0.9)}, "must differ"),
+    "retraining": (sparsity.Settings, {"retraining": 0.0}, "above 0 and finite"),
+    "endless": (transformer.Settings, {"retraining": float("inf")}, "above 0 and finite"),
     "neurons": (structures.Settings, {"neurons": (1.5,)}, "between 0 and 1"),
     "sparsity": (states.Settings, {"sparsity": 0.0}, "between 0 and 1"),
     "heads": (transformer.Settings, {"heads": 5}, "must divide"),
@@ -242,35 +253,75 @@ def test_smoke_preset_draws_and_sums_up(outcome):
 
 def _made(measures) -> dict:
     """Arrays of `sparsity` for six networks, one draw, one sparsity."""
-    count, ones = len(sparsity.NAMES), np.ones((1, 6, 3))
+    count, ones = len(NAMES), np.ones((1, 6, 3))
     return {
         "measures": measures,
-        "rate": np.full((count, 1), np.nan),
+        "rate": np.full((count, 1), 1e-2),
         "seconds": np.ones((count, 1)),
+        "compile_seconds": np.ones(count),
         "dense": np.full((6, 3), 0.9),
         "pruned": 0.1 * ones,
         "retrained": 0.8 * ones,
-        "controls": np.full((3, 1, 6, 1), 0.1),
+        "controls": np.full((3, 1, 6, 1), 0.15),
         "steps_equal_time": np.ones(count, int),
         "equal_time": np.full((count, 6, 1), 0.5),
+        "seconds_equal_time": np.ones(count),
         "images": np.array(7),
     }
 
 
 def test_sentences_of_sparsity_come_from_the_numbers():
     settings = sparsity.Settings(sparsities=(0.9,), timed=0.9, trials=6, draws=1)
-    measures = np.full((len(sparsity.NAMES), 1, 6, 1, 3), 0.3)
+    measures = np.full((len(NAMES), 1, 6, 1, 3), 0.3)
     for name, values in {
+        "STARFISH": (0.70, 0.71, 0.70, 0.71, 0.70, 0.71),
         "STARFISH + biases": (0.80, 0.81, 0.80, 0.81, 0.80, 0.81),
         "distillation": (0.60, 0.61, 0.60, 0.61, 0.61, 0.60),
-        "labels": (0.82, 0.79, 0.82, 0.80, 0.79, 0.80),
+        "labels + biases": (0.82, 0.79, 0.82, 0.80, 0.79, 0.80),
     }.items():
-        measures[sparsity.NAMES.index(name), 0, :, 0, 0] = values
+        measures[NAMES.index(name), 0, :, 0, 0] = values
     found = sparsity.summary(_made(measures), settings)
     (sentence,) = found["sentences"]
-    assert "STARFISH + biases recovers 89.4" in sentence
-    assert "ahead of distillation, 22.2" in sentence and "not told from labels" in sentence
-    assert found["90%"]["among_best"] == ["STARFISH + biases", "labels"]
-    assert found["90%"]["methods"]["STARFISH + biases"]["gap_closed"][0] == pytest.approx(1.0071)
+    assert sentence.startswith("90 % pruned: STARFISH recovers 78.3 (95 % interval")
+    assert "STARFISH against distillation 10.0 (99.4 % interval" in sentence
+    assert "STARFISH + biases against distillation + biases 50.5 (" in sentence
+    assert "STARFISH + biases from labels + biases" in sentence
+    assert "STARFISH + logits against distillation −30.5 (" in sentence
+    assert sentence.endswith("among the best: STARFISH + biases, labels + biases.")
+    level = found["90 %"]
+    assert level["among_best"] == ["STARFISH + biases", "labels + biases"]
+    assert level["methods"]["STARFISH + biases"]["gap_closed"][0] == pytest.approx(1.0071)
+    assert level["controls"]["noise for images"]["STARFISH ahead"][0] == pytest.approx(55.5)
+    assert level["controls"]["noise for images"]["ahead of pruned"] == [5.0, 5.0, 5.0]
+    assert level["rate_at_an_edge"] == []
     page = sparsity.page(_made(measures), settings)
-    assert page.count('class="best"') == 2
+    assert page.count('class="best"') == 2 + len(NAMES)  # equal time leaves all equal
+
+
+def test_rivals_train_the_same_and_are_judged_together():
+    arms = {arm.name: arm for arm in ARMS}
+    for name, rivals in sparsity_summary.RIVALS.items():
+        for rival in rivals:
+            assert arms[rival].trainable is arms[name].trainable
+            assert arms[rival].closed is arms[name].closed
+    assert sparsity_summary.TOGETHER == 1 - 0.05 / 8
+
+
+def test_where_confidence_is_measured_is_the_most_pruned_that_is_healed():
+    settings = sparsity.Settings(sparsities=(0.5, 0.9, 0.98), timed=0.9, trials=6, draws=1)
+    arrays = {
+        name: np.concatenate([x] * 3, axis=axis)
+        for axis, names in ((0, ("pruned", "retrained")), (1, ("rate", "seconds", "controls")))
+        for name, x in _made(None).items()
+        if name in names
+    }
+    measures = np.full((len(NAMES), 3, 6, 1, 3), 0.3)
+    measures[NAMES.index("STARFISH"), :, :, 0] = np.array(
+        [[[0.9, 0.1, 0.01]], [[0.88, 0.7, 0.25]], [[0.6, 2.0, 0.5]]]
+    )
+    found = sparsity.summary(_made(measures) | arrays | {"measures": measures}, settings)
+    assert len(found["sentences"]) == 4
+    assert found["sentences"][-1].startswith(
+        "90 % pruned, the most at which STARFISH recovers 95 % of the dense accuracy: STARFISH "
+        "has accuracy 0.880, NLL 0.700, ECE 0.250; the dense network has accuracy 0.900"
+    )
