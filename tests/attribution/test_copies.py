@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from scipy import stats
+from scipy import linalg, stats
 
 from theory.attribution.copies import (
     begin,
@@ -140,6 +140,41 @@ def test_ppmi_embedding_puts_words_of_one_context_together():
         ppmi_embedding(np.array(rows, np.int32), 10, 11)
 
 
+def test_ppmi_embedding_of_full_rank_has_the_cosines_of_its_root():
+    """EEᵀ = |PPMI| for E = U√Σ; rows are scaled to 1, and U's signs do not matter."""
+    ids = np.random.default_rng(1).integers(1, 8, (60, 9), np.int32)
+    counts = cooccurrences(ids, 7)
+    margin = counts.sum(axis=1)
+    ppmi = np.maximum(np.log(counts * margin.sum() / np.outer(margin, margin)), 0)
+    gram = linalg.sqrtm(ppmi @ ppmi).real
+    scale = np.sqrt(np.diag(gram))
+    found = ppmi_embedding(ids, 7, 7)[1:]
+    np.testing.assert_allclose(found @ found.T, gram / np.outer(scale, scale), atol=1e-7)
+
+
+def test_an_untrained_lstm_remembers_for_up_to_a_text():
+    """A forget gate of bias log u forgets a share 1/(1 + u) with every word, 1 ≤ u ≤ T − 1."""
+    net = draw_classifier("lstm", jax.random.key(0), words=100, d=D, width=50)
+    for layer in net.layers:
+        inputs, forget = np.array(layer.bias[:50]), np.array(layer.bias[50:100])
+        np.testing.assert_allclose(inputs, -forget)
+        spans = stats.uniform(1, 98)
+        assert stats.kstest(np.exp(forget), spans.cdf).pvalue > ALPHA
+
+
+def test_there_is_no_other_classifier():
+    # Past the type checker of the tests.
+    with pytest.raises(ValueError, match="no classifier 'gru'"):
+        draw_classifier.__wrapped__("gru", jax.random.key(0), words=3, d=2, width=2)
+
+
+def test_the_noise_of_smooth_grad_grows_with_the_text(texts, table):
+    """For a homogeneous network, whose gradient then does not change at all."""
+    copies, x = draw("sum"), table[texts.ids[0]]
+    one, other = (explain(copies, c * x, jax.random.key(5), steps=1).scores for c in (1.0, 7.0))
+    np.testing.assert_allclose(one["SmoothGrad"], other["SmoothGrad"], atol=1e-12)
+
+
 @pytest.mark.parametrize("kind", ["flat", "sum", "max", "lstm"])
 def test_all_scores_of_one_text(kind, texts, table):
     copies, x = draw(kind), table[texts.ids[0]]
@@ -151,6 +186,7 @@ def test_all_scores_of_one_text(kind, texts, table):
     assert all((np.array(score)[padding] == 0).all() for score in found.scores.values())
     assert float(found.gap) < 1e-3
     exact = np.array(found.scores["gradient×input"])
+    np.testing.assert_allclose(found.scores["|gradient×input|"], np.abs(exact))
     if kind != "lstm":  # logit(αx) = α logit(x)
         assert abs(exact.sum()) == pytest.approx(abs(float(found.logits[0])))
         np.testing.assert_allclose(found.scores["integrated gradients"], exact, atol=1e-5)

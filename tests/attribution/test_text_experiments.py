@@ -22,11 +22,13 @@ from experiments.attribution import (
 )
 from experiments.attribution.chosen import choose
 from experiments.attribution.corpus import TextSettings, embed, load_corpus
-from experiments.attribution.scoring import tried
-from experiments.attribution.training import prepare, train
+from experiments.attribution.scoring import tried, untrained_scores
+from experiments.attribution.training import prepare, train, untrained
 from experiments.errors import UsageError
 from experiments.store import to_json
+from theory.attribution import agreement_scores, calibrate, random_embedding
 from theory.attribution.copies import Kind, draw_classifier
+from theory.attribution.scores import word_gradients
 
 matplotlib.use("Agg")
 
@@ -85,7 +87,9 @@ def test_sentences_come_from_the_numbers(outcomes):
     assert "fixed" not in sentence
     made["found"][:, 0, 0, theirs, 1] += 0.35
     sentence = planted.summary(made, settings)["sentence"]
-    assert f"does for no classifier here, and lower for {kind}, random position, by 0.05" in sentence
+    assert (
+        f"does for no classifier here, and lower for {kind}, random position, by 0.05" in sentence
+    )
 
 
 def test_agreement_tells_live_directions_from_dead_ones():
@@ -144,6 +148,43 @@ def test_highlight_gives_every_method_and_calibrated_p_values(outcomes):
     assert (arrays["adjusted"] >= arrays["p_value"]).all()
     html = highlight.page(arrays, settings)
     assert "<script" not in html and "tell" in html
+
+
+def test_p_values_come_from_sets_of_as_many_untrained_copies_as_agree():
+    settings = replace(highlight.experiment.presets["smoke"], which=2)
+    arrays = highlight.run(settings, KEY, silent)
+    agreeing = len(arrays["logits"])
+    assert agreeing == 3 < settings.copies
+    prepared = prepare(settings, settings.kind, jax.random.fold_in(KEY, 0))
+    x = prepared.table[choose(settings, prepared).ids]
+    chance = untrained_scores(
+        settings, settings.kind, x, agreeing, settings.chance, jax.random.fold_in(KEY, 2)
+    )
+    assert chance.shape == (settings.chance, len(arrays["words"]))
+    found = calibrate(jnp.array(arrays["agreement"]), jnp.array(chance))
+    assert np.array_equal(arrays["p_value"], found.p_value)
+    assert np.array_equal(arrays["adjusted"], found.adjusted)
+
+
+@pytest.mark.parametrize("kind", ["sum", "lstm"])
+def test_untrained_copies_have_the_sizes_of_the_trained_ones(kind):
+    x = random_embedding(jax.random.key(1), 5, 8)[1:]
+    settings = replace(TINY, width=6)
+    (found,) = untrained_scores(settings, kind, x, 3, 1, KEY)
+    fresh = untrained(
+        kind,
+        jax.random.split(jax.random.split(KEY, 1)[0], 3),
+        words=len(x),
+        d=8,
+        width=settings.hidden(kind),
+    )
+    gradients = word_gradients(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), fresh), x)
+    np.testing.assert_allclose(found, agreement_scores(gradients).score, atol=1e-12)
+
+
+def test_diverged_copies_are_one_sentence():
+    with pytest.raises(UsageError, match=r"sum diverged in epoch 1: .*, which is 1e\+30"):
+        prepare(replace(TINY, learning_rate=1e30), KIND, KEY)
 
 
 @pytest.fixture(scope="module")

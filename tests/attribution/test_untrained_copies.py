@@ -71,7 +71,7 @@ def test_a_maximum_over_words_needs_calibration_by_untrained_copies():
     scores = jax.vmap(agreement_scores)(gradients).score[:, 0]
     calibrated = np.zeros(TEXTS)
     for i, key in enumerate(jax.random.split(jax.random.key(2), TEXTS)):
-        chance = untrained_scores(TextSettings(width=WIDTH), "max", x[i], 5, 400, key)
-        calibrated[i] = p_values(scores[i], jnp.asarray(chance))
+        chance = untrained_scores(TextSettings(width=WIDTH), "max", x[i], 5, CHANCE, key)
+        calibrated[i] = p_values(scores[i], jnp.asarray(chance[:, i % WORDS]))
     found = statistics.test_law(calibrated, stats.uniform.cdf)
     assert found.p_value > statistics.ALPHA, found
