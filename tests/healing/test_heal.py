@@ -308,6 +308,36 @@ def test_annealed_adam_falls_as_a_cosine_and_stays():
     np.testing.assert_allclose(moved, rate * share, rtol=1e-5)  # shares are in single precision
 
 
+@pytest.mark.parametrize(("kind", "close"), [(jnp.float16, 2e-3), (jnp.bfloat16, 2e-2)])
+def test_half_precision_heals_as_single_does(net, masks, x, kind, close):
+    """Up to the rounding of weights and states, by Adam, whose ε is 0 in float16."""
+
+    def healed(kind):
+        cast = partial(jax.tree.map, lambda leaf: leaf.astype(kind))
+        return heal(hidden, cast(net), cast(net), masks, cast(x), steps=200)
+
+    half, single = healed(kind), healed(jnp.float32)
+    assert {leaf.dtype for leaf in jax.tree.leaves(half.params)} == {jnp.dtype(kind)}
+    for weight, mask in zip(half.params.weights[:-1], masks.weights, strict=False):
+        assert jnp.all(weight[mask == 0] == 0)
+    assert single.history[-1] < single.history[0] / 2
+    np.testing.assert_allclose(half.history, single.history, atol=close)
+
+
+def test_steps_below_the_spacing_of_half_precision_add_up():
+    """64 steps of 2⁻¹², an eighth of the spacing of bfloat16 at 1 and more."""
+    moved = masked_descent(
+        lambda w, x: jnp.sum(w * jnp.mean(x, axis=0)),
+        jnp.ones(2, jnp.bfloat16),
+        jnp.array([1, 0], jnp.uint8),
+        -jnp.ones((1, 2), jnp.bfloat16),
+        optimizer=optax.sgd(2.0**-12),
+        steps=64,
+        batch=1,
+    )
+    assert moved.params.tolist() == [1 + 2.0**-6, 0]
+
+
 # What is trained
 
 
@@ -441,6 +471,16 @@ def bad(what):
     return {
         "steps": {"steps": 0},
         "batch": {"batch": 0},
+        "half a step": {"steps": 2.5},
+        "half a batch": {"batch": 2.5},
+        "optimizer": {"optimizer": 1e-3},
+        "integers": {
+            name: MLP((jnp.ones((10, 6), int), *rest), net.biases) for name in ("dense", "pruned")
+        },
+        "types": {"pruned": MLP((first.astype(jnp.float32), *rest), net.biases)},
+        "boolean state": {"states": lambda net, x: hidden(net, x)[0] > 0},
+        "no features": {"states": lambda net, x: hidden(net, x)[0][:, :0]},
+        "a name": {"trainable": "weights"},
         "masks shape": {"masks": TREE((first[:3].astype(bool), None, None), (None,) * 3)},
         "masks type": {"masks": TREE((first, None, None), (None,) * 3)},
         "no masks": {"masks": jax.tree.map(lambda _: None, net)},
@@ -465,14 +505,23 @@ def bad(what):
         "states nan": {"states": lambda net, x: jnp.nan * hidden(net, x)[0]},
         "trainable": {"trainable": {"weights": True}},
         "nothing": {"trainable": False},
+        "method": {"method": "cosine"},
     }[what]
 
 
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("steps", "steps is 0 and must be at least 1"),
-        ("batch", "batch is 0 and must be at least 1"),
+        ("steps", "steps is 0 and must be an integer of at least 1"),
+        ("batch", "batch is 0 and must be an integer of at least 1"),
+        ("half a step", "steps is 2.5 and must be an integer of at least 1"),
+        ("half a batch", "batch is 2.5 and must be an integer of at least 1"),
+        ("optimizer", r"optimizer is 0.001: give one of optax, such as optax.adam\(1e-3\)"),
+        ("integers", r"\.weights\[0\] has a mask and type int64: only floating-point weights"),
+        ("types", r"\.weights\[0\] has type float64 in dense, float32 in pruned"),
+        ("boolean state", "state 0 has type bool and must be floating-point"),
+        ("no features", r"state 0 has shape \(12, 0\): .* its last at least 1 feature"),
+        ("a name", "trainable has weights where it must be True or False"),
         ("masks shape", r"mask of \.weights\[0\] has shape"),
         ("masks type", r"mask of \.weights\[0\] has type float64"),
         ("no masks", "no leaf has a mask"),
@@ -493,19 +542,15 @@ def bad(what):
         ("states nan", "the loss is not finite at the start"),
         ("trainable", "trainable must be booleans in the structure of the parameters"),
         ("nothing", "there is nothing to train"),
+        ("method", "method is 'cosine' and must be 'starfish' or 'mse'"),
     ],
 )
 def test_what_cannot_be_healed_is_refused_in_one_sentence(net, masks, x, what, said):
+    """Without the type checker of the tests, which refuses some of it first."""
     arguments = {"states": hidden, "dense": net, "pruned": net, "masks": masks, "inputs": x}
     with pytest.raises(ValueError, match=said) as refusal:
-        heal(**arguments | {"steps": 2, "optimizer": NO_STEP} | bad(what))
+        inspect.unwrap(heal)(**arguments | {"steps": 2, "optimizer": NO_STEP} | bad(what))
     assert "\n" not in str(refusal.value)
-
-
-def test_an_unknown_method_is_refused(net, masks, x):
-    """Without the type checker of the tests, which refuses it first."""
-    with pytest.raises(ValueError, match="method is 'cosine' and must be 'starfish' or 'mse'"):
-        inspect.unwrap(heal)(hidden, net, net, masks, x, "cosine")
 
 
 @pytest.mark.parametrize(("rate", "steps", "after"), [(1e160, 5, "[1-4]"), (np.inf, 1, "1")])
@@ -513,3 +558,8 @@ def test_an_unknown_method_is_refused(net, masks, x):
 def test_divergence_is_an_error_also_in_the_last_step(net, masks, x, method, rate, steps, after):
     with pytest.raises(ValueError, match=f"healing diverged after {after} steps: lower the learn"):
         heal(hidden, net, net, masks, x, method, optimizer=optax.sgd(rate), steps=steps)
+
+
+def test_a_rate_far_too_large_shows_in_the_losses_where_they_are_bounded(net, masks, x):
+    healed = heal(hidden, net, net, masks, x, optimizer=optax.sgd(1e10), steps=20)
+    assert healed.history[-1] > 2 * healed.history[0]

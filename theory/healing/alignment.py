@@ -70,6 +70,16 @@ def normalised_mse(
 DISTANCES = {"starfish": cosine_distance, "mse": normalised_mse}
 
 
+def single(array: Array) -> Array:
+    """Half precision as single; all else as it is.
+
+    Example:
+        >>> single(jnp.ones(2, jnp.bfloat16)).dtype, single(jnp.ones(2, jnp.float32)).dtype
+        (dtype('float32'), dtype('float32'))
+    """
+    return array.astype(jnp.float32) if jnp.finfo(array.dtype).bits < 32 else array
+
+
 def distance(states: Any, targets: Any, method: Method = "starfish") -> Float[Array, ""]:
     """The mean over layers of the distance of their states.
 
@@ -85,9 +95,6 @@ def distance(states: Any, targets: Any, method: Method = "starfish") -> Float[Ar
         >>> float(distance([h, h], [h, 0 * h], "mse")) > 0
         True
     """
-
-    def single(h):
-        return h.astype(jnp.float32) if jnp.finfo(h.dtype).bits < 32 else h
 
     def measure(state, target):
         return DISTANCES[method](single(state), single(target))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from theory.healing.alignment import single
 from theory.healing.masks import apply_masks
 
 
@@ -39,6 +40,9 @@ def masked_descent(
     Gradients are masked, so that no optimiser gathers momentum where nothing is, and weights are
     masked again after every step: decay, noise and orthogonalised updates move entries whose
     gradient is 0. Masking by selection, not by a product, holds also where a weight is NaN.
+
+    Weights in half precision are kept in single until the end, and rounded for the loss alone:
+    most steps are smaller than their spacing, and Adam's ε of 1e-8 is 0 in float16.
 
     Args:
         loss: ``loss(params, batch of data)``, a mean over the batch.
@@ -76,7 +80,7 @@ def masked_descent(
     def whole(trained):
         merged = list(leaves)
         for i, leaf in zip(chosen, trained, strict=True):
-            merged[i] = leaf
+            merged[i] = leaf.astype(leaves[i].dtype)
         return jax.tree.unflatten(structure, merged)
 
     def step(state, start):
@@ -90,7 +94,7 @@ def masked_descent(
         trained = optax.apply_updates(trained, updates)
         return (apply_masks(trained, chosen_masks), inner), value
 
-    trained = [leaves[i] for i in chosen]
+    trained = [single(leaves[i]) for i in chosen]
     with jax.numpy_dtype_promotion("standard"):
         inner = optimizer.init(trained)
     (trained, _), history = jax.lax.scan(step, (trained, inner), jnp.arange(steps))

@@ -1,15 +1,18 @@
 """Heal a pruned network by aligning its hidden states with those of the dense one (STARFISH)."""
 
 from functools import cache, partial
+from numbers import Integral
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from theory.healing.alignment import DISTANCES, Method, States, distance
+from theory.healing.checks import check_inputs, check_networks, finite, floating
 from theory.healing.descent import Healed, masked_descent
-from theory.healing.masks import apply_masks, check_masks
+from theory.healing.masks import check_masks
 
 LEARNING_RATE = 3e-3
 """Suits networks of the size of these; the paper's 6e-4 is for vision transformers."""
@@ -124,12 +127,16 @@ def heal(
             train, integers excepted. When None, those that have a mask.
 
     Returns:
-        The healed parameters, pruned entries exactly 0, and the loss of every step.
+        The healed parameters, pruned entries exactly 0, and the loss of every step. The distance
+        of directions is bounded, so a rate that is far too large need not diverge: it may leave a
+        dead network, of which only a last loss above the first tells.
 
     Raises:
-        ValueError: masks that do not fit (see `check_masks`), parameters of different shapes,
-            parameters or inputs that are not finite, no inputs, states without a row per input,
-            nothing to train, steps or batch below 1, an unknown method; or healing diverged.
+        ValueError: masks that do not fit (see `check_masks`), parameters of different shapes or
+            types, parameters or inputs that are not finite, no inputs, states without a row per
+            input or not floating-point, nothing to train, integers to train, steps or batch that
+            are no integers of at least 1, an unknown method or optimizer; or healing diverged,
+            to weights or losses that are not finite.
 
     Source: arXiv 2606.01126 (STARFISH).
 
@@ -147,14 +154,17 @@ def heal(
         True
     """
     for name, value in (("steps", steps), ("batch", batch)):
-        if value < 1:
-            raise ValueError(f"{name} is {value} and must be at least 1")
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name} is {value} and must be an integer of at least 1")
     if method not in DISTANCES:
         raise ValueError(f"method is {method!r} and must be {' or '.join(map(repr, DISTANCES))}")
+    if optimizer is not None and not hasattr(optimizer, "update"):
+        raise ValueError(f"optimizer is {optimizer!r}: give one of optax, such as optax.adam(1e-3)")
     check_masks(dense, masks)
-    _check_params(dense, pruned, masks)
-    _check_inputs(states, dense, inputs)
-    flags = None if trainable is None else _flags(dense, trainable)
+    check_networks(dense, pruned, masks)
+    flags = _flags(dense, masks, trainable)
+    check_inputs(inputs)
+    _check_states(states, dense, inputs)
     healed = _heal(
         states,
         dense,
@@ -169,7 +179,7 @@ def heal(
         tree=None if flags is None else jax.tree.structure(dense),
     )
     # The loss of a step is that before it, so the last step shows in the parameters alone.
-    if not all(map(_finite, jax.tree.leaves(healed))):
+    if not finite(healed):
         good = int(jnp.sum(jnp.isfinite(healed.history)))
         if good == 0:
             raise ValueError("the loss is not finite at the start: the states overflow or are NaN")
@@ -177,67 +187,46 @@ def heal(
     return healed
 
 
-def _flags(dense: Any, trainable: Any) -> tuple[bool, ...]:
+def _flags(dense: Any, masks: Any, trainable: Any) -> tuple[bool, ...] | None:
+    """Which leaves are trained; None for those that have a mask."""
+    named = jax.tree_util.tree_flatten_with_path(dense)[0]
+    if trainable is None:
+        kept = jax.tree.structure(dense).flatten_up_to(masks)
+        for (path, leaf), mask in zip(named, kept, strict=True):
+            if mask is not None and not floating(leaf):
+                raise ValueError(
+                    f"{jax.tree_util.keystr(path)} has a mask and type {jnp.result_type(leaf)}: "
+                    "only floating-point weights can be trained"
+                )
+        return None
     try:
-        flags = jax.tree.leaves(jax.tree.broadcast(trainable, dense))
+        flags = list(map(np.asarray, jax.tree.leaves(jax.tree.broadcast(trainable, dense))))
     except ValueError as error:
         raise ValueError(
             "trainable must be booleans in the structure of the parameters, or a prefix of it"
         ) from error
-    chosen = [
-        bool(flag) and _floating(leaf)
-        for flag, leaf in zip(flags, jax.tree.leaves(dense), strict=True)
-    ]
+    for flag in flags:
+        if flag.shape or flag.dtype != bool:
+            raise ValueError(f"trainable has {flag} where it must be True or False")
+    chosen = [bool(flag) and floating(leaf) for flag, (_, leaf) in zip(flags, named, strict=True)]
     if not any(chosen):
         raise ValueError("trainable is False everywhere: there is nothing to train")
     return tuple(chosen)
 
 
-def _floating(leaf: Any) -> bool:
-    return jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact)
-
-
-def _finite(leaf: Any) -> bool:
-    return not _floating(leaf) or bool(jnp.all(jnp.isfinite(leaf)))
-
-
-def _check_params(dense: Any, pruned: Any, masks: Any) -> None:
-    if jax.tree.structure(dense) != jax.tree.structure(pruned):
-        raise ValueError("dense and pruned parameters have different structures")
-    named = jax.tree_util.tree_flatten_with_path(dense)[0]
-    for (path, one), other in zip(named, jax.tree.leaves(pruned), strict=True):
-        name = jax.tree_util.keystr(path)
-        if not isinstance(one, jax.typing.ArrayLike):
-            raise ValueError(f"{name} is {one!r}: give the arrays of the network alone")
-        if jnp.shape(one) != jnp.shape(other):
-            raise ValueError(
-                f"{name} has shape {jnp.shape(one)} in dense, {jnp.shape(other)} in pruned"
-            )
-    for network, params in (("dense", dense), ("pruned", apply_masks(pruned, masks))):
-        if not all(map(_finite, jax.tree.leaves(params))):
-            raise ValueError(f"the {network} network has weights that are not finite")
-
-
-def _check_inputs(states: States, dense: Any, inputs: Any) -> None:
-    leaves = jax.tree.leaves(inputs)
-    sizes = {jnp.shape(leaf)[:1] for leaf in leaves}
-    if len(sizes) != 1 or sizes in ({()}, {(0,)}):
-        raise ValueError(
-            "inputs must be arrays with one first axis of at least 1 input, but have "
-            f"{[jnp.shape(leaf) for leaf in leaves]}"
-        )
-    if not all(map(_finite, leaves)):
-        raise ValueError("inputs have entries that are not finite")
-    (rows,) = sizes.pop()
-    shapes = [h.shape for h in jax.tree.leaves(jax.eval_shape(states, dense, inputs))]
-    if not shapes:
+def _check_states(states: States, dense: Any, inputs: Any) -> None:
+    rows = len(jax.tree.leaves(inputs)[0])
+    found = jax.tree.leaves(jax.eval_shape(states, dense, inputs))
+    if not found:
         raise ValueError("states returned nothing to align")
-    for layer, shape in enumerate(shapes):
-        if len(shape) < 2 or shape[0] != rows:
+    for layer, state in enumerate(found):
+        if len(state.shape) < 2 or state.shape[0] != rows or 0 in state.shape:
             raise ValueError(
-                f"state {layer} has shape {shape}: its first axis must be the {rows} inputs, its "
-                "last features"
+                f"state {layer} has shape {state.shape}: its first axis must be the {rows} inputs, "
+                "its last at least 1 feature"
             )
+        if not jnp.issubdtype(state.dtype, jnp.floating):
+            raise ValueError(f"state {layer} has type {state.dtype} and must be floating-point")
 
 
 def block_states(blocks: Any, params: Any, inputs: Any) -> Any:
