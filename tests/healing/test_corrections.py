@@ -303,3 +303,69 @@ def test_degenerate_states_are_corrected_without_nan(dense, pruned, masks, remov
             assert leaf.shape == like.shape and leaf.dtype == jnp.float32
             assert jnp.all(jnp.isfinite(leaf))
             assert jnp.max(jnp.abs(leaf)) < 200  # the bias of dead neurons is −100
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("name", CORRECTIONS)
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("inputs", "inputs have entries that are not finite"),
+        ("none", "at least 1 input, but have"),
+        ("dense", "the dense network has weights that are not finite"),
+        ("pruned", "the pruned network has weights that are not finite"),
+        ("masks", r"the mask of \.weights\[0\] has other values than 0 and 1"),
+    ],
+)
+def test_what_has_no_closed_form_is_refused(dense, pruned, masks, removed, x, name, what, said):
+    if (
+        what == "pruned"
+        and name == "fold"
+        or what == "masks"
+        and name not in ("fold", "reconstruct")
+    ):
+        pytest.skip("is not given any")
+    bad = MLP(dense.weights, (NAN * dense.biases[0], *dense.biases[1:]))
+    twos = [TREE((2 * m.weights[0], *m.weights[1:]), m.biases) for m in (masks, removed)]
+    arguments = {"dense": dense, "pruned": pruned, "masks": masks, "removed": removed, "x": x}
+    changes = {
+        "inputs": {"x": x.at[1, 2].set(NAN)},
+        "none": {"x": x[:0]},
+        "dense": {"dense": bad},
+        "pruned": {"pruned": bad},
+        "masks": {"masks": twos[0], "removed": twos[1]},
+    }[what]
+    with pytest.raises(ValueError, match=said):
+        CORRECTIONS[name](**arguments | changes)
+
+
+def test_masked_ridge_refuses_what_it_cannot_solve():
+    x, z, mask = jnp.ones((4, 3)), jnp.ones((4, 2)), jnp.ones((2, 3), jnp.uint8)
+    for bad in (x[:0], x.at[0, 0].set(NAN)):
+        with pytest.raises(ValueError, match="inputs"):
+            masked_ridge(bad, z[: len(bad)], mask, 1.0)
+    with pytest.raises(ValueError, match="inputs have entries that are not finite"):
+        masked_ridge(x, NAN * z, mask, 1.0)
+    with pytest.raises(ValueError, match="the mask has other values than 0 and 1"):
+        masked_ridge(x, z, 2 * mask, 1.0)
+
+
+def test_single_weights_are_not_folded(dense, masks, removed, x):
+    """Also where all that is wrong is that a neuron is read by no one, but stays."""
+    columns = removed._replace(weights=(jnp.ones((9, 6), jnp.uint8), *removed.weights[1:]))
+    for wrong in (masks, columns):
+        with pytest.raises(ValueError, match="only whole neurons can be folded"):
+            fold_neurons(dense, wrong, x)
+
+
+def test_compiled_corrections_are_the_same(dense, pruned, masks, removed, x):
+    for correct in CORRECTIONS.values():
+        compiled = jax.jit(correct)(dense, pruned, masks, removed, x)
+        for one, other in zip(
+            jax.tree.leaves(compiled),
+            jax.tree.leaves(correct(dense, pruned, masks, removed, x)),
+            strict=True,
+        ):
+            np.testing.assert_allclose(one, other, atol=CLOSE)

@@ -204,3 +204,22 @@ def test_masks_that_do_not_fit_are_refused_in_one_sentence(masks, said):
     with pytest.raises(ValueError, match=said) as refusal:
         check_masks(PARAMS, masks)
     assert "\n" not in str(refusal.value) and len(str(refusal.value)) < 200
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, 90.0, float("nan")])
+@pytest.mark.parametrize("prune", [smallest, smallest_of_all, smallest_of_rows])
+def test_shares_that_are_none_are_refused(weights, prune, share):
+    with pytest.raises(ValueError, match=f"share is {share} and must be at least 0 and below 1"):
+        prune(magnitude(weights), share)
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "said"),
+    [
+        (0, 4, "n is 0 and must be above 0 and at most m = 4"),
+        (5, 4, "n is 5 and must be above 0 and at most m = 4"),
+    ],
+)
+def test_groups_that_are_none_are_refused(weights, n, m, said):
+    with pytest.raises(ValueError, match=said):
+        n_of_m(magnitude(weights), n, m)

@@ -3,6 +3,9 @@
 All take the dense network, the pruned one or its masks, and unlabelled inputs. Each layer is
 corrected for what the layers before it, already corrected, make of the inputs; `fold_neurons`
 alone reads the states of the dense network, whose neurons it folds.
+
+All raise ValueError for no inputs, for inputs or networks that are not finite, and for masks that
+do not fit (see `check_masks`), unless these are traced.
 """
 
 from collections.abc import Callable
@@ -11,7 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from theory.healing.checks import check_inputs, check_networks, traced
 from theory.healing.least_squares import masked_ridge, ridge_around
+from theory.healing.masks import apply_masks, check_masks
 from theory.networks import MLP, affine
 
 RIDGE = 1e-2
@@ -21,6 +26,16 @@ _Layer = tuple[Float[Array, "outputs inputs"], Float[Array, " outputs"]]
 _Correct = Callable[
     [int, Float[Array, "outputs inputs"], Float[Array, " outputs"], Array, Array], _Layer
 ]
+
+
+def _check(dense: MLP, pruned: MLP, x: Array, masks: MLP | None = None) -> None:
+    """Refuse what has no closed form."""
+    if traced((dense, pruned, x, masks)):
+        return
+    if masks is not None:
+        check_masks(dense, masks)
+    check_networks(dense, pruned, masks)
+    check_inputs(x)
 
 
 def _layer_by_layer(
@@ -56,6 +71,7 @@ def correct_biases(dense: MLP, pruned: MLP, x: Float[Array, "n d"]) -> MLP:
         >>> bool(jnp.allclose(healed.preactivations(x)[-1], net.preactivations(x)[-1]))
         True
     """
+    _check(dense, pruned, x)
 
     def correct(layer, weight, bias, x, target):
         return weight, bias + _mean(target - affine(x, weight, bias))
@@ -81,6 +97,7 @@ def repair(dense: MLP, pruned: MLP, x: Float[Array, "n d"]) -> MLP:
         >>> bool(jnp.allclose(repair(net, weak, x).weights[0], net.weights[0], rtol=1e-4))
         True
     """
+    _check(dense, pruned, x)
 
     def correct(layer, weight, bias, x, target):
         h = affine(x, weight, bias)
@@ -110,6 +127,7 @@ def reconstruct(dense: MLP, pruned: MLP, masks: MLP, x: Float[Array, "n d"]) -> 
         >>> bool(jnp.abs(healed.weights[0] - net.weights[0]).max() < 0.05)
         True
     """
+    _check(dense, pruned, x, masks)
 
     def correct(layer, weight, bias, x, target):
         mask = masks.weights[layer]
@@ -135,6 +153,7 @@ def refit_head(dense: MLP, healed: MLP, x: Float[Array, "n d"]) -> MLP:
         >>> bool(jnp.allclose(refit_head(net, net, x).weights[1], net.weights[1]))
         True
     """
+    _check(dense, healed, x)
     last = len(dense.weights) - 1
     hidden = jax.nn.relu(healed.preactivations(x)[-2])
     logits = dense.preactivations(x)[-1]
@@ -160,6 +179,9 @@ def fold_neurons(dense: MLP, masks: MLP, x: Float[Array, "n d"]) -> MLP:
         masks: whole rows of hidden weights, and the columns that read them in the next layer.
         x: unlabelled inputs.
 
+    Raises:
+        ValueError: the masks prune weights that no removed neuron has.
+
     Source: CORP and GRAIL fold by the same regression; derived here from least squares.
 
     Example:
@@ -174,6 +196,7 @@ def fold_neurons(dense: MLP, masks: MLP, x: Float[Array, "n d"]) -> MLP:
         >>> bool(jnp.abs(gap).max() < 0.02)
         True
     """
+    _check(dense, dense, x, masks)
     states = [jax.nn.relu(h) for h in dense.preactivations(x)[:-1]]
     weights, biases = list(dense.weights), list(dense.biases)
     for layer, hidden in enumerate(states):
@@ -192,7 +215,11 @@ def fold_neurons(dense: MLP, masks: MLP, x: Float[Array, "n d"]) -> MLP:
         weights[layer + 1] = weights[layer + 1] @ spread
         weights[layer] = jnp.where(stays[:, None], weights[layer], 0)
         biases[layer] = jnp.where(stays, biases[layer], 0)
-    return MLP(tuple(weights), tuple(biases))
+    folded = MLP(tuple(weights), tuple(biases))
+    masked = apply_masks(folded, masks)
+    if not traced(folded) and not jax.tree.all(jax.tree.map(jnp.array_equal, folded, masked)):
+        raise ValueError("the masks prune single weights: only whole neurons can be folded")
+    return folded
 
 
 def _typical(x: Float[Array, "n inputs"]) -> Float[Array, ""]:

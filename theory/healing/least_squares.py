@@ -4,13 +4,15 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, UInt8
+
+from theory.healing.checks import check_inputs, traced
 
 ITERATIONS = 1000
 """Largest number of steps of conjugate gradients, which end as soon as the tolerance is met."""
 
 
-@partial(jax.jit, static_argnames="tolerance")
 def masked_ridge(
     x: Float[Array, "n inputs"],
     z: Float[Array, "n outputs"],
@@ -37,11 +39,24 @@ def masked_ridge(
     Returns:
         The weights, exactly 0 where the mask is.
 
+    Raises:
+        ValueError: no rows, or not as many in x as in z; entries that are not finite; a mask with
+            other values than 0 and 1. Nothing that is traced is looked at.
+
     Example:
         >>> x, mask = jnp.eye(2), jnp.array([[1, 0]], jnp.uint8)
         >>> masked_ridge(x, jnp.ones((2, 1)), mask, 1.0).tolist()
         [[0.5, 0.0]]
     """
+    if not traced((x, z, mask)):
+        check_inputs((x, z))
+        if not np.isin(mask, (0, 1)).all():
+            raise ValueError("the mask has other values than 0 and 1")
+    return _masked_ridge(x, z, mask, ridge, tolerance)
+
+
+@partial(jax.jit, static_argnames="tolerance")
+def _masked_ridge(x, z, mask, ridge, tolerance):
     # In units of their own, so that no product of small numbers in single precision is 0.
     unit = jnp.maximum(jnp.max(jnp.abs(x)), jnp.sqrt(ridge))
     size = jnp.max(jnp.abs(z))

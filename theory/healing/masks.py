@@ -142,6 +142,11 @@ def _prune(scores: Float[Array, "*rows entries"], count: int) -> UInt8[Array, "*
     return (rank >= count).astype(jnp.uint8)
 
 
+def _check_share(share: float) -> None:
+    if not 0 <= share < 1:
+        raise ValueError(f"share is {share} and must be at least 0 and below 1")
+
+
 def smallest(scores: Any, share: float) -> Any:
     """Prune the same share of every leaf, rounded to whole weights.
 
@@ -149,10 +154,14 @@ def smallest(scores: Any, share: float) -> Any:
         scores: a pytree of arrays, None for leaves that stay whole.
         share: of the weights to prune, in [0, 1).
 
+    Raises:
+        ValueError: the share is not in [0, 1).
+
     Example:
         >>> smallest(jnp.array([[3.0, 1.0], [2.0, 4.0]]), 0.5).tolist()
         [[1, 0], [0, 1]]
     """
+    _check_share(share)
     return jax.tree.map(
         lambda s: _prune(s.reshape(-1), round(share * s.size)).reshape(s.shape), scores
     )
@@ -161,11 +170,15 @@ def smallest(scores: Any, share: float) -> Any:
 def smallest_of_all(scores: Any, share: float) -> Any:
     """Prune a share of all weights together, so that leaves may lose more or less of theirs.
 
+    Raises:
+        ValueError: the share is not in [0, 1).
+
     Example:
         >>> masks = smallest_of_all([jnp.array([3.0, 4.0]), jnp.array([1.0, 2.0])], 0.5)
         >>> [mask.tolist() for mask in masks]
         [[1, 1], [0, 0]]
     """
+    _check_share(share)
     leaves, structure = jax.tree.flatten(scores)
     flat = jnp.concatenate([leaf.reshape(-1) for leaf in leaves])
     parts, mask, done = [], _prune(flat, round(share * flat.size)), 0
@@ -178,20 +191,29 @@ def smallest_of_all(scores: Any, share: float) -> Any:
 def smallest_of_rows(scores: Any, share: float) -> Any:
     """Prune the same share of every row, rounded down to whole weights.
 
+    Raises:
+        ValueError: the share is not in [0, 1).
+
     Example:
         >>> smallest_of_rows(jnp.array([[3.0, 1.0], [4.0, 2.0], [1.0, 2.0]]), 0.5).tolist()
         [[1, 0], [1, 0], [0, 1]]
     """
+    _check_share(share)
     return jax.tree.map(lambda s: _prune(s, int(share * s.shape[-1] + 1e-9)), scores)
 
 
 def n_of_m(scores: Any, n: int, m: int) -> Any:
     """Keep the n largest of every m neighbours in a row; where m does not divide it, the rest too.
 
+    Raises:
+        ValueError: not 0 < n ≤ m.
+
     Example:
         >>> n_of_m(jnp.array([[4.0, 1.0, 2.0, 3.0, 0.5]]), 2, 4).tolist()
         [[1, 0, 0, 1, 1]]
     """
+    if not 0 < n <= m:
+        raise ValueError(f"n is {n} and must be above 0 and at most m = {m}")
 
     def prune(s):
         whole = s.shape[-1] // m * m
