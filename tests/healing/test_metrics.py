@@ -14,6 +14,7 @@ from theory.healing.metrics import (
     gap_closed,
     linear_cka,
     negative_log_likelihood,
+    recovered,
 )
 
 N, CLASSES = 50, 4
@@ -138,3 +139,8 @@ def test_gap_closed():
     retrained = jnp.array([1.0, 1.0, 1.0, 0.9, 0.5, 0.5])
     expected = [0.5, -0.2, 1.2, 0.0, np.nan, np.nan]
     np.testing.assert_allclose(gap_closed(healed, pruned, retrained), expected, atol=1e-15)
+
+
+def test_recovered():
+    shares = recovered(jnp.array([0.45, 0.9, 0.95, 0.0, 0.1]), jnp.array([0.9, 0.9, 0.9, 0.9, 0.0]))
+    np.testing.assert_allclose(shares, [0.5, 1, 0.95 / 0.9, 0, np.nan], atol=1e-15)

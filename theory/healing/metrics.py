@@ -32,6 +32,24 @@ def gap_closed(
     return jnp.where(gap > 0, (healed - pruned) / jnp.where(gap > 0, gap, 1), jnp.nan)
 
 
+def recovered(
+    accuracy: Float[Array, "*batch"], dense: Float[Array, "*batch"]
+) -> Float[Array, "*batch"]:
+    """The share of the dense network's accuracy that a network has.
+
+    NaN where the dense network has none: there is nothing to recover.
+
+    Args:
+        accuracy: of the network.
+        dense: of the dense network.
+
+    Example:
+        >>> float(recovered(jnp.array(0.75), jnp.array(1.0)))
+        0.75
+    """
+    return jnp.where(dense > 0, accuracy / jnp.where(dense > 0, dense, 1), jnp.nan)
+
+
 def negative_log_likelihood(
     logits: Float[Array, "n classes"], y: Integer[Array, " n"]
 ) -> Float[Array, ""]:
