@@ -10,7 +10,7 @@ from scipy import integrate, stats
 
 from experiments import store
 from experiments.healing import frozen_noise
-from experiments.healing.frozen_noise import (
+from experiments.healing.frozen_noise_expected import (
     LAYER,
     MASKS,
     ROTATED,
@@ -183,6 +183,8 @@ def test_the_kernel_ends_where_nothing_and_where_all_is_pruned():
         ({"sparsities": (0.5, 1.0)}, "between 1/d and 1"),
         ({"sparsities": (0.01,)}, "between 1/d and 1"),
         ({"scale": 0.0}, "scale is 0.0"),
+        ({"scale": 1e-30}, "scale is 1e-30 and must be between 1e-6 and 1e6"),
+        ({"margin": np.nan}, "margin is nan and must be a number"),
         ({"trials": 1}, "at least 2"),
     ],
 )
