@@ -31,7 +31,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
             ax.set_xticks([], minor=True)
             ax.invert_xaxis()
             # Below the axes: inside there is no corner that no curve crosses.
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=6.5)
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=6.5)
         left.set_ylabel("test accuracy")
         hard = [i for i, s in enumerate(settings.sparsities) if s >= 0.9] or [0]
         panels = np.atleast_1d(bottom.subplots(1, len(hard) + 1, sharey=True))
@@ -84,4 +84,5 @@ def _equal_time(ax: Axes, arrays: Arrays, settings: Settings) -> None:
     labels = [f"{steps} steps" if steps else "" for steps in arrays["steps_equal_time"]]
     right.set_yticks(range(len(NAMES)), labels[::-1], fontsize=6)
     right.tick_params(length=0)
+    right.grid(False)
     right.spines["right"].set_visible(False)

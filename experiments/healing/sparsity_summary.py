@@ -156,14 +156,13 @@ def _sentence(arrays: Arrays, label: str, at: int, best: list[str]) -> str:
     ]
     untold = [f"{a} from {b}" for (a, b), ahead in family.items() if ahead.low <= 0 <= ahead.high]
     recovered = in_words(mean_interval(100 * _recovered(arrays, at)))
-    return "; ".join(
-        [
-            f"{label} pruned: STARFISH recovers {recovered} % of the dense accuracy",
-            *([f"in points of accuracy, {', '.join(told)}"] if told else []),
-            *([f"not told apart: {', '.join(untold)}"] if untold else []),
-            f"among the best: {', '.join(best)}.",
-        ]
-    )
+    # Names have commas.
+    parts = [f"{label} pruned: STARFISH recovers {recovered} % of the dense accuracy."]
+    if told:
+        parts.append(f"In points of accuracy, {'; '.join(told)}.")
+    if untold:
+        parts.append(f"Not told apart: {'; '.join(untold)}.")
+    return " ".join([*parts, f"Among the best: {'; '.join(best)}."])
 
 
 def _confidence(arrays: Arrays, label: str, at: int) -> str:

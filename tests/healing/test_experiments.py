@@ -287,7 +287,7 @@ def test_sentences_of_sparsity_come_from_the_numbers():
     assert "STARFISH + biases against distillation + biases 50.5 (" in sentence
     assert "STARFISH + biases from labels + biases" in sentence
     assert "STARFISH + logits against distillation −30.5 (" in sentence
-    assert sentence.endswith("among the best: STARFISH + biases, labels + biases.")
+    assert sentence.endswith("Among the best: STARFISH + biases; labels + biases.")
     level = found["90 %"]
     assert level["among_best"] == ["STARFISH + biases", "labels + biases"]
     assert level["methods"]["STARFISH + biases"]["gap_closed"][0] == pytest.approx(1.0071)
