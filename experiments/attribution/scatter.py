@@ -36,6 +36,9 @@ TOP = 15
 LABELLED = 4
 """Of these, different words whose names are written out."""
 
+LINE = 0.1
+"""Height of a name, on the axis of agreement."""
+
 SPECTRUM_TEXTS = 1000
 """Texts whose flattened embeddings are decomposed."""
 
@@ -151,14 +154,16 @@ def _scatter(ax: Axes, arrays: Arrays, i: int, shown: np.ndarray, settings: Sett
     ax.axhline(start, color=GREEN, lw=1, ls="--", label="untrained copies")
     for some, colour, mark, label in (
         (shown & ~top, BLUE, "o", "other words"),
-        (top, VERMILION, "^", f"{TOP} largest scores"),
+        (top, VERMILION, "^", f"{TOP} largest scores (bars: SD over pairs)"),
     ):
         ax.errorbar(
             norm[some], score[some], spread[some], fmt=mark, color=colour, ms=3, lw=0.6, label=label
         )
     names = [str(name) for name in arrays[f"words_{i}"]]
     middle = norm[shown].mean()
-    for place, name in enumerate(list(dict.fromkeys(names[j] for j in order))[:LABELLED]):
+    # Names stand one above the other, and above all points, so that none covers anything.
+    height = np.max((score + spread)[shown]) + LINE * (LABELLED + 0.3)
+    for name in list(dict.fromkeys(names[j] for j in order))[:LABELLED]:
         index = next(j for j in order if names[j] == name)
         # A dollar sign would begin a formula.
         text = (name if len(name) <= 14 else name[:13] + "…").replace("$", r"\$")
@@ -166,12 +171,18 @@ def _scatter(ax: Axes, arrays: Arrays, i: int, shown: np.ndarray, settings: Sett
         ax.annotate(
             text,
             (norm[index], score[index]),
-            (-5 if left else 5, 9 - 6 * place),
-            textcoords="offset points",
+            (norm[index] + (-0.06 if left else 0.06) * np.ptp(norm[shown]), height),
             ha="right" if left else "left",
+            va="center",
             fontsize=6,
+            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": BLACK, "alpha": 0.6},
         )
-    ax.set(xlabel="mean relative norm $n_t$", ylabel="agreement $S_t$", ylim=(0, 1.22))
+        height -= LINE
+    ax.set(
+        xlabel="mean relative norm $n_t$",
+        ylabel="agreement $S_t$",
+        ylim=(0, 1 + LINE * (LABELLED + 2)),
+    )
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
 
 
