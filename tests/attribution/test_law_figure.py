@@ -1,6 +1,7 @@
 """The law experiment: what it measures, its figure from arrays alone, and settings refused."""
 
 import json
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -35,6 +36,30 @@ def test_copies_agree_on_the_span_and_not_off_it(outcome):
     for recipe in (0, 1):  # on shuffled labels just as well
         assert arrays["on"][:, recipe].mean() > 0.7
         assert np.abs(arrays["off"][:, recipe]).mean() < 0.2
+
+
+def test_the_mean_of_copies_falls_as_one_over_the_root_of_their_number():
+    """Of a sum over √M the exponent is 0, of a sum ½; of the mean of Adam's copies above −½."""
+    settings = replace(law.experiment.presets["smoke"], trials=40)
+    arrays = law.experiment.run(settings, jax.random.key(1), lambda *_: None)
+    summary = law.experiment.summary(arrays, settings)
+    for name in ("descent", "descent, labels shuffled"):
+        centre, low, high = summary[name]["average_exponent"]
+        assert low < -0.5 < high
+        assert high - low < 0.1
+    assert summary["Adam"]["average_exponent"][1] > -0.5
+
+
+def test_labels_count_as_equivalent_only_if_the_interval_says_so(outcome):
+    settings, arrays = outcome
+    found = []
+    for shift, noise in ((0.0, 0.0), (0.04, 0.0), (-0.06, 0.0), (0.0, 0.2)):
+        on = np.full_like(arrays["on"], 0.9)
+        on[:, 1] += shift + noise * np.resize([1, -1], settings.trials)[:, None]
+        summary = law.experiment.summary(arrays | {"on": on}, settings)
+        found.append(summary["on the span, shuffled labels − true ones"])
+    assert [each["equivalent"] for each in found] == [True, True, False, False]
+    assert found[2]["cosine_difference"] == pytest.approx([-0.06] * 3)
 
 
 def test_before_training_nothing_agrees_on_the_span_either():
