@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.training import prepare
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, mean_interval, share_interval
+from experiments.panels import BLACK, share_interval
 from theory.attribution.agreement import agreement_scores, small_norm
 from theory.attribution.evaluation import auroc, pointing_game
 from theory.attribution.methods import present
@@ -25,6 +25,9 @@ from theory.theorem import Source
 
 PUBLISHED = 0.5
 """The quantile of the paper."""
+
+LINES = (("o", "-", 4.5), ("s", "--", 6), ("D", "-.", 4), ("^", ":", 3.5))
+"""Marker, line and size by kind: curves that coincide are seen beside and inside one another."""
 
 
 @dataclass(frozen=True)
@@ -106,17 +109,20 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
                 ax.axhline(chance, color=BLACK, lw=0.8, ls=":", label="chance")
             ax.axvline(PUBLISHED, color="0.6", lw=0.8, label="published filter")
             for i, kind in enumerate(settings.kinds):
+                mark, line, size = LINES[i % len(LINES)]
                 interval = share_interval(values[:, i])
                 ax.errorbar(
-                    settings.quantiles,
+                    np.array(settings.quantiles) + 0.018 * (i - (len(settings.kinds) - 1) / 2),
                     interval.centre,
                     interval.bars,
-                    fmt="osD^"[i % 4] + "-",
-                    ms=3.5,
+                    fmt=mark,
+                    ls=line,
+                    ms=size,
+                    mfc="none",
                     capsize=2,
                     label=kind,
                 )
-            ax.set(xlabel="share of words kept", ylabel=label, xlim=(0, 1.04), ylim=(-0.05, 1.1))
+            ax.set(xlabel="share of words kept", ylabel=label, xlim=(0, 1.08), ylim=(-0.05, 1.1))
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
     return figure
 
@@ -132,7 +138,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
                 "deciding_words_kept": arrays["kept"][:, i, j],
             }
             out[f"{kind}, {quantile:g} kept"] = {
-                name: mean_interval(values).rounded() for name, values in measures.items()
+                name: share_interval(values).rounded() for name, values in measures.items()
             }
     return out
 
