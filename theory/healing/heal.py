@@ -1,7 +1,6 @@
 """Heal a pruned network by aligning its hidden states with those of the dense one (STARFISH)."""
 
 from functools import cache, partial
-from numbers import Integral
 from typing import Any
 
 import jax
@@ -154,7 +153,7 @@ def heal(
         True
     """
     for name, value in (("steps", steps), ("batch", batch)):
-        if not isinstance(value, Integral) or value < 1:
+        if not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{name} is {value} and must be an integer of at least 1")
     if method not in DISTANCES:
         raise ValueError(f"method is {method!r} and must be {' or '.join(map(repr, DISTANCES))}")
