@@ -38,7 +38,8 @@ def test_constant_scores_have_no_rank_correlation(outcome, monkeypatch):
 
 def test_undefined_correlations_are_left_out_and_counted(outcome):
     settings, arrays = outcome
-    rho, undefined = np.full((3, *arrays["rho"].shape[1:]), 0.5), np.zeros((3, 1, 2, 10), int)
+    rho = np.full((3, *arrays["rho"].shape[1:]), 0.5)
+    undefined = np.zeros(rho.shape, int)
     rho[0, 0, 0, 0] = np.nan  # one trial of three
     undefined[0, 0, 0, 0] = settings.texts
     rho[:, 0, 1, 2] = np.nan  # all of them
