@@ -30,6 +30,9 @@ CHOSEN_ON = 3
 DOUBT = 0.05
 """Methods whose adjusted p-value against the best is above this are as good as the best."""
 
+ROUNDING = 1e-6
+"""Of accuracies in float32; one test image is more."""
+
 
 @jax.jit
 def _evaluate(nets: Any, x: Float[Array, "n ..."], y: Int[Array, " n"]):
@@ -180,6 +183,19 @@ def compare(
     return Scores(np.swapaxes(measures, 0, 1), rates.T, seconds.T, compiling)
 
 
+def at_an_edge(
+    settings: ImageSettings, names: Sequence[str], rates: Float[np.ndarray, " methods"]
+) -> list[str]:
+    """Methods that chose the smallest or largest step size, and might have chosen one beyond.
+
+    Example:
+        >>> at_an_edge(ImageSettings(rates=(0.1, 0.2, 0.3)), ("a", "b"), np.array([0.2, 0.3]))
+        ['b']
+    """
+    edges = min(settings.rates), max(settings.rates)
+    return [name for name, rate in zip(names, rates, strict=True) if rate in edges]
+
+
 class Standing(NamedTuple):
     """How one method stands among all on one cell.
 
@@ -204,9 +220,9 @@ def standings(values: Float[np.ndarray, "methods trials"]) -> list[Standing]:
     """
     best = int(np.argmax(values.mean(axis=1)))
     differences = values - values[best]
-    varies = differences.std(axis=1) > 0
+    varies = differences.std(axis=1) > ROUNDING
     # The same difference on every network is no doubt at all, and none is no difference.
-    p = np.where((differences == 0).all(axis=1), 1.0, 0.0)
+    p = np.where((np.abs(differences) <= ROUNDING).all(axis=1), 1.0, 0.0)
     _, p[varies] = stats.ttest_1samp(differences[varies], 0, axis=1)
     others = np.arange(len(values)) != best
     adjusted = np.ones(len(values))

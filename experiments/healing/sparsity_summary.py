@@ -11,6 +11,7 @@ from experiments.healing.comparison import (
     ACCURACY,
     DOUBT,
     MEASURES,
+    at_an_edge,
     in_numbers,
     in_words,
     standings,
@@ -123,7 +124,6 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
         "calibration_images": int(arrays["images"]),
         "dense": in_numbers(arrays["dense"]),
     }
-    edges = min(settings.rates), max(settings.rates)
     for at, sparsity in enumerate(settings.sparsities):
         found, label = _found(arrays, at), percent(sparsity)
         out[label] = found | {
@@ -132,9 +132,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
             "points_ahead_of_rivals": {
                 f"{a}, {b}": ahead.rounded() for (a, b), ahead in _family(arrays, at).items()
             },
-            "rate_at_an_edge": [
-                name for name, one in found["methods"].items() if one["rate"] in edges
-            ],
+            "rate_at_an_edge": at_an_edge(settings, NAMES, arrays["rate"][:, at]),
         }
         out["sentences"].append(_sentence(arrays, label, at, found["among_best"]))
     healed = [

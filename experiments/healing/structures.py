@@ -217,7 +217,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
     accuracy = np.concatenate([arrays["pruned"][None], arrays["measures"]])[..., ACCURACY]
     with plt.style.context(STYLE):
         figure, panels = plt.subplots(
-            2, columns, figsize=(7.2, 6.6), sharey=True, sharex=True, squeeze=False
+            2, columns, figsize=(7.2, 7.6), sharey=True, sharex=True, squeeze=False
         )
         for name, ax in zip(names, panels.flat, strict=False):
             mean = arrays["dense"][:, ACCURACY].mean()

@@ -19,6 +19,7 @@ from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.healing.arms import Aligned, Arm, Distilled, Labelled
 from experiments.healing.comparison import (
     ACCURACY,
+    at_an_edge,
     compare,
     evaluate,
     in_words,
@@ -236,6 +237,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
             f"the dense accuracy, {in_words(ahead)} points more than healing block by block; "
             f"among the best: {', '.join(found['among_best'])}."
         )
+        found["rate_at_an_edge"] = at_an_edge(settings, NAMES, arrays["rate"][:, at])
         out[label] = found | {
             name: share_interval(arrays[name][at, :, ACCURACY]).rounded()
             for name in ("pruned", "retrained")

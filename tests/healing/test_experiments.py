@@ -144,6 +144,8 @@ def test_standings_against_scipy():
 
 def test_standings_of_equal_and_of_evenly_worse_methods():
     values = np.array([[0.9, 0.8], [0.9, 0.8], [0.4, 0.3]])
+    values[1] += 1e-9  # rounding is no difference
+    assert [one.adjusted for one in standings(values)] == [1, 1, 0]
     assert [one.among_best for one in standings(values)] == [True, True, False]
 
 
