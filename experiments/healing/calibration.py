@@ -129,7 +129,7 @@ def _worse(gains: np.ndarray, images: np.ndarray) -> str:
     harmed = [str(n) for n, gain in zip(images, gains, strict=True) if mean_interval(gain).high < 0]
     if not harmed:
         return ""
-    return f"; it is worse than the pruned network left alone with {', '.join(harmed)} images"
+    return f"; it is worse than the pruned network left alone at n = {', '.join(harmed)}"
 
 
 def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:

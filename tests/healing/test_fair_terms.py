@@ -190,5 +190,5 @@ def test_calibration_needs_what_holds_from_there_on_and_says_where_it_harms():
         calibration._needed(np.stack([high, high, high, low]), images) == "with no number up to 70"
     )
     gains = np.array([[-0.2, -0.21], [-0.1, -0.11], [-0.1, 0.2], [0.3, 0.3]])
-    assert calibration._worse(gains, images).endswith("left alone with 1, 5 images")
+    assert calibration._worse(gains, images).endswith("left alone at n = 1, 5")
     assert calibration._worse(-gains[:2], images[:2]) == ""
