@@ -123,7 +123,7 @@ def folder(tmp_path) -> Path:
     for part, count in (("negative", 10), ("positive", 20)):
         (made / part).mkdir(parents=True)
         for i in reversed(range(count)):
-            (made / part / f"{i:02}.txt").write_bytes(f"{part} {i}: café\r\n".encode(), mtime=0)
+            (made / part / f"{i:02}.txt").write_bytes(f"{part} {i}: café\r\n".encode())
     return made
 
 
