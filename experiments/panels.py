@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,16 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS
 
 LEVEL = 0.95
 """Coverage of every error bar; verdicts and fits keep the stricter level of `theory.statistics`."""
+
+
+def jointly(count: int) -> float:
+    """Coverage of each of so many intervals that cover together with `LEVEL`, by Bonferroni.
+
+    Example:
+        >>> round(jointly(10), 4)
+        0.995
+    """
+    return 1 - (1 - LEVEL) / count
 
 
 class Interval(NamedTuple):
@@ -45,6 +56,15 @@ class Interval(NamedTuple):
         """
         return [round(float(x), digits) for x in self]
 
+    def figures(self, digits: int) -> tuple[str, ...]:
+        """Centre, low and high of one estimate, with a minus that is no hyphen.
+
+        Example:
+            >>> Interval(np.array(-1.0), np.array(-2.0), np.array(0.5)).figures(1)
+            ('−1.0', '−2.0', '0.5')
+        """
+        return tuple(f"{float(x):.{digits}f}".replace("-", "−") for x in self)
+
     def text(self, digits: int = 2) -> str:
         """One estimate for a sentence, which says what the interval is.
 
@@ -52,7 +72,7 @@ class Interval(NamedTuple):
             >>> Interval(np.array(-1.0), np.array(-2.0), np.array(0.5)).text(1)
             '−1.0 [−2.0, 0.5]'
         """
-        centre, low, high = (f"{float(x):.{digits}f}".replace("-", "−") for x in self)
+        centre, low, high = self.figures(digits)
         return f"{centre} [{low}, {high}]"
 
 
@@ -61,7 +81,7 @@ def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
 
     Args:
         values: one row for each network.
-        level: coverage; 1 − .05/k makes k intervals cover together with 95 %.
+        level: coverage; `jointly` says which makes several intervals cover together.
 
     Example:
         >>> interval = mean_interval([1.0, 2.0, 3.0])
@@ -85,6 +105,21 @@ def share_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     """
     interval = mean_interval(values, level)
     return Interval(interval.centre, np.maximum(interval.low, 0), np.minimum(interval.high, 1))
+
+
+def defined_interval(values: Float[np.ndarray, "n *rest"]) -> Interval:
+    """`mean_interval` over the entries of each column that are not NaN; NaN for fewer than two.
+
+    Example:
+        >>> interval = defined_interval(np.array([[1.0, 1.0], [np.nan, np.nan], [3.0, np.nan]]))
+        >>> interval.centre.tolist()
+        [2.0, nan]
+    """
+    columns = values.reshape(len(values), -1).T
+    kept = [column[np.isfinite(column)] for column in columns]
+    none = Interval(*np.full(3, np.nan))
+    found = [mean_interval(column) if len(column) > 1 else none for column in kept]
+    return Interval(*np.array(found).T.reshape(3, *values.shape[1:]))
 
 
 def rms_interval(values: ArrayLike) -> Interval:

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from experiments.attribution.corpus import ComparedSettings, load_corpus
 from experiments.attribution.training import accuracy, doubled, train
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, LEVEL, VERMILION, mean_interval, share_interval
+from experiments.panels import BLACK, BLUE, LEVEL, VERMILION, jointly, mean_interval, share_interval
 from theory.attribution.agreement import pair_cosines
 from theory.attribution.evaluation import auroc
 from theory.attribution.scores import word_gradients
@@ -163,7 +163,7 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
 def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     """AUROC with intervals by kind and words, and what follows in a sentence."""
     ours, theirs = METHODS.index("agreement"), METHODS.index("|gradient×input|")
-    level = 1 - (1 - LEVEL) / (len(settings.kinds) * len(WORDS))
+    level = jointly(len(settings.kinds) * len(WORDS))
     good, better, out = [], [], {}
     for i, kind in enumerate(settings.kinds):
         for j, words in enumerate(WORDS):

@@ -24,7 +24,7 @@ from experiments.panels import (
     BLUE,
     GREEN,
     VERMILION,
-    Interval,
+    defined_interval,
     finite,
     mean_interval,
 )
@@ -182,25 +182,17 @@ def draw(arrays: Arrays, settings: Settings) -> Figure:
 
 
 def _taus(ax: Axes, tau: np.ndarray, y: np.ndarray) -> None:
-    interval = _defined(tau)
+    interval = defined_interval(tau)
     ax.axvline(0, color=BLACK, lw=0.8, ls=":")
     ax.errorbar(interval.centre, y, xerr=interval.bars, fmt="D", ms=3, capsize=1.5, color=GREEN)
     ax.set_xlim(-1.05, 1.05)
-
-
-def _defined(tau: np.ndarray) -> Interval:
-    """Every method's mean over the texts where it has a τ: equal scores rank nothing."""
-    of_methods = [one[np.isfinite(one)] for one in tau.T]
-    none = Interval(*(np.array(np.nan),) * 3)
-    intervals = [mean_interval(one) if len(one) > 1 else none for one in of_methods]
-    return Interval(*np.stack(intervals, axis=1))
 
 
 def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     """By kind and method, every measure with its interval, both operators, and Kendall's τ."""
     out: dict[str, Any] = {}
     for i, kind in enumerate(settings.kinds):
-        rows, tau = {}, _defined(arrays["tau"][i])
+        rows, tau = {}, defined_interval(arrays["tau"][i])
         for m, name in enumerate(methods(settings)):
             values = {
                 f"{measure}_{operator}": arrays["found"][i, :, m, o, j]

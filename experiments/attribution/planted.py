@@ -19,7 +19,7 @@ from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.scoring import PerturbedSettings, score, score_perturbed, tried
 from experiments.attribution.training import prepare
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, LEVEL, VERMILION, mean_interval, share_interval
+from experiments.panels import BLACK, BLUE, LEVEL, VERMILION, jointly, mean_interval, share_interval
 from theory.attribution.evaluation import auroc, pointing_game
 from theory.attribution.scores import ENSEMBLE, ensemble_scores, word_gradients
 from theory.theorem import Source
@@ -178,7 +178,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     ours, theirs = names.index(AGREEMENT), names.index(BASELINE)
     shape = len(settings.kinds), len(POSITIONS)
     # Two comparisons in each place; all hold together with 95 %.
-    level = 1 - (1 - LEVEL) / (2 * np.prod(shape))
+    level = jointly(2 * shape[0] * shape[1])
     good, higher, lower, out = [], [], [], {}
     for kind, place in np.ndindex(*shape):
         found = arrays["found"][:, kind, place]

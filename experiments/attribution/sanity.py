@@ -23,7 +23,7 @@ from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.scoring import score
 from experiments.attribution.training import prepare, untrained
 from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, VERMILION, Interval, mean_interval, share_interval
+from experiments.panels import BLACK, BLUE, VERMILION, defined_interval, share_interval
 from theory.attribution.agreement import expected_chance, pair_cosines
 from theory.attribution.evaluation import adebayo
 from theory.attribution.methods import gradient
@@ -134,21 +134,6 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
         arrays["shuffled_accuracy"][cell] = shuffled.accuracy.mean()
     progress(1.0, "done")
     return arrays
-
-
-def defined_interval(values: Float[np.ndarray, "trials *rest"]) -> Interval:
-    """`mean_interval` over the trials that are not NaN; NaN where fewer than two are left.
-
-    Example:
-        >>> interval = defined_interval(np.array([[1.0, 1.0], [np.nan, np.nan], [3.0, np.nan]]))
-        >>> interval.centre.tolist()
-        [2.0, nan]
-    """
-    columns = values.reshape(len(values), -1).T
-    kept = [column[np.isfinite(column)] for column in columns]
-    none = Interval(*np.full(3, np.nan))
-    found = [mean_interval(column) if len(column) > 1 else none for column in kept]
-    return Interval(*np.array(found).T.reshape(3, *values.shape[1:]))
 
 
 def padding_tested(arrays: Arrays) -> np.ndarray:

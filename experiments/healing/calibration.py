@@ -27,7 +27,7 @@ from experiments.healing.dense import (
     draw_calibration,
     load,
 )
-from experiments.healing.pruning import magnitude_masks, percent
+from experiments.healing.pruning import check_sparsity, magnitude_masks, percent
 from experiments.panels import BLACK, mean_interval, share_interval
 from theory.theorem import Source
 
@@ -48,8 +48,7 @@ class Settings(MLPSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 < self.sparsity < 1:
-            raise ValueError(f"sparsity is {self.sparsity} and must be between 0 and 1")
+        check_sparsity(self.sparsity)
         if list(self.shares) != sorted(set(self.shares)) or not self.shares:
             raise ValueError(f"shares is {self.shares} and must increase")
         check_shares(*self.shares)

@@ -282,5 +282,5 @@ def in_words(interval: Interval, digits: int = 1, level: float = LEVEL) -> str:
         >>> in_words(Interval(np.array(-1.0), np.array(-2.0), np.array(0.5)))
         '−1.0 (95 % interval −2.0 to 0.5)'
     """
-    centre, low, high = (f"{float(x):.{digits}f}".replace("-", "−") for x in interval)
+    centre, low, high = interval.figures(digits)
     return f"{centre} ({100 * level:.3g} % interval {low} to {high})"

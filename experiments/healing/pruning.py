@@ -27,6 +27,21 @@ def percent(share: float) -> str:
     return f"{100 * share:.10g} %"
 
 
+def check_sparsity(sparsity: float) -> None:
+    """Refuse a share of weights that cannot be pruned.
+
+    Raises:
+        ValueError: it is not in (0, 1).
+
+    Example:
+        >>> check_sparsity(1.0)
+        Traceback (most recent call last):
+        ValueError: sparsity is 1.0 and must be between 0 and 1
+    """
+    if not 0 < sparsity < 1:
+        raise ValueError(f"sparsity is {sparsity} and must be between 0 and 1")
+
+
 def check_sparsities(name: str, shares: Sequence[float]) -> None:
     """Refuse shares of weights that cannot be pruned, or that would be pruned twice.
 

@@ -9,7 +9,6 @@ from experiments.experiment import Arrays
 from experiments.healing.arms import NAMES, RIVALS
 from experiments.healing.comparison import (
     ACCURACY,
-    DOUBT,
     MEASURES,
     at_an_edge,
     in_numbers,
@@ -19,15 +18,15 @@ from experiments.healing.comparison import (
 )
 from experiments.healing.pruning import CONTROLS, Settings, percent
 from experiments.healing.tables import Table, tables_page
-from experiments.panels import Interval, mean_interval, share_interval
+from experiments.panels import Interval, jointly, mean_interval, share_interval
 from theory.healing.metrics import gap_closed
 
 STARFISH = NAMES.index("STARFISH")
 
 PAIRS = tuple((name, rival) for name, rivals in RIVALS.items() for rival in rivals)
 
-TOGETHER = 1 - DOUBT / len(PAIRS)
-"""Coverage of each difference to a rival, by Bonferroni, so that all cover with 95 %."""
+TOGETHER = jointly(len(PAIRS))
+"""Coverage of each difference to a rival."""
 
 HEALED = 0.95
 """Share of the dense accuracy from which a network counts as healed."""

@@ -18,7 +18,6 @@ from experiments.experiment import STYLE, Arrays, Experiment, Progress
 from experiments.healing.arms import Aligned, Arm, Distilled, hidden, hidden_and_logits
 from experiments.healing.comparison import (
     ACCURACY,
-    DOUBT,
     MEASURES,
     compare,
     evaluate,
@@ -28,7 +27,7 @@ from experiments.healing.comparison import (
 )
 from experiments.healing.curves import dots, errors_across
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
-from experiments.healing.pruning import magnitude_masks, percent
+from experiments.healing.pruning import check_sparsity, magnitude_masks, percent
 from experiments.panels import (
     BLACK,
     BLUE,
@@ -37,6 +36,7 @@ from experiments.panels import (
     PURPLE,
     SKY,
     VERMILION,
+    jointly,
     mean_interval,
     share_interval,
 )
@@ -92,8 +92,7 @@ class Settings(CalibratedSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 < self.sparsity < 1:
-            raise ValueError(f"sparsity is {self.sparsity} and must be between 0 and 1")
+        check_sparsity(self.sparsity)
 
 
 @jax.jit
@@ -191,7 +190,7 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
     dense = arrays["dense"][:, ACCURACY]
     accuracy = 100 * arrays["measures"][..., ACCURACY].mean(axis=-1)
     gap = mean_interval(accuracy[names.index("before ReLU")] - accuracy[0])
-    level = 1 - DOUBT / settings.depth  # for all layers together
+    level = jointly(settings.depth)
     alone = [
         f"{name} by {in_words(mean_interval(values - accuracy[0], level), level=level)}"
         for name, values in zip(names, accuracy, strict=True)
