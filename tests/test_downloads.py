@@ -183,7 +183,7 @@ def test_rt_polarity_is_read_as_latin_1(server, cache):
     assert found == {f"bad {i}": 0 for i in range(10)} | {f"café\x85 {i}": 1 for i in range(10)}
 
 
-@pytest.mark.parametrize("damaged", [None, b"", RT_POLARITY[:50]])
+@pytest.mark.parametrize("damaged", [None, b"", RT_POLARITY[:50]], ids=["lacking", "empty", "cut"])
 def test_what_the_cache_lacks_or_has_damaged_is_downloaded(server, cache, damaged):
     file = cache / "rt_polarity.jsonl.gz"
     if damaged is not None:
