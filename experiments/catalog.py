@@ -82,27 +82,43 @@ def entries() -> tuple[Entry, ...]:
 def _read(package: str, pattern: str, kind: Kind) -> Iterator[Entry]:
     folder = package_folder(package)
     for path in folder.glob(pattern):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            match node:
-                case ast.Assign(targets=[ast.Name(id=target)], value=ast.Call() as call) if (
-                    target == kind
-                ):
-                    given = {keyword.arg: keyword.value for keyword in call.keywords}
-                    source = given["source"]
-                    assert isinstance(source, ast.Call)
-                    yield Entry(
-                        name=ast.literal_eval(given["name"]),
-                        kind=kind,
-                        title=ast.literal_eval(
-                            given["statement" if kind == "theorem" else "title"]
-                        ),
-                        source={
-                            str(keyword.arg): ast.literal_eval(keyword.value)
-                            for keyword in source.keywords
-                        },
-                        module=".".join([package, *path.relative_to(folder).with_suffix("").parts]),
-                        path=path,
-                    )
+        call = _call(path, kind)
+        if call is None:
+            continue
+        given = {keyword.arg: keyword.value for keyword in call.keywords}
+        source = given["source"]
+        assert isinstance(source, ast.Call)
+        yield Entry(
+            name=ast.literal_eval(given["name"]),
+            kind=kind,
+            title=ast.literal_eval(given["statement" if kind == "theorem" else "title"]),
+            source={str(k.arg): ast.literal_eval(k.value) for k in source.keywords},
+            module=".".join([package, *path.relative_to(folder).with_suffix("").parts]),
+            path=path,
+        )
+
+
+def _call(path: Path, kind: Kind) -> ast.Call | None:
+    """The ``Theorem(...)`` or ``Experiment(...)`` of a file."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=target)], value=ast.Call() as call) if (
+                target == kind
+            ):
+                return call
+    return None
+
+
+def call_of(entry: Entry) -> ast.Call:
+    """The syntax tree of the call that makes an entry.
+
+    Example:
+        >>> call_of(entries()[0]).func.id
+        'Theorem'
+    """
+    call = _call(entry.path, entry.kind)
+    assert call is not None, entry
+    return call
 
 
 def select(kind: Kind | None, names: tuple[str, ...]) -> list[Entry]:

@@ -25,8 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.catalog import Entry, package_folder
+from experiments.catalog import Entry
 from experiments.errors import UsageError
+from experiments.results.closure import code_digest
 
 DAMAGE = (
     *(OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError),
@@ -85,29 +86,6 @@ def environment() -> dict[str, Any]:
         "x64": jax.numpy.zeros(()).dtype == "float64",
         "matmul_precision": jax.config.jax_default_matmul_precision,  # pyright: ignore
     }
-
-
-def code_digest(entry: Entry) -> str:
-    """A hash of all source that a result may depend on.
-
-    For a theorem's trials these are its own file, its room, and the foundation but for what only
-    judges trials: verdicts are computed afresh from stored trials. An experiment may also judge,
-    so it depends on all of its room, and on its own folder.
-    """
-    theory, experiments = package_folder("theory"), package_folder("experiments")
-    files = {*theory.glob("*.py"), *theory.glob(f"{entry.system}/*.py")}
-    if entry.kind == "theorem":
-        files -= {theory / "claims.py", theory / "statistics.py"}
-        files.add(entry.path)
-    else:
-        files |= {*theory.glob(f"{entry.system}/theorems/*.py"), *entry.path.parent.glob("*.py")}
-        data = ("datasets", "downloads", "scripts", "text_folder", "texts", "words")
-        files |= {experiments / f"{name}.py" for name in data}
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        name = path.relative_to(theory.parent).as_posix()
-        digest.update(name.encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def result_key(entry: Entry, settings: Any, seed: int, **more: Any) -> str:

@@ -16,9 +16,9 @@ from jaxtyping import Array, Float
 
 from experiments import store
 from experiments.attribution.corpus import Corpus, TextSettings, embed, load_corpus
-from experiments.catalog import package_folder
 from experiments.errors import UsageError
 from experiments.experiment import Progress
+from experiments.results.closure import closure, digest
 from theory.attribution.copies import (
     Kind,
     Training,
@@ -110,13 +110,13 @@ def _path(settings: TextSettings, kind: Kind, corpus: Corpus, table, key) -> Pat
 
     sizes = settings.sizes._replace(epochs=settings.passes(kind))
     rates = settings.rate(kind), settings.hidden(kind), settings.copies, sizes
-    digest = hashlib.sha256(repr((kind, *rates, store.environment())).encode())
+    # What computes the copies, without what keeps them.
+    used = ("untrained", "begin", "BUCKETS", "_optimizer", "_batches", "_epoch")
+    code = digest(closure((__name__, name) for name in used))
+    found = hashlib.sha256(repr((kind, *rates, store.environment(), code)).encode())
     for array in (corpus.x_train, corpus.y_train, table, jax.random.key_data(key)):
-        digest.update(np.asarray(array).tobytes())
-    theory = package_folder("theory")
-    for name in ("attribution/copies.py", "networks.py", "training.py"):
-        digest.update((theory / name).read_bytes())
-    return Path(pooch.os_cache("relu-theory")) / "copies" / f"{digest.hexdigest()[:20]}.npz"
+        found.update(np.asarray(array).tobytes())
+    return Path(pooch.os_cache("relu-theory")) / "copies" / f"{found.hexdigest()[:20]}.npz"
 
 
 def _resume(path: Path, state: Training) -> tuple[Training, int]:
