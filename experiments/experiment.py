@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +10,6 @@ from theory.theorem import Preset, Source
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-STYLE = Path(__file__).with_name("style.mplstyle")
-"""The matplotlib style of every figure."""
 
 Progress = Callable[[float, str], None]
 """``progress(fraction done in [0, 1], what is being done)``."""

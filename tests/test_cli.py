@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.catalog import entries, select
 from experiments.errors import UsageError
+from experiments.results.catalog import entries, select
 
 VERDICT_KEYS = {
     "theorem": str,
@@ -49,7 +49,7 @@ def test_catalog_agrees_with_what_is_imported():
 
 def test_list_and_help_import_neither_jax_nor_matplotlib(cli):
     code = (
-        "import sys; from experiments.cli import main\n"
+        "import sys; from experiments.command.cli import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit as stop: assert stop.code == 0\n"
         "assert not {'jax', 'matplotlib'} & set(sys.modules), 'imported'"
@@ -169,7 +169,7 @@ def test_a_full_disk_is_one_sentence(cli, tmp_path):
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "from experiments.cli import main; main(sys.argv[1:])"
+        "from experiments.command.cli import main; main(sys.argv[1:])"
     )
     result = subprocess.run(
         [sys.executable, "-c", code, "verify", ONE, "--preset", "smoke", "--out", str(tmp_path)],

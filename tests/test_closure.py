@@ -6,10 +6,9 @@ import jax
 import pytest
 from tracing import ROOT, entered
 
-from experiments import catalog
 from experiments.attribution import training
-from experiments.catalog import entries, select
-from experiments.results import closure
+from experiments.results import catalog, closure, store
+from experiments.results.catalog import entries, select
 from theory.theorem import program, trial_keys
 
 THEOREMS = [entry for entry in entries() if entry.kind == "theorem"]
@@ -99,7 +98,7 @@ def test_a_copy_has_the_digests_of_the_original(copy):
             {"healing.masked-ridge", "healing.sparsity"},
         ),
         (
-            *("experiments/classes.py", "images.y_train == label", "images.y_train != label"),
+            *("experiments/data/images.py", "images.y_train == label", "images.y_train != label"),
             {"subspace.real-data", "unlearning.baselines"},
             {"healing.sparsity", "subspace.gradient-law"},
         ),
@@ -116,7 +115,11 @@ def test_a_change_to_what_computes_is_noticed_where_it_is_used(
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("experiments/panels.py", '{"fmt": "o", "color": VERMILION', '{"fmt": "s", "color": BLUE'),
+        (
+            "experiments/plots/style.py",
+            '{"fmt": "o", "color": VERMILION',
+            '{"fmt": "s", "color": BLUE',
+        ),
         ("experiments/attribution/filter.py", 'xlabel="share of words kept"', 'xlabel="kept"'),
         ("experiments/attribution/filter.py", '"deciding_words_kept":', '"kept":'),
         ("theory/claims.py", "measured >= predicted - slack", "measured > predicted - slack"),
@@ -133,4 +136,4 @@ def test_a_change_to_what_draws_judges_or_describes_is_not(copy, file, old, new)
 def test_copies_depend_on_what_trains_them_and_not_on_what_keeps_them():
     code = closure.closure([(training.__name__, "_epoch")])
     assert ("theory.attribution.copies", "train_epoch") in code
-    assert not {module for module, _ in code if module in {"experiments.store", catalog.__name__}}
+    assert not {module for module, _ in code if module in {store.__name__, catalog.__name__}}

@@ -11,7 +11,8 @@ import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.datasets import fingerprint, load_images
+from experiments.data.images import load_images
+from experiments.data.registry import fingerprint
 from experiments.errors import UsageError
 from tests.files import Trap, keras, npz, real, refusal
 from tests.files import empty_cache as empty_cache  # a fixture, for every test here
@@ -196,7 +197,7 @@ def test_without_network_the_user_hears_what_to_do(capsys, cache):
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
     code = (
-        "import experiments.texts, sys; "
+        "import experiments.data.texts, sys; "
         "sys.exit(str({'jax', 'matplotlib', 'sklearn', 'pooch', 'requests'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

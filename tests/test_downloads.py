@@ -13,9 +13,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from experiments.datasets import find, load_images
-from experiments.downloads import SOURCES, Source, fetch, read_pickle
-from experiments.texts import _read_rt_polarity, load_texts
+from experiments.data.downloads import Source, fetch, read_pickle
+from experiments.data.images import load_images
+from experiments.data.registry import SETS, find
+from experiments.data.texts import _read_rt_polarity, load_texts
 from tests.files import Trap, keras, npz, refusal
 from tests.files import empty_cache as empty_cache  # a fixture, for every test here
 
@@ -55,7 +56,9 @@ def serve(server, name: str, archives: list[bytes]) -> Source:
     for i, content in enumerate(archives):
         (folder / f"archive{i}").write_bytes(content)
         urls[f"{address}/archive{i}"] = "sha256:" + hashlib.sha256(content).hexdigest()
-    return SOURCES[name]._replace(urls=urls)
+    source = SETS[name].source
+    assert source is not None
+    return source._replace(urls=urls)
 
 
 def test_mnist_is_kept_as_it_comes(server, cache, capsys):

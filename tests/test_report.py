@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from experiments import cli, gallery, report
-from experiments.catalog import Entry, select
+from experiments.command import cli
+from experiments.results import gallery, report
+from experiments.results.catalog import Entry, select
 
 VOID = {"meta", "link", "img", "br", "wbr"}
 INLINE = {"a", "b", "code", "em", "i", "span", "strong", "sub", "sup", "wbr"}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.scripts import BLANKS, DECOYS, STATEMENTS, TELL_TALE, make_scripts
-from experiments.words import tokenise_script
+from experiments.data.scripts import BLANKS, DECOYS, STATEMENTS, TELL_TALE, make_scripts
+from experiments.data.words import tokenise_script
 from tests.files import refusal
 
 SCRIPTS, LABELS = make_scripts(count=4000, seed=1)

@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 import pytest
 
-from experiments import store
-from experiments.catalog import entries
 from experiments.errors import UsageError
+from experiments.results import store
+from experiments.results.catalog import entries
 
 ARRAYS = {"a": np.linspace(0, 1, 150).reshape(50, 3), "b": np.arange(5)}
 

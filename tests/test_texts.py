@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.datasets import fingerprint
-from experiments.downloads import SOURCES
-from experiments.texts import load_texts
+from experiments.data.downloads import IMDB, RT_POLARITY
+from experiments.data.registry import fingerprint
+from experiments.data.texts import load_texts
 from tests.files import empty_cache as empty_cache  # a fixture, for every test here
 from tests.files import real, refusal
 
@@ -92,14 +92,14 @@ def test_names_and_folders_that_do_not_exist_are_refused(tmp_path):
 def test_without_network_the_user_hears_what_to_do(capsys, cache):
     message = refusal(load_texts, "imdb")
     assert "--data DIR" in message and "connect" in message
-    assert all(file in message for file in SOURCES["imdb"].files)
+    assert all(file in message for file in IMDB.files)
     assert capsys.readouterr().out == ""
     assert list(cache.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["imdb", "rt_polarity"])
-def test_real_texts(name):
-    texts = load_texts(name, real(*SOURCES[name].files))
+@pytest.mark.parametrize(("name", "source"), [("imdb", IMDB), ("rt_polarity", RT_POLARITY)])
+def test_real_texts(name, source):
+    texts = load_texts(name, real(*source.files))
     assert min(map(len, texts.train_texts + texts.test_texts)) > 0
     assert abs(texts.y_train.mean() - 0.5) < 0.01 and abs(texts.y_test.mean() - 0.5) < 0.01
 

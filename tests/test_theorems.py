@@ -6,7 +6,7 @@ import jax
 import jax.export
 import pytest
 
-from experiments.catalog import entries
+from experiments.results.catalog import entries
 from theory.theorem import arm_settings, program, trial_keys
 
 THEOREMS = [entry for entry in entries() if entry.kind == "theorem"]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from experiments.texts import load_texts
-from experiments.words import TOKENISERS, Vocabulary, build_vocabulary, tokenise_script
-from experiments.words import tokenise_review as review
+from experiments.data.texts import load_texts
+from experiments.data.words import TOKENISERS, Vocabulary, build_vocabulary, tokenise_script
+from experiments.data.words import tokenise_review as review
 from tests.files import real, refusal
 
 # Hypothesis's own text has no lone surrogates, which JSON's escapes can bring in.

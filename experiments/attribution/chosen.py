@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from experiments.attribution.corpus import TextSettings
 from experiments.attribution.training import Prepared, logits_of
+from experiments.data.words import TOKENISERS
 from experiments.errors import UsageError
-from experiments.words import TOKENISERS
 
 FEWEST = 3
 """Copies that must agree on the class of a text, the least from which the paper explains."""

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.data.scripts import TELL_TALE
+from experiments.data.texts import load_texts
+from experiments.data.words import TOKENISERS, Vocabulary, build_vocabulary
 from experiments.errors import UsageError
-from experiments.scripts import TELL_TALE
-from experiments.texts import load_texts
-from experiments.words import TOKENISERS, Vocabulary, build_vocabulary
 from theory import theorem
 from theory.attribution.copies import Kind
 from theory.attribution.embedding import ppmi_embedding, random_embedding

@@ -19,8 +19,9 @@ from matplotlib.figure import Figure
 
 from experiments.attribution.corpus import ComparedSettings, load_corpus
 from experiments.attribution.training import accuracy, doubled, train
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, LEVEL, VERMILION, jointly, mean_interval, share_interval
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import LEVEL, jointly, mean_interval, share_interval
+from experiments.plots.style import BLACK, BLUE, STYLE, VERMILION
 from theory.attribution.agreement import pair_cosines
 from theory.attribution.evaluation import auroc
 from theory.attribution.scores import word_gradients

@@ -18,16 +18,9 @@ from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.scoring import PerturbedSettings, score, score_perturbed, tried
 from experiments.attribution.training import logits_of, prepare
 from experiments.errors import UsageError
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import (
-    BLACK,
-    BLUE,
-    GREEN,
-    VERMILION,
-    defined_interval,
-    finite,
-    mean_interval,
-)
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import defined_interval, finite, mean_interval
+from experiments.plots.style import BLACK, BLUE, GREEN, STYLE, VERMILION
 from theory.attribution.copies import Kind
 from theory.attribution.evaluation import (
     delete,

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.training import prepare
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, share_interval
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import share_interval
+from experiments.plots.style import BLACK, STYLE
 from theory.attribution.agreement import agreement_scores, small_norm
 from theory.attribution.evaluation import auroc, pointing_game
 from theory.attribution.methods import present

@@ -17,8 +17,8 @@ from matplotlib.colors import to_hex, to_rgb
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from experiments import report, store
-from experiments.panels import BLUE, VERMILION
+from experiments.plots.style import BLUE, VERMILION
+from experiments.results import report, store
 
 TOP = 15
 """Words marked by rank, as in the paper."""

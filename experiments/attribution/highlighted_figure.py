@@ -7,7 +7,6 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextToPath
 
-from experiments import report, store
 from experiments.attribution.highlighted import (
     INK,
     LEVEL,
@@ -19,7 +18,8 @@ from experiments.attribution.highlighted import (
     shade,
     shorten,
 )
-from experiments.experiment import STYLE
+from experiments.plots.style import STYLE
+from experiments.results import report, store
 
 DRAWN = 80
 """Words of a text shown."""

@@ -20,8 +20,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, GREEN, VERMILION, error_bars, mean_interval
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import mean_interval
+from experiments.plots.style import BLACK, BLUE, GREEN, STYLE, VERMILION, error_bars
 from theory.attribution import settings as attribution
 from theory.attribution.agreement import expected_chance, pair_cosines
 from theory.attribution.scene import Scene, draw_copies, draw_scene, train_copies

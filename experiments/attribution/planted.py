@@ -18,8 +18,9 @@ from matplotlib.figure import Figure
 from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.scoring import PerturbedSettings, score, score_perturbed, tried
 from experiments.attribution.training import prepare
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, LEVEL, VERMILION, jointly, mean_interval, share_interval
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import LEVEL, jointly, mean_interval, share_interval
+from experiments.plots.style import BLACK, BLUE, STYLE, VERMILION
 from theory.attribution.evaluation import auroc, pointing_game
 from theory.attribution.scores import ENSEMBLE, ensemble_scores, word_gradients
 from theory.theorem import Source

@@ -22,8 +22,9 @@ from matplotlib.figure import Figure
 from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.scoring import score
 from experiments.attribution.training import prepare, untrained
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, VERMILION, defined_interval, share_interval
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import defined_interval, share_interval
+from experiments.plots.style import BLACK, BLUE, STYLE, VERMILION
 from theory.attribution.agreement import expected_chance, pair_cosines
 from theory.attribution.evaluation import adebayo
 from theory.attribution.methods import gradient

@@ -18,8 +18,8 @@ from experiments.attribution.chosen import ChosenSettings, choose
 from experiments.attribution.corpus import Corpus
 from experiments.attribution.scoring import untrained_scores
 from experiments.attribution.training import prepare
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, GREEN, ORANGE, VERMILION
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, STYLE, VERMILION
 from theory.attribution.agreement import (
     agreement_scores,
     calibrate,

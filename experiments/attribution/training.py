@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments import store
 from experiments.attribution.corpus import Corpus, TextSettings, embed, load_corpus
 from experiments.errors import UsageError
 from experiments.experiment import Progress
+from experiments.results import store
 from experiments.results.closure import closure, digest
 from theory.attribution.copies import (
     Kind,

@@ -8,17 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
+from experiments.experiment import Arrays, Experiment, Progress
 from experiments.healing.arms import ARMS
-from experiments.healing.comparison import (
-    ACCURACY,
-    compare,
-    evaluate,
-    in_words,
-    members,
-    on_test,
-    summarise,
-)
+from experiments.healing.comparison import ACCURACY, compare, evaluate, members, on_test, summarise
 from experiments.healing.curves import SHOWN, curve
 from experiments.healing.dense import (
     MLPSettings,
@@ -28,7 +20,9 @@ from experiments.healing.dense import (
     load,
 )
 from experiments.healing.pruning import check_sparsity, magnitude_masks, percent
-from experiments.panels import BLACK, mean_interval, share_interval
+from experiments.plots.comparison import in_words
+from experiments.plots.estimates import mean_interval, share_interval
+from experiments.plots.style import BLACK, STYLE
 from theory.theorem import Source
 
 COMPARED = tuple(arm for arm in ARMS if arm.name in SHOWN)

@@ -3,35 +3,28 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
-from scipy import stats
 
 from experiments.experiment import Arrays, Progress
 from experiments.healing.arms import Arm, Member, choose_rate, compiled, timed
 from experiments.healing.dense import Calibration, Images, ImageSettings, train
-from experiments.panels import LEVEL, Interval, mean_interval, share_interval
+from experiments.plots.comparison import standings
+from experiments.plots.estimates import mean_interval, share_interval
 from theory.ensemble import ensemble
 from theory.healing.masks import apply_masks
 from theory.healing.metrics import accuracy, calibration_error, negative_log_likelihood
-from theory.statistics import holm
 
 MEASURES = ("accuracy", "NLL", "ECE")
 ACCURACY = 0
 
 CHOSEN_ON = 3
 """Dense networks whose first draws choose the step size of a method."""
-
-DOUBT = 0.05
-"""Methods whose adjusted p-value against the best is above this are as good as the best."""
-
-ROUNDING = 1e-6
-"""Of accuracies in float32; one test image is more."""
 
 
 @jax.jit
@@ -196,43 +189,6 @@ def at_an_edge(
     return [name for name, rate in zip(names, rates, strict=True) if rate in edges]
 
 
-class Standing(NamedTuple):
-    """How one method stands among all on one cell.
-
-    Attributes:
-        behind: the mean difference to the best method, paired by network, with its interval.
-        adjusted: p-value of no difference, Student's paired test, after Holm over the methods.
-        among_best: not told apart from the best.
-    """
-
-    behind: Interval
-    adjusted: float
-    among_best: bool
-
-
-def standings(values: Float[np.ndarray, "methods trials"]) -> list[Standing]:
-    """Compare every method with the one of the largest mean, on the same networks.
-
-    Example:
-        >>> values = np.array([[0.9, 0.8, 0.9], [0.8, 0.9, 0.9], [0.1, 0.2, 0.1]])
-        >>> [one.among_best for one in standings(values)]
-        [True, True, False]
-    """
-    best = int(np.argmax(values.mean(axis=1)))
-    differences = values - values[best]
-    varies = differences.std(axis=1) > ROUNDING
-    # The same difference on every network is no doubt at all, and none is no difference.
-    p = np.where((np.abs(differences) <= ROUNDING).all(axis=1), 1.0, 0.0)
-    _, p[varies] = stats.ttest_1samp(differences[varies], 0, axis=1)
-    others = np.arange(len(values)) != best
-    adjusted = np.ones(len(values))
-    adjusted[others] = np.asarray(holm(jnp.asarray(p[others])))
-    return [
-        Standing(mean_interval(gap), float(q), bool(q > DOUBT))
-        for gap, q in zip(differences, adjusted, strict=True)
-    ]
-
-
 def in_numbers(measures: Float[np.ndarray, "trials measures"]) -> dict[str, list[float]]:
     """The first of `MEASURES`, as many as there are, with their intervals, for JSON."""
     kinds = {"accuracy": share_interval, "NLL": mean_interval, "ECE": share_interval}
@@ -273,14 +229,3 @@ def summarise(
             for i, name in enumerate(names)
         },
     }
-
-
-def in_words(interval: Interval, digits: int = 1, level: float = LEVEL) -> str:
-    """An interval for a sentence.
-
-    Example:
-        >>> in_words(Interval(np.array(-1.0), np.array(-2.0), np.array(0.5)))
-        '−1.0 (95 % interval −2.0 to 0.5)'
-    """
-    centre, low, high = interval.figures(digits)
-    return f"{centre} ({100 * level:.3g} % interval {low} to {high})"

@@ -5,7 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 from numpy.typing import ArrayLike
 
-from experiments.panels import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, share_interval
+from experiments.plots.estimates import share_interval
+from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 
 SHOWN = {
     "STARFISH": (VERMILION, "o-"),

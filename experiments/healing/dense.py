@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
-from experiments.datasets import load_images
+from experiments.data.images import load_images
 from experiments.errors import UsageError
 from theory import theorem
 from theory.ensemble import ensemble

@@ -31,7 +31,7 @@ from experiments.healing.frozen_noise_expected import (
     shares,
 )
 from experiments.healing.frozen_noise_figure import draw
-from experiments.panels import mean_interval
+from experiments.plots.estimates import mean_interval
 from theory.ensemble import ensemble
 from theory.geometry import orthonormalise
 from theory.healing.masks import apply_masks, magnitude, smallest, smallest_of_rows, wanda

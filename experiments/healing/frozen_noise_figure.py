@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.experiment import STYLE, Arrays
+from experiments.experiment import Arrays
 from experiments.healing.frozen_noise_expected import (
     LAYER,
     MASKS,
@@ -20,7 +20,8 @@ from experiments.healing.frozen_noise_expected import (
     expectations,
     shares,
 )
-from experiments.panels import BLUE, GREEN, PURPLE, VERMILION, error_bars, mean_interval
+from experiments.plots.estimates import mean_interval
+from experiments.plots.style import BLUE, GREEN, PURPLE, STYLE, VERMILION, error_bars
 
 LOOKS = {
     MASKS[0]: (BLUE, "s", 3.0, BLUE),

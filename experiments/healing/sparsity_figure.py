@@ -7,12 +7,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays
+from experiments.experiment import Arrays
 from experiments.healing.arms import NAMES
-from experiments.healing.comparison import ACCURACY, standings
+from experiments.healing.comparison import ACCURACY
 from experiments.healing.curves import RETRAINED, SHOWN, curve, errors_across, ranked_dots
 from experiments.healing.pruning import CONTROLS, Settings, percent
-from experiments.panels import BLACK, BLUE, GREEN, PURPLE, VERMILION
+from experiments.plots.comparison import standings
+from experiments.plots.style import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILION
 
 
 def draw(arrays: Arrays, settings: Settings) -> Figure:

@@ -7,18 +7,11 @@ import numpy as np
 
 from experiments.experiment import Arrays
 from experiments.healing.arms import NAMES, RIVALS
-from experiments.healing.comparison import (
-    ACCURACY,
-    MEASURES,
-    at_an_edge,
-    in_numbers,
-    in_words,
-    standings,
-    summarise,
-)
+from experiments.healing.comparison import ACCURACY, MEASURES, at_an_edge, in_numbers, summarise
 from experiments.healing.pruning import CONTROLS, Settings, percent
 from experiments.healing.tables import Table, tables_page
-from experiments.panels import Interval, jointly, mean_interval, share_interval
+from experiments.plots.comparison import in_words, standings
+from experiments.plots.estimates import Interval, jointly, mean_interval, share_interval
 from theory.healing.metrics import gap_closed
 
 STARFISH = NAMES.index("STARFISH")

@@ -14,32 +14,15 @@ import numpy as np
 from jaxtyping import Array
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
+from experiments.experiment import Arrays, Experiment, Progress
 from experiments.healing.arms import Aligned, Arm, Distilled, hidden, hidden_and_logits
-from experiments.healing.comparison import (
-    ACCURACY,
-    MEASURES,
-    compare,
-    evaluate,
-    in_words,
-    members,
-    summarise,
-)
+from experiments.healing.comparison import ACCURACY, MEASURES, compare, evaluate, members, summarise
 from experiments.healing.curves import dots, errors_across
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
 from experiments.healing.pruning import check_sparsity, magnitude_masks, percent
-from experiments.panels import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    jointly,
-    mean_interval,
-    share_interval,
-)
+from experiments.plots.comparison import in_words
+from experiments.plots.estimates import jointly, mean_interval, share_interval
+from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION
 from theory.ensemble import ensemble
 from theory.healing.metrics import cosine, linear_cka
 from theory.networks import MLP

@@ -19,13 +19,12 @@ import numpy as np
 from jaxtyping import Array
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
+from experiments.experiment import Arrays, Experiment, Progress
 from experiments.healing.arms import ARMS, Aligned, Arm, hidden
 from experiments.healing.comparison import (
     ACCURACY,
     compare,
     evaluate,
-    in_words,
     members,
     on_test,
     repeated,
@@ -34,16 +33,9 @@ from experiments.healing.comparison import (
 from experiments.healing.curves import SHOWN, dots, errors_across
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
 from experiments.healing.pruning import check_sparsities, percent
-from experiments.panels import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    VERMILION,
-    mean_interval,
-    share_interval,
-)
+from experiments.plots.comparison import in_words
+from experiments.plots.estimates import mean_interval, share_interval
+from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, STYLE, VERMILION
 from theory.healing.corrections import fold_neurons
 from theory.healing.masks import (
     magnitude,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.report import template
+from experiments.results.report import template
 
 
 class Table(NamedTuple):

@@ -15,18 +15,16 @@ from jaxtyping import Array
 from matplotlib.figure import Figure
 
 from experiments.errors import UsageError
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
+from experiments.experiment import Arrays, Experiment, Progress
 from experiments.healing.arms import Aligned, Arm, Distilled, Labelled
 from experiments.healing.comparison import (
     ACCURACY,
     at_an_edge,
     compare,
     evaluate,
-    in_words,
     members,
     on_test,
     references,
-    standings,
     summarise,
 )
 from experiments.healing.curves import errors_across, ranked_dots
@@ -38,7 +36,9 @@ from experiments.healing.dense import (
     load,
 )
 from experiments.healing.pruning import check_retraining, check_sparsities, percent
-from experiments.panels import mean_interval, share_interval
+from experiments.plots.comparison import in_words, standings
+from experiments.plots.estimates import mean_interval, share_interval
+from experiments.plots.style import STYLE
 from theory.healing.masks import magnitude, smallest
 from theory.networks import Block, VisionTransformer, cut_patches, vision_transformer
 from theory.theorem import Source

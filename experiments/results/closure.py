@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.catalog import Entry, call_of, package_folder
+from experiments.results.catalog import Entry, call_of, package_folder
 
 PACKAGES = ("theory", "experiments")
 
@@ -227,7 +227,7 @@ def reach(entry: Entry) -> dict[Definition, str]:
     """The definitions that the trials of a theorem, or the run of an experiment, depend on.
 
     Example:
-        >>> from experiments.catalog import select
+        >>> from experiments.results.catalog import select
         >>> (entry,) = select("theorem", ("attribution.family-wise-error",))
         >>> ("theory.statistics", "holm") in reach(entry)
         True

@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.style import STYLE
 from experiments.subspace import planar
 from experiments.subspace.planar import METHOD_COLOURS, METHODS, Board
 from theory.networks import MLP, mlp

@@ -14,8 +14,8 @@ from jaxtyping import Array, Key
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLUE, VERMILION
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.style import BLUE, STYLE, VERMILION
 from experiments.subspace.planar import (
     METHOD_COLOURS,
     METHODS,

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from experiments.errors import UsageError
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, PURPLE, SKY, VERMILION
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.style import BLACK, BLUE, PURPLE, SKY, STYLE, VERMILION
 from theory.ensemble import ensemble
 from theory.statistics import ALPHA, dkw_radius, test_law
 from theory.subspace.gradient import active, gradient_scale

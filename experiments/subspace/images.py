@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments.classes import draw_class
-from experiments.datasets import load_images
+from experiments.data.images import draw_class, load_images
 from experiments.errors import UsageError
 from theory import theorem
 from theory.geometry import Subspace, numerical_rank, span

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from experiments.experiment import STYLE, Arrays
-from experiments.panels import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
+from experiments.experiment import Arrays
+from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, SKY, STYLE, VERMILION
 from experiments.subspace.images import Settings
 
 

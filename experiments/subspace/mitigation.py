@@ -17,18 +17,15 @@ from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import (
-    BLACK,
-    BLUE,
-    GREEN,
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import (
     Interval,
-    error_bars,
     finite,
     mean_interval,
     median_interval,
     rms_interval,
 )
+from experiments.plots.style import BLACK, BLUE, GREEN, STYLE, error_bars
 from experiments.subspace.flips import flips_along_gradient
 from theory.ensemble import ensemble
 from theory.networks import TwoLayerReLU

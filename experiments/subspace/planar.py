@@ -17,15 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from experiments.experiment import Arrays
-from experiments.panels import (
-    BLACK,
-    BLUE,
-    GREEN,
-    LEVEL,
-    VERMILION,
-    finite,
-    median_interval,
-)
+from experiments.plots.estimates import LEVEL, finite, median_interval
+from experiments.plots.style import BLACK, BLUE, GREEN, VERMILION
 from experiments.subspace.crossings import certified_radii, flip_distances
 from theory import theorem
 from theory.ensemble import ensemble

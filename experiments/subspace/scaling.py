@@ -17,19 +17,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import (
-    BLACK,
-    BLUE,
-    GREEN,
-    VERMILION,
-    Interval,
-    error_bars,
-    finite,
-    logarithmic,
-    median_interval,
-    rms_interval,
-)
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import Interval, finite, median_interval, rms_interval
+from experiments.plots.style import BLACK, BLUE, GREEN, STYLE, VERMILION, error_bars, logarithmic
 from experiments.subspace.padded import initial_scale, program
 from theory.claims import Judgement, Scaling
 from theory.statistics import ALPHA

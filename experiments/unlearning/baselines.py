@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from experiments.errors import UsageError
 from experiments.experiment import Arrays, Experiment, Progress
-from experiments.panels import finite
+from experiments.plots.estimates import finite
 from experiments.unlearning.baselines_figure import (
     GAPS,
     MEDIANS,

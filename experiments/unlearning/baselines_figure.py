@@ -5,17 +5,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays
-from experiments.panels import (
-    BLACK,
-    BLUE,
-    GREEN,
-    PURPLE,
-    VERMILION,
-    Interval,
-    mean_interval,
-    median_interval,
-)
+from experiments.experiment import Arrays
+from experiments.plots.estimates import Interval, mean_interval, median_interval
+from experiments.plots.style import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILION
 from experiments.unlearning.images import Settings
 from theory.unlearning.baselines import BASELINES
 from theory.unlearning.membership import auc_terms

@@ -17,8 +17,9 @@ from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, GREEN, error_bars, median_interval
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import median_interval
+from experiments.plots.style import BLACK, BLUE, GREEN, STYLE, error_bars
 from experiments.unlearning.margins import draw_mixture
 from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble

@@ -16,16 +16,9 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 from scipy import stats
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import (
-    BLACK,
-    BLUE,
-    GREEN,
-    LEVEL,
-    Interval,
-    error_bars,
-    mean_interval,
-)
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import LEVEL, Interval, mean_interval
+from experiments.plots.style import BLACK, BLUE, GREEN, STYLE, error_bars
 from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble
 from theory.networks import Linear, two_layer_relu

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments.classes import draw_class
-from experiments.datasets import load_images
+from experiments.data.images import draw_class, load_images
 from experiments.errors import UsageError
 from theory import theorem
 

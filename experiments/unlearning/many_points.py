@@ -17,8 +17,9 @@ from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLUE, GREEN, PURPLE, SKY, VERMILION, error_bars, mean_interval
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import mean_interval
+from experiments.plots.style import BLUE, GREEN, PURPLE, SKY, STYLE, VERMILION, error_bars
 from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble
 from theory.geometry import Subspace, orthonormalise

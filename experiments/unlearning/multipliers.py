@@ -20,8 +20,9 @@ from jaxtyping import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, VERMILION, error_bars, logarithmic, mean_interval
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import mean_interval
+from experiments.plots.style import BLACK, BLUE, STYLE, VERMILION, error_bars, logarithmic
 from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble
 from theory.theorem import Source

@@ -17,8 +17,9 @@ from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLACK, BLUE, GREEN, PURPLE, error_bars, mean_interval
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import mean_interval
+from experiments.plots.style import BLACK, BLUE, GREEN, PURPLE, STYLE, error_bars
 from experiments.unlearning.step_size_scene import Settings, draw_gaussian, over_dimensions
 from theory.theorem import Source
 from theory.unlearning.certificate import certificate

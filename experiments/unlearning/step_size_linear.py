@@ -20,8 +20,9 @@ from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import BLUE, GREEN, PURPLE, VERMILION, error_bars, mean_interval
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import mean_interval
+from experiments.plots.style import BLUE, GREEN, PURPLE, STYLE, VERMILION, error_bars
 from experiments.unlearning.step_size_scene import Settings, draw_gaussian, over_dimensions
 from theory.networks import Linear
 from theory.theorem import Source

@@ -24,16 +24,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from experiments.experiment import STYLE, Arrays, Experiment, Progress
-from experiments.panels import (
-    BLUE,
-    GREEN,
-    PURPLE,
-    VERMILION,
-    error_bars,
-    logarithmic,
-    median_interval,
-)
+from experiments.experiment import Arrays, Experiment, Progress
+from experiments.plots.estimates import median_interval
+from experiments.plots.style import BLUE, GREEN, PURPLE, STYLE, VERMILION, error_bars, logarithmic
 from experiments.unlearning.reached import require_margin
 from experiments.unlearning.step_size_scene import draw_gaussian
 from theory.ensemble import ensemble

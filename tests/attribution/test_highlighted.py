@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 
 from experiments.attribution import highlighted, highlighted_figure
 from experiments.attribution.highlighted import AGREEMENT, INK, TOP, Highlighted, marks, shade
-from experiments.experiment import STYLE
+from experiments.plots.style import STYLE
 
 HOSTILE = (
     *("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onclick='x", "a&b &amp;"),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from experiments import store
 from experiments.attribution import law
+from experiments.results import store
 from theory.attribution.scene import draw_copies, draw_scene
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from experiments import store
 from experiments.attribution import sanity
+from experiments.results import store
 
 
 @pytest.fixture(scope="module")

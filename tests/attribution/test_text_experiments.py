@@ -25,7 +25,7 @@ from experiments.attribution.corpus import TextSettings, embed, load_corpus
 from experiments.attribution.scoring import tried, untrained_scores
 from experiments.attribution.training import prepare, train, untrained
 from experiments.errors import UsageError
-from experiments.store import to_json
+from experiments.results.store import to_json
 from theory.attribution import agreement_scores, calibrate, random_embedding
 from theory.attribution.copies import Kind, draw_classifier
 from theory.attribution.scores import word_gradients

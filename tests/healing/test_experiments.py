@@ -21,7 +21,7 @@ from experiments.healing import (
     transformer,
 )
 from experiments.healing.arms import ARMS, NAMES, choose_rate, compiled, timed
-from experiments.healing.comparison import evaluate, members, standings
+from experiments.healing.comparison import evaluate, members
 from experiments.healing.dense import (
     CalibratedSettings,
     dense_mlps,
@@ -29,7 +29,8 @@ from experiments.healing.dense import (
     load,
 )
 from experiments.healing.tables import Table, tables_page
-from experiments.store import to_json
+from experiments.plots.comparison import standings
+from experiments.results.store import to_json
 
 matplotlib.use("Agg")
 

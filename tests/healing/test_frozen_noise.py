@@ -8,7 +8,6 @@ import pytest
 from matplotlib import pyplot as plt
 from scipy import integrate, stats
 
-from experiments import store
 from experiments.healing import frozen_noise
 from experiments.healing.frozen_noise_expected import (
     LAYER,
@@ -21,6 +20,7 @@ from experiments.healing.frozen_noise_expected import (
     relu_kernel,
     taken,
 )
+from experiments.results import store
 
 D, ELL, SHARE, MOVED = 60, 24, 0.5, 1.4
 

@@ -14,9 +14,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from experiments import panels
 from experiments.errors import UsageError
 from experiments.experiment import Experiment
+from experiments.plots import estimates
 from experiments.subspace import gradient_law, images, mitigation, real_data, scaling
 from experiments.subspace.padded import padded_scene
 from theory.networks import TwoLayerReLU, two_layer_relu
@@ -263,7 +263,7 @@ def test_settings_that_make_no_sense(make, message):
 
 
 def test_medians_admit_infinity():
-    interval = panels.median_interval([[1.0, inf], [2.0, inf], [inf, 3.0], [inf, inf]])
+    interval = estimates.median_interval([[1.0, inf], [2.0, inf], [inf, 3.0], [inf, inf]])
     assert interval.centre.tolist() == [inf, inf]
-    assert panels.finite(interval.low) == [1.0, 3.0]
+    assert estimates.finite(interval.low) == [1.0, 3.0]
     assert np.isnan(interval.bars).any()  # which matplotlib leaves out, and nothing warned

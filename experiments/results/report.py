@@ -15,8 +15,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from experiments import verification
-from experiments.gallery import PAGE
+from experiments.results import verification
+from experiments.results.gallery import PAGE
 
 SYSTEMS = {
     "subspace": "Off-subspace gradients",

@@ -1,6 +1,6 @@
 """Real and synthetic texts with a label: read, checked, in memory.
 
-Where a set is looked for is told in `experiments.datasets`.
+Where a set is looked for is told in `registry`.
 """
 
 import gzip
@@ -12,11 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.datasets import TEXTS, check_folder, find, split, unknown
-from experiments.downloads import SOURCES
+from experiments.data.folder import is_folder, read_folder
+from experiments.data.registry import SETS, check_folder, find, names_of, split, unknown
+from experiments.data.scripts import COUNT, SEED, make_scripts
 from experiments.errors import UsageError
-from experiments.scripts import COUNT, SEED, make_scripts
-from experiments.text_folder import OWN_TEXTS, is_folder, read_folder
 
 
 class Texts(NamedTuple):
@@ -42,7 +41,7 @@ def load_texts(name: str, data: Path | None = None) -> Texts:
 
     Args:
         name: "imdb" (film reviews), "rt_polarity" (sentences from film reviews), "scripts"
-            (synthetic ones, see `experiments.scripts`), or the path of a folder with the files
+            (synthetic ones, see `experiments.data.scripts`), or the path of a folder with the files
             negative/*.txt and positive/*.txt, one text a file. All but imdb have no test set of
             their own, so a fixed fifth of either label is held out.
         data: the folder to look in first; by default $RELU_THEORY_DATA, where that is set.
@@ -61,13 +60,14 @@ def load_texts(name: str, data: Path | None = None) -> Texts:
         (2000, 500, 0.5)
     """
     check_folder(data, "--data")
-    if name == "scripts":
-        return _held_out(name, *make_scripts(COUNT, SEED))
-    if name in TEXTS:
-        return find(SOURCES[name], _read_imdb if name == "imdb" else _read_rt_polarity, data)
+    known = SETS.get(name)
+    if known is not None and known.kind == "texts":
+        if known.source is None:
+            return _held_out(name, *make_scripts(COUNT, SEED))
+        return find(known.source, _read_imdb if name == "imdb" else _read_rt_polarity, data)
     if is_folder(name):
         return _read_own_texts(Path(name))
-    raise unknown(name, "texts", (*TEXTS, OWN_TEXTS))
+    raise unknown(name, "texts", names_of("texts"))
 
 
 def _held_out(name: str, texts: list[str], y: NDArray[np.int64]) -> Texts:

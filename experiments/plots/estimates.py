@@ -1,24 +1,11 @@
-"""What all figures share: colours, 95 % intervals over networks, axes."""
+"""Estimates over independent networks or data sets, each with its 95 % interval."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-
-from experiments.experiment import STYLE
-
-# By value: a "C0" of matplotlib is looked up only when the figure is saved, in whatever style
-# then holds.
-COLOURS = matplotlib.rc_params_from_file(STYLE, use_default_template=False)[
-    "axes.prop_cycle"
-].by_key()["color"]
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS
 
 LEVEL = 0.95
 """Coverage of every error bar; verdicts and fits keep the stricter level of `theory.statistics`."""
@@ -162,19 +149,3 @@ def finite(values: ArrayLike) -> list[float | None]:
         [1.0, None]
     """
     return [float(x) if np.isfinite(x) else None for x in np.ravel(values)]
-
-
-def error_bars(ax: Axes, x: ArrayLike, interval: Interval, **options: Any) -> None:
-    """Measurements with their intervals, marked and coloured by matplotlib's ``options``."""
-    marks = {"fmt": "o", "color": VERMILION, "capsize": 2} | options
-    ax.errorbar(x, interval.centre, interval.bars, **marks)
-
-
-def logarithmic(ax: Axes, ticks: Sequence[float]) -> None:
-    """Both axes logarithmic with plain numbers, the horizontal one at these ticks only."""
-    ax.set(xscale="log", yscale="log")
-    ax.xaxis.set_major_locator(FixedLocator(ticks))
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(FormatStrFormatter("%g"))
-        axis.set_minor_locator(NullLocator())

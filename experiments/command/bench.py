@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from experiments.catalog import select
 from experiments.experiment import Progress
+from experiments.results.catalog import select
 from theory.ensemble import ensemble, footprint
 from theory.networks import two_layer_relu
 from theory.theorem import Theorem, trial_keys

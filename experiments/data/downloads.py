@@ -228,48 +228,46 @@ def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo | str) -> byt
 
 _FASHION = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
 
-SOURCES = {
-    "mnist": Source(
-        files=("mnist.npz",),
-        urls={
-            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz": "sha256:"
-            "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
-        },
-        convert=convert_mnist,
-    ),
-    "fashion_mnist": Source(
-        files=("fashion_mnist.npz",),
-        urls={
-            f"{_FASHION}/train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            f"{_FASHION}/train-labels-idx1-ubyte.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",
-            f"{_FASHION}/t10k-images-idx3-ubyte.gz": "md5:bef4ecab320f06d8554ea6380940ec79",
-            f"{_FASHION}/t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
-        },
-        convert=convert_fashion_mnist,
-    ),
-    "cifar10": Source(
-        files=("cifar10.npz",),
-        urls={
-            "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz": "sha256:"
-            "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
-        },
-        convert=convert_cifar10,
-    ),
-    "imdb": Source(
-        files=("imdb_train.jsonl.gz", "imdb_test.jsonl.gz"),
-        urls={
-            "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz": "md5:"
-            "7c2ac02c03563afcf9b574c7e56c153a"
-        },
-        convert=convert_imdb,
-    ),
-    "rt_polarity": Source(
-        files=("rt_polarity.jsonl.gz",),
-        urls={
-            "https://storage.googleapis.com/seldon-datasets/sentence_polarity_v1/"
-            "rt-polaritydata.tar.gz": "sha256:"
-            "a05befe52aafda71d458d188a1c54506a998b1308613ba76bbda2e5029409ce9"
-        },
-        convert=convert_rt_polarity,
-    ),
-}
+MNIST = Source(
+    files=("mnist.npz",),
+    urls={
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz": "sha256:"
+        "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+    },
+    convert=convert_mnist,
+)
+FASHION_MNIST = Source(
+    files=("fashion_mnist.npz",),
+    urls={
+        f"{_FASHION}/train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        f"{_FASHION}/train-labels-idx1-ubyte.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",
+        f"{_FASHION}/t10k-images-idx3-ubyte.gz": "md5:bef4ecab320f06d8554ea6380940ec79",
+        f"{_FASHION}/t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
+    },
+    convert=convert_fashion_mnist,
+)
+CIFAR10 = Source(
+    files=("cifar10.npz",),
+    urls={
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz": "sha256:"
+        "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+    },
+    convert=convert_cifar10,
+)
+IMDB = Source(
+    files=("imdb_train.jsonl.gz", "imdb_test.jsonl.gz"),
+    urls={
+        "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz": "md5:"
+        "7c2ac02c03563afcf9b574c7e56c153a"
+    },
+    convert=convert_imdb,
+)
+RT_POLARITY = Source(
+    files=("rt_polarity.jsonl.gz",),
+    urls={
+        "https://storage.googleapis.com/seldon-datasets/sentence_polarity_v1/"
+        "rt-polaritydata.tar.gz": "sha256:"
+        "a05befe52aafda71d458d188a1c54506a998b1308613ba76bbda2e5029409ce9"
+    },
+    convert=convert_rt_polarity,
+)

@@ -10,8 +10,8 @@ text to be read; the invented cmdlets exist nowhere.
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.data.words import tokenise_script
 from experiments.errors import UsageError
-from experiments.words import tokenise_script
 
 COUNT, SEED = 2500, 0
 """The scripts of the set "scripts"."""

@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.catalog import Entry
 from experiments.errors import UsageError
+from experiments.results.catalog import Entry
 from experiments.results.closure import code_digest
 
 DAMAGE = (

@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 from rich.table import Table
 
-from experiments import store
-from experiments.catalog import Entry
 from experiments.experiment import Progress
+from experiments.results import store
+from experiments.results.catalog import Entry
 from theory.theorem import (
     Arm,
     Preset,

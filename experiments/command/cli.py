@@ -18,8 +18,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments.catalog import entries, select
 from experiments.errors import UsageError
+from experiments.results.catalog import entries, select
 
 Preset = Literal["smoke", "course", "paper"]
 Names = tyro.conf.Positional[tuple[str, ...]]
@@ -40,7 +40,7 @@ class Common:
 
     def prepare(self) -> None:
         """Check the options and configure JAX."""
-        from experiments.runtime import configure
+        from experiments.command.runtime import configure
 
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed is {self.seed} and must be from 0 to 2^32 - 1.")
@@ -103,8 +103,8 @@ class Verify:
     def __call__(self) -> int:
         chosen = select("theorem", self.names)
         self.common.prepare()
-        from experiments import store, verification
-        from experiments.progress import bar
+        from experiments.command.progress import bar
+        from experiments.results import store, verification
 
         with bar("verify") as progress:
             verdicts = verification.verify_all(
@@ -138,8 +138,8 @@ class Run:
         """Run with these settings."""
         (entry,) = select("experiment", (self.name,))
         self.common.prepare()
-        from experiments import gallery, store
-        from experiments.progress import bar
+        from experiments.command.progress import bar
+        from experiments.results import gallery, store
 
         with bar(self.name) as progress:
             result = gallery.run(entry, settings, self.preset, self.common.seed, self.out, progress)
@@ -164,8 +164,8 @@ class Figures:
     def __call__(self) -> int:
         chosen = select("experiment", self.names)
         self.common.prepare()
-        from experiments import gallery
-        from experiments.progress import bar
+        from experiments.command.progress import bar
+        from experiments.results import gallery
 
         for entry in chosen:
             with bar(entry.name) as progress:
@@ -192,8 +192,8 @@ class Report:
         chosen = select(None, self.names)
         theorems = [entry for entry in chosen if entry.kind == "theorem"]
         self.common.prepare()
-        from experiments import gallery, report, store, verification
-        from experiments.progress import bar
+        from experiments.command.progress import bar
+        from experiments.results import gallery, report, store, verification
 
         store.open_folder(self.out.parent)
         seed = self.common.seed
@@ -230,9 +230,9 @@ class Bench:
         self.common.prepare()
         import jax
 
-        from experiments import store
-        from experiments.bench import COMPARISONS
-        from experiments.progress import bar
+        from experiments.command.bench import COMPARISONS
+        from experiments.command.progress import bar
+        from experiments.results import store
 
         for name in self.names:
             if name not in COMPARISONS:

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments import datasets, store
-from experiments.catalog import Entry
-from experiments.experiment import STYLE, Experiment, Progress
+from experiments.data import registry as datasets
+from experiments.experiment import Experiment, Progress
+from experiments.plots.style import STYLE
+from experiments.results import store
+from experiments.results.catalog import Entry
 from theory.theorem import Preset
 
 ARRAYS, RESULT, PAGE = "arrays.npz", "result.json", "page.html"

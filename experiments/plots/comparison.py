@@ -1,0 +1,66 @@
+"""Several ways on the same networks: which of them the seeds cannot tell from the best."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from experiments.plots.estimates import LEVEL, Interval, mean_interval
+from theory.statistics import holm
+
+DOUBT = 0.05
+"""Methods whose adjusted p-value against the best is above this are as good as the best."""
+
+
+ROUNDING = 1e-6
+"""Of accuracies in float32; one test image is more."""
+
+
+class Standing(NamedTuple):
+    """How one method stands among all on one cell.
+
+    Attributes:
+        behind: the mean difference to the best method, paired by network, with its interval.
+        adjusted: p-value of no difference, Student's paired test, after Holm over the methods.
+        among_best: not told apart from the best.
+    """
+
+    behind: Interval
+    adjusted: float
+    among_best: bool
+
+
+def standings(values: Float[np.ndarray, "methods trials"]) -> list[Standing]:
+    """Compare every method with the one of the largest mean, on the same networks.
+
+    Example:
+        >>> values = np.array([[0.9, 0.8, 0.9], [0.8, 0.9, 0.9], [0.1, 0.2, 0.1]])
+        >>> [one.among_best for one in standings(values)]
+        [True, True, False]
+    """
+    best = int(np.argmax(values.mean(axis=1)))
+    differences = values - values[best]
+    varies = differences.std(axis=1) > ROUNDING
+    # The same difference on every network is no doubt at all, and none is no difference.
+    p = np.where((np.abs(differences) <= ROUNDING).all(axis=1), 1.0, 0.0)
+    _, p[varies] = stats.ttest_1samp(differences[varies], 0, axis=1)
+    others = np.arange(len(values)) != best
+    adjusted = np.ones(len(values))
+    adjusted[others] = np.asarray(holm(jnp.asarray(p[others])))
+    return [
+        Standing(mean_interval(gap), float(q), bool(q > DOUBT))
+        for gap, q in zip(differences, adjusted, strict=True)
+    ]
+
+
+def in_words(interval: Interval, digits: int = 1, level: float = LEVEL) -> str:
+    """An interval for a sentence.
+
+    Example:
+        >>> in_words(Interval(np.array(-1.0), np.array(-2.0), np.array(0.5)))
+        '−1.0 (95 % interval −2.0 to 0.5)'
+    """
+    centre, low, high = interval.figures(digits)
+    return f"{centre} ({100 * level:.3g} % interval {low} to {high})"
