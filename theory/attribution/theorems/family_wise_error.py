@@ -27,8 +27,8 @@ from theory.attribution.scene import with_directions
 from theory.attribution.theorems import calibrated_agreement
 from theory.attribution.theorems.calibrated_agreement import untrained_gradients
 from theory.claims import AtLeast
+from theory.multiplicity import holm
 from theory.sampling import gaussian_points
-from theory.statistics import holm
 from theory.theorem import Control, Source, Theorem, Trial
 
 INVERSE_LEVEL = 20
