@@ -18,7 +18,7 @@ from experiments.healing.dense import Calibration, Images, ImageSettings, train
 from experiments.panels import LEVEL, Interval, mean_interval, share_interval
 from theory.ensemble import ensemble
 from theory.healing.masks import apply_masks
-from theory.healing.metrics import accuracy, calibration_error, negative_log_likelihood
+from theory.metrics import accuracy, calibration_error, negative_log_likelihood
 from theory.multiplicity import holm
 
 MEASURES = ("accuracy", "NLL", "ECE")

@@ -18,7 +18,7 @@ from theory import theorem
 from theory.ensemble import ensemble
 from theory.healing.descent import masked_descent
 from theory.healing.heal import annealed_adam
-from theory.healing.metrics import negative_log_likelihood
+from theory.metrics import negative_log_likelihood
 from theory.networks import MLP, mlp
 
 

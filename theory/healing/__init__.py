@@ -22,10 +22,10 @@ from theory.healing.masks import smallest_of_all as smallest_of_all
 from theory.healing.masks import smallest_of_rows as smallest_of_rows
 from theory.healing.masks import sparsity as sparsity
 from theory.healing.masks import wanda as wanda
-from theory.healing.metrics import accuracy as accuracy
-from theory.healing.metrics import calibration_error as calibration_error
 from theory.healing.metrics import cosine as cosine
 from theory.healing.metrics import gap_closed as gap_closed
 from theory.healing.metrics import linear_cka as linear_cka
-from theory.healing.metrics import negative_log_likelihood as negative_log_likelihood
 from theory.healing.metrics import recovered as recovered
+from theory.metrics import accuracy as accuracy
+from theory.metrics import calibration_error as calibration_error
+from theory.metrics import negative_log_likelihood as negative_log_likelihood

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from theory.checks import check_inputs, finite, floating
 from theory.healing.alignment import DISTANCES, Method, States, distance
-from theory.healing.checks import check_inputs, check_networks, finite, floating
+from theory.healing.checks import check_networks
 from theory.healing.descent import Healed, masked_descent
 from theory.healing.masks import check_masks
 
