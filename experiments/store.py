@@ -95,7 +95,8 @@ def code_digest(entry: Entry) -> str:
     so it depends on all of its room, and on its own folder.
     """
     theory, experiments = package_folder("theory"), package_folder("experiments")
-    files = {*theory.glob("*.py"), *theory.glob(f"{entry.system}/*.py")}
+    folders = (".", "networks", "training", entry.system)
+    files = {path for folder in folders for path in theory.glob(f"{folder}/*.py")}
     if entry.kind == "theorem":
         files -= {theory / "claims.py", theory / "statistics.py"}
         files.add(entry.path)
