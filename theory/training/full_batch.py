@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from theory.networks import TwoLayerReLU
 from theory.training.losses import Loss, logistic
+from theory.training.updates import apply_update, initial_state
 
 
 class Trained(NamedTuple):
@@ -63,13 +64,12 @@ def minimise(evaluate, params, optimizer, steps: int, margin: float) -> State:
 
     def body(carry):
         state, gradient = carry
-        updates, inner = optimizer.update(gradient, state.optimizer, state.params)
-        params = optax.apply_updates(state.params, updates)
+        params, inner = apply_update(optimizer, gradient, state.optimizer, state.params)
         loss, smallest, gradient = evaluate(params)
         return State(params, inner, state.step + 1, smallest, loss), gradient
 
     loss, smallest, gradient = evaluate(params)
-    state = State(params, optimizer.init(params), jnp.zeros((), int), smallest, loss)
+    state = State(params, initial_state(optimizer, params), jnp.zeros((), int), smallest, loss)
     return jax.lax.while_loop(
         lambda carry: (carry[0].step < steps) & (carry[0].margin < margin), body, (state, gradient)
     )[0]

@@ -32,6 +32,7 @@ from theory.healing.theorems.dense_fixed_point import (
 )
 from theory.networks import MLP
 from theory.theorem import Control, Source, Theorem, Trial
+from theory.training import apply_update, initial_state
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,10 @@ def gradients_masked(loss, weights, masks, data, optimizer, steps: int):
     def step(state, _):
         weights, inner = state
         gradient = apply_masks(jax.grad(loss)(weights, data), masks)
-        # optax raises Python floats to integer step counts, which strict promotion forbids.
-        with jax.numpy_dtype_promotion("standard"):
-            updates, inner = optimizer.update(gradient, inner, weights)
-        return (optax.apply_updates(weights, updates), inner), None
+        return apply_update(optimizer, gradient, inner, weights), None
 
     weights = apply_masks(weights, masks)
-    return jax.lax.scan(step, (weights, optimizer.init(weights)), length=steps)[0][0]
+    return jax.lax.scan(step, (weights, initial_state(optimizer, weights)), length=steps)[0][0]
 
 
 def trial(settings: Settings, key, descend=weights_masked) -> Trial:
