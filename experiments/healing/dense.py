@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from experiments.datasets import load_images
 from experiments.errors import UsageError
-from theory import theorem
+from theory import settings as foundation
 from theory.ensemble import ensemble
 from theory.healing.descent import masked_descent
 from theory.networks import MLP, mlp
@@ -42,7 +42,7 @@ POOL = 0.1
 
 
 @dataclass(frozen=True)
-class ImageSettings(theorem.Settings):
+class ImageSettings(foundation.Settings):
     """Dense networks on images, and how to heal what pruning leaves of them."""
 
     dataset: str = "digits"

@@ -27,7 +27,7 @@ from experiments.panels import (
     median_interval,
 )
 from experiments.subspace.crossings import certified_radii, flip_distances
-from theory import theorem
+from theory import settings as foundation
 from theory.ensemble import ensemble
 from theory.networks import MLP
 from theory.training import train
@@ -39,7 +39,7 @@ BELOW = 1e-9
 
 
 @dataclass(frozen=True)
-class Settings(theorem.Settings):
+class Settings(foundation.Settings):
     """A two-layer ReLU network with biases, trained by full-batch gradient descent."""
 
     width: int = 100

@@ -31,6 +31,7 @@ from theory.healing.theorems.dense_fixed_point import (
     hidden_states,
 )
 from theory.networks import MLP
+from theory.settings import Count, Positive, ShareBelowOne
 from theory.theorem import Control, Source, Theorem, Trial
 from theory.training import apply_update, initial_state
 
@@ -39,17 +40,17 @@ from theory.training import apply_update, initial_state
 class Settings(dense_fixed_point.Settings):
     """The network and inputs of H1, pruned at random and healed by several optimisers."""
 
-    width: int = 32
+    width: Count = 32
     """neurons m of every hidden layer"""
-    depth: int = 2
+    depth: Count = 2
     """hidden layers"""
-    samples: int = 32
+    samples: Count = 32
     """calibration inputs n"""
-    pruned: float = 0.75
+    pruned: ShareBelowOne = 0.75
     """share of the hidden weights that is pruned"""
-    learning_rate: float = 3e-3
+    learning_rate: Positive = 3e-3
     """step size of every optimiser"""
-    steps: int = 50
+    steps: Count = 50
     """steps of every optimiser"""
 
 

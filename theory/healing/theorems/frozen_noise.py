@@ -22,11 +22,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt8
 
-from theory import theorem as foundation
+from theory import settings as foundation
 from theory.claims import Identity
 from theory.geometry import Subspace, off_by_rounding, random_subspace
 from theory.healing.masks import apply_masks, smallest_of_rows, wanda
 from theory.networks import TwoLayerReLU, two_layer_relu
+from theory.settings import Count
 from theory.theorem import Control, Source, Theorem, Trial
 
 
@@ -34,13 +35,13 @@ from theory.theorem import Control, Source, Theorem, Trial
 class Settings(foundation.Settings):
     """A two-layer network on inputs from a subspace P."""
 
-    d: int = 60
+    d: Count = 60
     """input dimension"""
-    ell: int = 45
+    ell: Count = 45
     """ℓ = dim P^⊥"""
-    width: int = 50
+    width: Count = 50
     """neurons m"""
-    samples: int = 30
+    samples: Count = 30
     """calibration inputs, and as many test points"""
 
     def __post_init__(self):
