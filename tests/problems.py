@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from scipy import stats
 
 from theory.claims import AtLeast, AtMost, Identity, Law, Scaling
-from theory.theorem import Control, Settings, Source, Theorem, Trial
+from theory.settings import Settings
+from theory.theorem import Control, Source, Theorem, Trial
 
 SOURCE = Source(paper="none", label="toy", provenance="derived", arxiv="0000.00000")
 

@@ -84,7 +84,7 @@ def test_a_copy_has_the_digests_of_the_original(copy):
     ("file", "old", "new", "among", "not_among"),
     [
         (
-            *("theory/statistics.py", "jnp.arange(len(p_values), 0, -1)", "jnp.ones(3)"),
+            *("theory/multiplicity.py", "jnp.arange(len(p_values), 0, -1)", "jnp.ones(3)"),
             {"attribution.family-wise-error"},
             {"attribution.calibrated-agreement", "subspace.gradient-law", "healing.sparsity"},
         ),

@@ -40,7 +40,8 @@ def test_theory_does_no_input_or_output(path):
             for name in names:
                 assert name.split(".")[0] in {
                     *("jax", "jaxtyping", "numpy", "optax", "scipy", "theory"),
-                    *("collections", "dataclasses", "functools", "math", "time", "typing", "zlib"),
+                    *("collections", "dataclasses", "enum", "functools", "math", "time", "typing"),
+                    *("types", "zlib"),
                 }, f"{path.name} imports {name}"
         if isinstance(node, ast.Call):
             assert ast.unparse(node.func) not in {"print", "open", "jax.config.update"}

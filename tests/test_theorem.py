@@ -10,8 +10,9 @@ from scipy import stats
 
 from tests.problems import BANK, Toy, fails, gaussian, make, wide
 from theory.claims import AtLeast, AtMost, Identity, Law, Scaling
+from theory.settings import Settings
 from theory.statistics import ALPHA, sample_size
-from theory.theorem import Settings, Trial, judge, simulate, trial_keys, verify
+from theory.theorem import Trial, judge, simulate, trial_keys, verify
 
 RUNS = 2000
 

@@ -18,7 +18,7 @@ from theory.networks import TwoLayerReLU as TwoLayerReLU
 from theory.networks import lstm as lstm
 from theory.networks import mlp as mlp
 from theory.networks import two_layer_relu as two_layer_relu
-from theory.theorem import Settings as Settings
+from theory.settings import Settings as Settings
 from theory.theorem import Theorem as Theorem
 from theory.theorem import Verdict as Verdict
 from theory.theorem import verify as verify

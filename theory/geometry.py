@@ -43,6 +43,30 @@ class Subspace(NamedTuple):
         return jnp.where(norm > 0, off / jnp.where(norm > 0, norm, 1), 0)
 
 
+OFF_BY_ROUNDING = 1e4
+"""Machine epsilons of relative distance that rounding may put between a subspace and its points.
+
+A coordinate of Π_P x is a sum of up to d products, and so is each entry of a basis: both err by
+multiples of ε that grow with d, and stay below this at every d of the presets. What leaves a
+subspace in earnest leaves it by far more than 10⁴ε, which is 2·10⁻¹² in float64.
+"""
+
+
+def off_by_rounding(points: Float[Array, "..."]) -> Float[Array, ""]:
+    """The largest `Subspace.off_share` that rounding alone may give to points of a subspace.
+
+    Args:
+        points: of any shape; only their floating-point type matters.
+
+    Example:
+        >>> plane = Subspace(jnp.eye(3)[:, :2])
+        >>> x = jnp.array([[1.0, 2.0, 0.0], [1.0, 2.0, 1e-3]])
+        >>> (plane.off_share(x) <= off_by_rounding(x)).tolist()
+        [True, False]
+    """
+    return jnp.asarray(OFF_BY_ROUNDING * jnp.finfo(points.dtype).eps, points.dtype)
+
+
 def orthonormalise(columns: Float[Array, "d dim"]) -> Float[Array, "d dim"]:
     """An orthonormal basis of the span of the columns, by Gram-Schmidt.
 

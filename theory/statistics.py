@@ -1,13 +1,10 @@
-"""Error control: exact binomial bounds, law tests, scaling fits, sample sizes, many p-values."""
+"""Error control: exact binomial bounds, law tests, scaling fits, sample sizes."""
 
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 from scipy import optimize, stats
 
 ALPHA = 0.001
@@ -173,19 +170,3 @@ def fit_scaling(
     miss_spread = z * math.sqrt(gradient @ covariance @ gradient + errors[-1] ** 2)
     fit = (b, b - spread, b + spread, miss, miss - miss_spread, miss + miss_spread)
     return ScalingFit(*map(float, fit))
-
-
-def holm(p_values: Float[Array, " tests"]) -> Float[Array, " tests"]:
-    """p-values adjusted so that rejecting those below α errs at all with probability at most α.
-
-    Holm (1979): the i-th smallest of n is multiplied by n − i + 1, and made monotone.
-
-    Example:
-        >>> adjusted = holm(jnp.array([0.01, 0.04, 0.03]))
-        >>> bool(jnp.allclose(adjusted, jnp.array([0.03, 0.06, 0.06])))
-        True
-    """
-    order = jnp.argsort(p_values)
-    factors = jnp.arange(len(p_values), 0, -1).astype(p_values.dtype)
-    adjusted = jnp.minimum(jax.lax.cummax(p_values[order] * factors), 1)
-    return jnp.zeros_like(p_values).at[order].set(adjusted)

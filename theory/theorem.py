@@ -3,7 +3,7 @@
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -53,23 +53,6 @@ class Trial(NamedTuple):
     predicted: Float[Array, "*sizes"]
     assumptions: dict[str, Float[Array, ""]]
     given: Bool[Array, ""] | bool = True
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What every theorem's settings have: how many trials, and validity checked on creation."""
-
-    trials: int = 135
-    """independent trials, fixed before the run"""
-
-    def __post_init__(self):
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            for item in value if isinstance(value, tuple) else (value,):
-                if isinstance(item, int) and not isinstance(item, bool) and item < 1:
-                    raise ValueError(f"{entry.name} is {item} and must be at least 1")
-                if isinstance(item, int) and item >= 2**31:
-                    raise ValueError(f"{entry.name} is {item} and must be below 2^31")
 
 
 TrialFunction = Callable[[Any, Key[Array, ""]], Trial]

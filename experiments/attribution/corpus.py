@@ -12,7 +12,7 @@ from experiments.data.scripts import TELL_TALE
 from experiments.data.texts import load_texts
 from experiments.data.words import TOKENISERS, Vocabulary, build_vocabulary
 from experiments.errors import UsageError
-from theory import theorem
+from theory import settings as foundation
 from theory.attribution.copies import Kind
 from theory.attribution.embedding import ppmi_embedding, random_embedding
 from theory.sampling import planted_texts
@@ -43,7 +43,7 @@ SIZES = {
 
 
 @dataclass(frozen=True)
-class TextSettings(theorem.Settings):
+class TextSettings(foundation.Settings):
     """Texts, their embedding, and copies of a classifier trained on them."""
 
     dataset: str = "planted"

@@ -87,16 +87,14 @@ def trial(settings: Settings, key) -> dict[str, Array]:
     start = draw_copies(settings, jax.random.split(key_copies, settings.copies))
 
     def by_adam(network):
-        # optax raises a Python float to an integer step count, which strict promotion forbids.
-        with jax.numpy_dtype_promotion("standard"):
-            return train(
-                network,
-                scene.x,
-                scene.y,
-                optimizer=hidden_layer_only(optax.adam(settings.adam_rate)),
-                steps=settings.adam_steps,
-                margin=settings.margin,
-            )
+        return train(
+            network,
+            scene.x,
+            scene.y,
+            optimizer=hidden_layer_only(optax.adam(settings.adam_rate)),
+            steps=settings.adam_steps,
+            margin=settings.margin,
+        )
 
     trained = (
         train_copies(settings, scene, start),

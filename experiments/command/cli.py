@@ -308,11 +308,25 @@ def _parse_run(args: list[str]) -> Callable[[], int]:
     def command(
         options: tyro.conf.OmitArgPrefixes[Run], settings: tyro.conf.OmitArgPrefixes[Any]
     ) -> Callable[[], int]:
-        return lambda: options.with_settings(settings)
+        return lambda: options.with_settings(type(default)(**vars(settings)))
 
-    command.__annotations__["settings"] = tyro.conf.OmitArgPrefixes[type(default)]
-    command.__defaults__ = (default,)
+    shown = _with_bounds(type(default))
+    command.__annotations__["settings"] = tyro.conf.OmitArgPrefixes[shown]
+    command.__defaults__ = (shown(**vars(default)),)
     return tyro.cli(command, args=args, prog="relu-theory run")
+
+
+def _with_bounds(settings: type) -> type:
+    """The same settings, whose help says the bound of every field beside its default."""
+    from theory.settings import bounds, hints
+
+    annotations = hints(settings).copy()
+    for name, bound in bounds(settings).items():
+        # tyro fills in the default, which is the preset's.
+        hint = tyro.conf.arg(help_behavior_hint=f"({bound}; default: {{}})".format)
+        annotations[name] = Annotated[annotations[name], hint]
+    members = {"__annotations__": annotations, "__doc__": settings.__doc__}
+    return dataclass(frozen=True)(type(settings.__name__, (settings,), members))
 
 
 def main(args: list[str] | None = None) -> None:

@@ -19,14 +19,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from experiments.errors import UsageError
-from experiments.healing.dense import ImageSettings, cross_entropy
+from experiments.healing.dense import ImageSettings
 from theory.ensemble import ensemble
 from theory.healing.alignment import Method, distance
 from theory.healing.corrections import correct_biases, reconstruct, refit_head, repair
 from theory.healing.descent import masked_descent
-from theory.healing.heal import annealed_adam, block_states
+from theory.healing.heal import block_states
 from theory.healing.masks import apply_masks
 from theory.networks import MLP, affine
+from theory.training import annealed_adam, cross_entropy
 
 TEMPERATURE = 4.0
 """Of the softmax that distillation compares (Hinton, Vinyals, Dean 2015)."""

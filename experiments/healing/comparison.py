@@ -18,7 +18,7 @@ from experiments.plots.comparison import standings
 from experiments.plots.estimates import mean_interval, share_interval
 from theory.ensemble import ensemble
 from theory.healing.masks import apply_masks
-from theory.healing.metrics import accuracy, calibration_error, negative_log_likelihood
+from theory.metrics import accuracy, calibration_error, negative_log_likelihood
 
 MEASURES = ("accuracy", "NLL", "ECE")
 ACCURACY = 0

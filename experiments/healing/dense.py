@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from experiments.data.images import load_images
 from experiments.errors import UsageError
-from theory import theorem
+from theory import settings as foundation
 from theory.ensemble import ensemble
 from theory.healing.descent import masked_descent
-from theory.healing.heal import annealed_adam
-from theory.healing.metrics import negative_log_likelihood
 from theory.networks import MLP, mlp
+from theory.training import annealed_adam, cross_entropy, train_classifiers
 
 
 class Sizes(NamedTuple):
@@ -43,7 +42,7 @@ POOL = 0.1
 
 
 @dataclass(frozen=True)
-class ImageSettings(theorem.Settings):
+class ImageSettings(foundation.Settings):
     """Dense networks on images, and how to heal what pruning leaves of them."""
 
     dataset: str = "digits"
@@ -180,14 +179,13 @@ def load(settings: ImageSettings, key, form: Callable[[NDArray], Any] = flattene
     return Images(x[train], y[train], x[pool], y[pool], x_test, y_test)
 
 
-def cross_entropy(net: Any, data: tuple[Array, Array]) -> Float[Array, ""]:
-    """Mean cross-entropy of labelled images ``(x, y)``, in nats."""
-    x, y = data
-    return negative_log_likelihood(net.logits(x), y)
-
-
 TRAIN_BATCH = 128
 """Images of a step on all training images."""
+
+
+def steps_of(images: Images, epochs: float) -> int:
+    """Steps of so many passes over the training images, at least one."""
+    return max(1, round(epochs * len(images.x_train) / TRAIN_BATCH))
 
 
 @partial(jax.jit, static_argnames=("steps", "trainable"))
@@ -216,14 +214,14 @@ def train(
 
     Args:
         nets: the networks.
-        masks: with the same leading axis; all None where nothing is pruned.
+        masks: with the same leading axis.
         keys: of the order of the images.
         images: the training images.
         epochs: passes over them.
         trainable: as in `masked_descent`, the same for all.
         rate: step size of Adam at the start.
     """
-    steps = max(1, round(epochs * len(images.x_train) / TRAIN_BATCH))
+    steps = steps_of(images, epochs)
     x, y = jnp.asarray(images.x_train), jnp.asarray(images.y_train)
     return _train(nets, masks, keys, x, y, jnp.float32(rate), steps=steps, trainable=trainable)
 
@@ -243,9 +241,15 @@ def dense_networks(
     key_start, key_order = jax.random.split(key)
     starts = jax.jit(jax.vmap(draw))(jax.random.split(key_start, settings.trials))
     starts = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), starts)
-    nothing = jax.tree.map(lambda _: None, starts)
-    keys = jax.random.split(key_order, settings.trials)
-    return train(starts, nothing, keys, images, settings.sizes.epochs, True, rate)
+    return train_classifiers(
+        starts,
+        jax.random.split(key_order, settings.trials),
+        jnp.asarray(images.x_train),
+        jnp.asarray(images.y_train),
+        jnp.float32(rate),
+        steps=steps_of(images, settings.sizes.epochs),
+        batch=TRAIN_BATCH,
+    )
 
 
 def dense_mlps(settings: MLPSettings, images: Images, key) -> MLP:

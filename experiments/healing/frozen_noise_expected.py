@@ -29,7 +29,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from experiments.experiment import Arrays
-from theory import theorem as foundation
+from theory import settings as foundation
 
 MASKS = ("magnitude, layer", "magnitude, rows", "Wanda, rows")
 ROTATED = "Wanda, rows, $P$ rotated"

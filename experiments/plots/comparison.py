@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from experiments.plots.estimates import LEVEL, Interval, mean_interval
-from theory.statistics import holm
+from theory.multiplicity import holm
 
 DOUBT = 0.05
 """Methods whose adjusted p-value against the best is above this are as good as the best."""

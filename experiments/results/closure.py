@@ -192,7 +192,7 @@ def closure(roots: Iterable[Definition]) -> dict[Definition, str]:
         roots: modules and names; a name that is imported there means what it stands for.
 
     Example:
-        >>> reached = closure([("theory.statistics", "holm")])
+        >>> reached = closure([("theory.multiplicity", "holm")])
         >>> sorted(name for _, name in reached)
         ['', 'holm']
     """
@@ -229,7 +229,7 @@ def reach(entry: Entry) -> dict[Definition, str]:
     Example:
         >>> from experiments.results.catalog import select
         >>> (entry,) = select("theorem", ("attribution.family-wise-error",))
-        >>> ("theory.statistics", "holm") in reach(entry)
+        >>> ("theory.multiplicity", "holm") in reach(entry)
         True
     """
     used = [keyword.value for keyword in call_of(entry).keywords if keyword.arg in COMPUTING]

@@ -13,18 +13,19 @@ from jaxtyping import Array, Float
 
 from experiments.data.images import draw_class, load_images
 from experiments.errors import UsageError
-from theory import theorem
+from theory import settings as foundation
 from theory.geometry import Subspace, numerical_rank, span
+from theory.settings import Label
 from theory.subspace import settings as subspace
 
 
 @dataclass(frozen=True)
-class Settings(theorem.Settings):
+class Settings(foundation.Settings):
     """Networks trained to tell a few images of two classes apart."""
 
     dataset: str = "digits"
     """digits, mnist, fashion_mnist, cifar10, or the path of an .npz file in Keras's layout"""
-    classes: tuple[int, int] = (3, 8)
+    classes: tuple[Label, Label] = (3, 8)
     """the two classes, labelled −1 and +1"""
     samples: int = 16
     """training images n, half of either class; their span is P"""
@@ -46,10 +47,7 @@ class Settings(theorem.Settings):
     """networks trained in the span of the images, for the verdicts on S2 and S3"""
 
     def __post_init__(self):
-        # In place of the base class's check, which knows no class 0.
-        for name in ("samples", "width", "steps", "full_trials", "pictures", "trials"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)} and must be at least 1")
+        super().__post_init__()
         if len(set(self.classes)) != 2:
             raise ValueError(f"classes are {self.classes} and must be two different ones")
         if self.samples < 2:

@@ -20,7 +20,7 @@ from experiments.experiment import Arrays
 from experiments.plots.estimates import LEVEL, finite, median_interval
 from experiments.plots.style import BLACK, BLUE, GREEN, VERMILION
 from experiments.subspace.crossings import certified_radii, flip_distances
-from theory import theorem
+from theory import settings as foundation
 from theory.ensemble import ensemble
 from theory.networks import MLP
 from theory.training import train
@@ -32,7 +32,7 @@ BELOW = 1e-9
 
 
 @dataclass(frozen=True)
-class Settings(theorem.Settings):
+class Settings(foundation.Settings):
     """A two-layer ReLU network with biases, trained by full-batch gradient descent."""
 
     width: int = 100

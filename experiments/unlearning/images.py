@@ -15,11 +15,12 @@ from jaxtyping import Array, Float
 
 from experiments.data.images import draw_class, load_images
 from experiments.errors import UsageError
-from theory import theorem
+from theory import settings as foundation
+from theory.settings import Label
 
 
 @dataclass(frozen=True)
-class Settings(theorem.Settings):
+class Settings(foundation.Settings):
     """Networks trained to tell a few images of two classes apart, which forget some of them.
 
     The images to forget are the same for all networks. Every network draws the images that stay,
@@ -28,7 +29,7 @@ class Settings(theorem.Settings):
 
     dataset: str = "digits"
     """digits, mnist, fashion_mnist, cifar10, or the path of an .npz file in Keras's layout"""
-    classes: tuple[int, int] = (3, 8)
+    classes: tuple[Label, Label] = (3, 8)
     """the two classes, labelled −1 and +1"""
     samples: int = 16
     """training images m, of the two classes in turn"""
@@ -46,10 +47,7 @@ class Settings(theorem.Settings):
     """networks"""
 
     def __post_init__(self):
-        # In place of the base class's check, which knows no class 0.
-        for name in ("samples", "forget", "test", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)} and must be at least 1")
+        super().__post_init__()
         if self.trials < 2:
             raise ValueError(f"trials is {self.trials} and an interval needs at least 2")
         if len(set(self.classes)) != 2:

@@ -96,8 +96,8 @@ def test_the_cosine_of_uniform_directions_has_the_law_claimed():
     "changes, message",
     [
         ({"samples": 63}, "at most tokens \\* d - 2 = 62"),
-        ({"scale": 0.0}, "sigma is 0.0"),
-        ({"learning_rate": float("inf")}, "rate is inf"),
+        ({"scale": 0.0}, "scale is 0.0"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf"),
         ({"margin": 0.0}, "margin is 0.0"),
         ({"weight_decay": -1.0}, "weight_decay is -1.0"),
         ({"vocabulary": 0}, "vocabulary is 0"),

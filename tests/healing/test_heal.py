@@ -22,8 +22,9 @@ from theory.healing import (
 )
 from theory.healing.alignment import FLOOR, distance
 from theory.healing.descent import masked_descent
-from theory.healing.heal import ANNEALED, align, annealed_adam, block_states
+from theory.healing.heal import align, block_states
 from theory.networks import MLP, mlp
+from theory.training.updates import ANNEALED, annealed_adam
 
 WIDTHS = (6, 10, 8, 4)
 N = 12

@@ -7,15 +7,8 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.metrics.pairwise import cosine_similarity
 
-from theory.healing.metrics import (
-    accuracy,
-    calibration_error,
-    cosine,
-    gap_closed,
-    linear_cka,
-    negative_log_likelihood,
-    recovered,
-)
+from theory.healing.metrics import cosine, gap_closed, linear_cka, recovered
+from theory.metrics import accuracy, calibration_error, negative_log_likelihood
 
 N, CLASSES = 50, 4
 TYPES = pytest.mark.parametrize("kind", [jnp.int32, jnp.uint8])

@@ -17,4 +17,4 @@ from theory.attribution.methods import occlusion as occlusion
 from theory.attribution.methods import smooth_grad as smooth_grad
 from theory.attribution.methods import span_share as span_share
 from theory.attribution.scores import explain as explain
-from theory.statistics import holm as holm
+from theory.multiplicity import holm as holm

@@ -4,6 +4,7 @@ Copies are one network whose arrays have a leading axis of copies. A text is a r
 being padding, and is embedded by a table that is never trained.
 """
 
+from enum import IntEnum
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -12,14 +13,21 @@ import optax
 from jaxtyping import Array, Float, Int, Int32, Key
 
 from theory.ensemble import ensemble
+from theory.keys import named
 from theory.networks import FlatReLU, MaxReLU, SumReLU, lstm, two_layer_relu
-from theory.training import logistic
+from theory.training import apply_update, logistic
 
 Kind = Literal["flat", "sum", "max", "lstm"]
 """Two-layer ReLU on the flattened text, summed over words, its largest over words; or an LSTM."""
 
 CLIP = 1.0
 """Largest norm of a gradient of the LSTM, whose loss has cliffs (Pascanu et al. 2013)."""
+
+
+class Drawn(IntEnum):
+    """What else is drawn with the key of an LSTM, whose own weights take it as it is."""
+
+    MEMORIES = 1
 
 
 def draw_classifier(kind: Kind, key: Key[Array, ""], *, words: int, d: int, width: int) -> Any:
@@ -52,7 +60,7 @@ def draw_classifier(kind: Kind, key: Key[Array, ""], *, words: int, d: int, widt
             # forget gates half open, copies stay for epochs where the loss is flat.
             net = lstm(key, d, (width, width))
             span = jax.random.uniform(
-                jax.random.fold_in(key, 1), (2, width), minval=1, maxval=max(2, words - 1)
+                named(key, Drawn.MEMORIES), (2, width), minval=1, maxval=max(2, words - 1)
             )
             opened = tuple(
                 layer._replace(bias=layer.bias.at[: 2 * width].set(jnp.concatenate([-f, f])))
@@ -187,10 +195,9 @@ def train_epoch(
                 return jax.value_and_grad(loss)
 
             value, gradient = jax.lax.switch(batch.bucket, [at(s) for s in sizes], state.copies)
-            # optax raises Python floats to integer step counts, which strict promotion forbids.
-            with jax.numpy_dtype_promotion("standard"):
-                updates, inner = optimizer.update(gradient, state.optimizer, state.copies)
-            return Training(optax.apply_updates(state.copies, updates), inner), value
+            return Training(
+                *apply_update(optimizer, gradient, state.optimizer, state.copies)
+            ), value
 
         return jax.lax.scan(step, state, batches)
 

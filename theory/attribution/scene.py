@@ -12,13 +12,10 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from theory.attribution.settings import Settings
-from theory.geometry import Subspace, orthonormalise
+from theory.geometry import Subspace, off_by_rounding, orthonormalise
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.sampling import gaussian_points
 from theory.training import Trained, train_in_span
-
-ON_SPAN = 1e4
-"""Machine epsilons by which a text may leave the span of all through rounding."""
 
 
 class Scene(NamedTuple):
@@ -138,10 +135,9 @@ def assumptions(scene: Scene) -> dict[str, Float[Array, ""]]:
         >>> {name: bool(margin >= 0) for name, margin in margins.items()}
         {'training texts in P': True, 'ℓ = D − rank': False}
     """
-    allowed = ON_SPAN * jnp.finfo(scene.x.dtype).eps
     rank = jnp.round(jnp.sum(scene.span.basis**2))
     return {
-        "training texts in P": allowed - jnp.max(scene.span.off_share(scene.x)),
+        "training texts in P": off_by_rounding(scene.x) - jnp.max(scene.span.off_share(scene.x)),
         "ℓ = D − rank": rank - scene.x.shape[0],
     }
 

@@ -1,13 +1,13 @@
 """Settings of the attribution system, one name per quantity everywhere."""
 
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import sqrt
 
-from theory import theorem
+from theory.settings import Count, Positive, TrainedSettings
 
 
 @dataclass(frozen=True)
-class Settings(theorem.Settings):
+class Settings(TrainedSettings):
     """Two-layer ReLU networks trained on random labels of texts, embedded and flattened.
 
     Example:
@@ -16,26 +16,18 @@ class Settings(theorem.Settings):
         (64, 48)
     """
 
-    tokens: int = 8
+    tokens: Count = 8
     """words T of every text"""
-    d: int = 8
+    d: Count = 8
     """dimension of a word's embedding"""
-    vocabulary: int = 100
+    vocabulary: Count = 100
     """words V of the embedding table, which all copies share and none trains"""
-    samples: int = 16
+    samples: Count = 16
     """training texts n"""
-    width: int = 50
-    """neurons m"""
-    scale: float | None = None
+    scale: Positive | None = None
     """standard deviation σ of the hidden weights at initialisation; 1/√(T·d) when None"""
-    learning_rate: float | None = None
+    learning_rate: Positive | None = None
     """step size η; 4/T when None, because a flattened text has norm about √T"""
-    steps: int = 1000
-    """largest number of training steps"""
-    weight_decay: float = 0.0
-    """λ of the penalty (λ/2)·Σ‖w_i‖²"""
-    margin: float = 1.0
-    """stop when every y_j N(x_j) is at least this"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -44,13 +36,6 @@ class Settings(theorem.Settings):
                 f"samples is {self.samples} and must be at most tokens * d - 2 = "
                 f"{self.dimension - 2}, because a direction needs ell >= 2 dimensions off the span"
             )
-        for name in ("sigma", "rate"):
-            if not 0 < getattr(self, name) < inf:
-                raise ValueError(f"{name} is {getattr(self, name)} and must be positive and finite")
-        if not self.margin > 0:
-            raise ValueError(f"margin is {self.margin} and must be positive")
-        if not 0 <= self.weight_decay < inf:
-            raise ValueError(f"weight_decay is {self.weight_decay} and must be finite and >= 0")
 
     @property
     def dimension(self) -> int:

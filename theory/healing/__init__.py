@@ -10,7 +10,6 @@ from theory.healing.corrections import refit_head as refit_head
 from theory.healing.corrections import repair as repair
 from theory.healing.descent import Healed as Healed
 from theory.healing.descent import masked_descent as masked_descent
-from theory.healing.heal import annealed_adam as annealed_adam
 from theory.healing.heal import heal as heal
 from theory.healing.masks import apply_masks as apply_masks
 from theory.healing.masks import check_masks as check_masks
@@ -22,10 +21,11 @@ from theory.healing.masks import smallest_of_all as smallest_of_all
 from theory.healing.masks import smallest_of_rows as smallest_of_rows
 from theory.healing.masks import sparsity as sparsity
 from theory.healing.masks import wanda as wanda
-from theory.healing.metrics import accuracy as accuracy
-from theory.healing.metrics import calibration_error as calibration_error
 from theory.healing.metrics import cosine as cosine
 from theory.healing.metrics import gap_closed as gap_closed
 from theory.healing.metrics import linear_cka as linear_cka
-from theory.healing.metrics import negative_log_likelihood as negative_log_likelihood
 from theory.healing.metrics import recovered as recovered
+from theory.metrics import accuracy as accuracy
+from theory.metrics import calibration_error as calibration_error
+from theory.metrics import negative_log_likelihood as negative_log_likelihood
+from theory.training import annealed_adam as annealed_adam

@@ -1,44 +1,12 @@
-"""What can be wrong with networks and inputs, in one sentence each."""
+"""What can be wrong with a network before and after pruning, in one sentence each."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
+from theory.checks import finite
 from theory.healing.masks import apply_masks
-
-
-def traced(tree: Any) -> bool:
-    """Whether a leaf is traced: inside a compiled program there are no values to look at.
-
-    Example:
-        >>> traced(jnp.ones(2)), bool(jax.jit(lambda x: traced(x))(jnp.ones(2)))
-        (False, True)
-    """
-    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
-
-
-def floating(leaf: Any) -> bool:
-    """Whether an array can be trained: integers and booleans cannot.
-
-    Example:
-        >>> floating(jnp.ones(2)), floating(jnp.ones(2, int))
-        (True, False)
-    """
-    return jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact)
-
-
-def finite(tree: Any) -> bool:
-    """Whether no leaf has a NaN or an infinity.
-
-    Example:
-        >>> finite([jnp.ones(2), 3]), finite([jnp.array([1.0, jnp.nan])])
-        (True, False)
-    """
-    return all(
-        not floating(leaf) or bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(tree)
-    )
 
 
 def check_networks(dense: Any, pruned: Any, masks: Any = None) -> None:
@@ -71,28 +39,3 @@ def check_networks(dense: Any, pruned: Any, masks: Any = None) -> None:
     for network, params in (("dense", dense), ("pruned", left)):
         if not finite(params):
             raise ValueError(f"the {network} network has weights that are not finite")
-
-
-def check_inputs(inputs: Any) -> None:
-    """Refuse inputs that are not at least one row of finite numbers.
-
-    Args:
-        inputs: what should be an array with a first axis of n rows, or a pytree of such.
-
-    Raises:
-        ValueError: otherwise.
-
-    Example:
-        >>> check_inputs(jnp.ones((0, 3)))
-        Traceback (most recent call last):
-        ValueError: inputs must be arrays with one first axis of at least 1 input, but have [(0, 3)]
-    """
-    leaves = jax.tree.leaves(inputs)
-    sizes = {jnp.shape(leaf)[:1] for leaf in leaves}
-    if len(sizes) != 1 or sizes in ({()}, {(0,)}):
-        raise ValueError(
-            "inputs must be arrays with one first axis of at least 1 input, but have "
-            f"{[jnp.shape(leaf) for leaf in leaves]}"
-        )
-    if not finite(leaves):
-        raise ValueError("inputs have entries that are not finite")

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from theory.healing.checks import check_inputs, check_networks, traced
+from theory.checks import check_inputs, traced
+from theory.healing.checks import check_networks
 from theory.healing.least_squares import masked_ridge, ridge_around
 from theory.healing.masks import apply_masks, check_masks
 from theory.networks import MLP, affine

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
 from theory.healing.alignment import single
 from theory.healing.masks import apply_masks
+from theory.training import descend
 
 
 class Healed(NamedTuple):
@@ -56,6 +56,7 @@ def masked_descent(
         trainable: a pytree of booleans, or a prefix of one; the leaves with a mask when None.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> masks, x = jnp.array([0, 1], jnp.uint8), jnp.ones((4, 2))
         >>> def loss(w, x):
         ...     return jnp.mean((x @ w - 3) ** 2)
@@ -74,8 +75,6 @@ def masked_descent(
         flags = jax.tree.broadcast(trainable, params)
         chosen = [i for i, flag in enumerate(jax.tree.leaves(flags)) if flag]
     chosen_masks = [kept[i] for i in chosen]
-    rows = len(jax.tree.leaves(data)[0])
-    size = min(batch, rows)
 
     def whole(trained):
         merged = list(leaves)
@@ -83,19 +82,13 @@ def masked_descent(
             merged[i] = leaf.astype(leaves[i].dtype)
         return jax.tree.unflatten(structure, merged)
 
-    def step(state, start):
-        trained, inner = state
-        at = (start * size + jnp.arange(size, dtype=start.dtype)) % rows
-        part = jax.tree.map(lambda array: array[at], data)
-        value, gradient = jax.value_and_grad(lambda t: loss(whole(t), part))(trained)
-        # optax raises Python floats to integer step counts, which strict promotion forbids.
-        with jax.numpy_dtype_promotion("standard"):
-            updates, inner = optimizer.update(apply_masks(gradient, chosen_masks), inner, trained)
-        trained = optax.apply_updates(trained, updates)
-        return (apply_masks(trained, chosen_masks), inner), value
-
-    trained = [single(leaves[i]) for i in chosen]
-    with jax.numpy_dtype_promotion("standard"):
-        inner = optimizer.init(trained)
-    (trained, _), history = jax.lax.scan(step, (trained, inner), jnp.arange(steps))
+    trained, history = descend(
+        lambda trained, part: loss(whole(trained), part),
+        [single(leaves[i]) for i in chosen],
+        data,
+        optimizer=optimizer,
+        steps=steps,
+        batch=batch,
+        keep=lambda tree: apply_masks(tree, chosen_masks),
+    )
     return Healed(whole(trained), history)

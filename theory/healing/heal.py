@@ -8,37 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from theory.checks import check_inputs, finite, floating
 from theory.healing.alignment import DISTANCES, Method, States, distance
-from theory.healing.checks import check_inputs, check_networks, finite, floating
+from theory.healing.checks import check_networks
 from theory.healing.descent import Healed, masked_descent
 from theory.healing.masks import check_masks
+from theory.training import annealed_adam
 
 LEARNING_RATE = 3e-3
 """Suits networks of the size of these; the paper's 6e-4 is for vision transformers."""
-
-ANNEALED = 1 / 600
-"""What a cosine leaves of the learning rate at the end: 6e-4 to 1e-6 in the paper."""
-
-
-def annealed_adam(learning_rate: Any, steps: int) -> optax.GradientTransformation:
-    """Adam whose rate falls as a cosine, the optimiser of the paper.
-
-    Args:
-        learning_rate: at the start; may be traced.
-        steps: until the rate is `ANNEALED` of that.
-
-    Example:
-        >>> state = annealed_adam(1e-3, 100).init(jnp.zeros(2))
-        >>> state[0].mu.tolist()
-        [0.0, 0.0]
-    """
-
-    def rate(count):
-        share = jnp.minimum(count / steps, 1)
-        return learning_rate * (ANNEALED + (1 - ANNEALED) * (1 + jnp.cos(jnp.pi * share)) / 2)
-
-    return optax.adam(rate)
-
 
 _default = cache(annealed_adam)
 

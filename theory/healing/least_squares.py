@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt8
 
-from theory.healing.checks import check_inputs, traced
+from theory.checks import check_inputs, traced
 
 ITERATIONS = 1000
 """Largest number of steps of conjugate gradients, which end as soon as the tolerance is met."""

@@ -9,13 +9,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
-from theory.geometry import Subspace, random_subspace
+from theory.geometry import Subspace, off_by_rounding, random_subspace
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.subspace.settings import Settings
 from theory.training import Trained, train_in_span
-
-ON_SUBSPACE = 1e4
-"""Machine epsilons by which a point may leave P through the rounding of its own coordinates."""
 
 
 class Scene(NamedTuple):
@@ -99,8 +96,7 @@ def assumptions(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""]]
     """
 
     def inside(points):
-        allowed = ON_SUBSPACE * jnp.finfo(points.dtype).eps
-        return allowed - jnp.max(scene.subspace.off_share(points))
+        return off_by_rounding(points) - jnp.max(scene.subspace.off_share(points))
 
     return {
         "training points in P": inside(scene.x),

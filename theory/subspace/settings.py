@@ -1,13 +1,13 @@
 """Settings of the subspace system, one name per quantity everywhere."""
 
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import sqrt
 
-from theory import theorem
+from theory.settings import Count, Positive, TrainedSettings
 
 
 @dataclass(frozen=True)
-class Settings(theorem.Settings):
+class Settings(TrainedSettings):
     """A two-layer ReLU network trained on random labels of points of a random subspace P.
 
     Example:
@@ -15,24 +15,16 @@ class Settings(theorem.Settings):
         10
     """
 
-    d: int = 58
+    d: Count = 58
     """input dimension"""
-    ell: int = 48
+    ell: Count = 48
     """ℓ = dim P^⊥, the dimensions that the data leaves out"""
-    width: int = 50
-    """neurons m"""
-    samples: int = 10
+    samples: Count = 10
     """training points n"""
-    scale: float | None = None
+    scale: Positive | None = None
     """standard deviation σ of the hidden weights at initialisation; 1/√d when None"""
-    learning_rate: float | None = None
+    learning_rate: Positive | None = None
     """step size η; 4/d when None"""
-    steps: int = 1000
-    """largest number of training steps"""
-    weight_decay: float = 0.0
-    """λ of the penalty (λ/2)·Σ‖w_i‖²"""
-    margin: float = 1.0
-    """stop when every y_j N(x_j) is at least this"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -41,11 +33,6 @@ class Settings(theorem.Settings):
                 f"ell is {self.ell} and must be smaller than d = {self.d}, "
                 "because the data needs a subspace of dimension d - ell >= 1"
             )
-        for name in ("sigma", "rate", "margin"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)} and must be positive")
-        if self.sigma == inf or self.rate == inf or not 0 <= self.weight_decay < inf:
-            raise ValueError("scale, learning_rate and weight_decay must be finite, decay >= 0")
 
     @property
     def dim(self) -> int:

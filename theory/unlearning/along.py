@@ -1,12 +1,13 @@
 """Multipliers along training: the solver's and the closed form's, at one margin after another."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from theory.settings import Increasing, Positive
 from theory.unlearning import settings as unlearning
 from theory.unlearning.gradient_ascent import closed_form_multipliers
 from theory.unlearning.kkt import kkt
@@ -26,7 +27,7 @@ class Settings(unlearning.Settings):
         800.0
     """
 
-    sizes: tuple[float, ...] = field(default=(25.0, 50.0, 100.0, 200.0, 400.0, 800.0))
+    sizes: Increasing[Positive] = (25.0, 50.0, 100.0, 200.0, 400.0, 800.0)
     """margins at which multipliers are compared, increasing; the last one is held out"""
 
 

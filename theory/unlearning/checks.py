@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from theory.checks import finite, traced
 from theory.networks import Linear, TwoLayerReLU
 
 
@@ -23,6 +21,7 @@ def check_problem(
         ValueError: otherwise.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> check_problem(Linear(jnp.ones(2)), jnp.eye(2), jnp.array([1.0, -1.0]))
         Traceback (most recent call last):
         ...
@@ -35,9 +34,9 @@ def check_problem(
         )
     if len(x) == 0:
         raise ValueError("There are no training points, so there is nothing to be explained.")
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((net, x, y))):
+    if traced((net, x, y)):
         return
-    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves((net, x, y))):
+    if not finite((net, x, y)):
         raise ValueError("Weights, inputs and labels must be finite; at least one is not.")
     wrong = np.flatnonzero(np.abs(np.asarray(y)) != 1)
     if wrong.size:

@@ -17,9 +17,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from theory import theorem
+from theory import settings as foundation
 from theory.networks import Linear
 from theory.sampling import nearly_orthogonal_gram, points_with_gram
+from theory.settings import NonNegative, Positive, Sample, ShareBelowOne
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import KKT, kkt
 
@@ -28,7 +29,7 @@ ITERATIONS = 100
 
 
 @dataclass(frozen=True)
-class Settings(theorem.Settings):
+class Settings(foundation.Settings):
     """Nearly orthogonal points and a planted linear predictor.
 
     Example:
@@ -36,30 +37,23 @@ class Settings(theorem.Settings):
         0.005
     """
 
-    samples: int = 10
-    """training points m"""
-    epsilon_d: float = 0.1
+    samples: Sample = 10
+    """training points m, of which one is forgotten and one at least is kept"""
+    epsilon_d: NonNegative = 0.1
     """ε_d: inner products are at most ε_d/4m"""
-    psi: float = 0.1
+    psi: ShareBelowOne = 0.1
     """ψ: squared norms are in [1 − ψ, 1 + ψ]"""
-    stationarity: float = 0.3
+    stationarity: Positive = 0.3
     """ε₁, the norm of the planted residual"""
-    slack: float = 0.3
+    slack: NonNegative = 0.3
     """the largest q_i − 1 planted"""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.samples < 2:
-            raise ValueError("samples is 1 and must be at least 2: one is forgotten, one is kept")
-        if not (0 <= self.psi < 1 and 0 <= self.epsilon_d < 4 * (1 - self.psi)):
+        if self.epsilon_d >= 4 * (1 - self.psi):
             raise ValueError(
-                f"psi is {self.psi} and epsilon_d is {self.epsilon_d}; psi must be in [0, 1) and "
-                "epsilon_d in [0, 4(1 - psi)), or there may be no points with these inner products"
-            )
-        if not (0 < self.stationarity < float("inf") and 0 <= self.slack < float("inf")):
-            raise ValueError(
-                f"stationarity is {self.stationarity} and slack is {self.slack}; the first must be "
-                "positive, the second not negative, both finite"
+                f"epsilon_d is {self.epsilon_d} and must be below 4(1 - psi) = "
+                f"{4 * (1 - self.psi):g}, or there may be no points with these inner products"
             )
 
     @property

@@ -1,13 +1,14 @@
 """Settings of the unlearning system, one name per quantity everywhere."""
 
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import sqrt
 
-from theory import theorem
+from theory import settings as foundation
+from theory.settings import Count, Positive, Sample
 
 
 @dataclass(frozen=True)
-class Settings(theorem.Settings):
+class Settings(foundation.Settings):
     """A network trained to a large margin on few points, one of which is to be forgotten.
 
     Example:
@@ -15,27 +16,18 @@ class Settings(theorem.Settings):
         0.0001
     """
 
-    d: int = 300
+    d: Count = 300
     """input dimension"""
-    width: int = 50
+    width: Count = 50
     """neurons n"""
-    samples: int = 10
-    """training points m"""
-    scale: float | None = None
+    samples: Sample = 10
+    """training points m, of which one is forgotten and one at least is kept"""
+    scale: Positive | None = None
     """standard deviation of the hidden weights at initialisation; 1e-3/√d when None"""
-    margin: float = 1000.0
+    margin: Positive = 1000.0
     """train until every y_i N(x_i) is at least this"""
-    steps: int = 1_000_000
+    steps: Count = 1_000_000
     """largest number of training steps"""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.samples < 2:
-            raise ValueError("samples is 1 and must be at least 2: one is forgotten, one is kept")
-        if not 0 < self.margin < inf:
-            raise ValueError(f"margin is {self.margin} and must be positive and finite")
-        if not 0 < self.sigma < inf:
-            raise ValueError(f"scale is {self.scale} and must be positive and finite")
 
     @property
     def sigma(self) -> float:

@@ -20,12 +20,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from theory import theorem as foundation
+from theory import settings as foundation
 from theory.attribution.agreement import agreement
 from theory.attribution.scene import with_directions
 from theory.claims import Law
 from theory.networks import SumReLU, two_layer_relu
 from theory.sampling import gaussian_points
+from theory.settings import Count, Sample
 from theory.theorem import Control, Source, Theorem, Trial
 
 
@@ -33,21 +34,14 @@ from theory.theorem import Control, Source, Theorem, Trial
 class Settings(foundation.Settings):
     """Untrained copies of a classifier that sums a two-layer ReLU network over the words."""
 
-    d: int = 64
-    """dimension of the embedding"""
-    width: int = 64
+    d: Sample = 64
+    """dimension of the embedding; in one dimension all directions agree"""
+    width: Count = 64
     """neurons m"""
-    copies: int = 5
+    copies: Sample = 5
     """copies M of the classifier"""
-    samples: int = 2000
+    samples: Count = 2000
     """simulated draws of chance B"""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.copies < 2 or self.d < 2:
-            raise ValueError(
-                f"copies is {self.copies} and d is {self.d}; agreement needs two of each"
-            )
 
 
 def untrained_gradients(

@@ -27,8 +27,9 @@ from theory.attribution.scene import with_directions
 from theory.attribution.theorems import calibrated_agreement
 from theory.attribution.theorems.calibrated_agreement import untrained_gradients
 from theory.claims import AtLeast
+from theory.multiplicity import holm
 from theory.sampling import gaussian_points
-from theory.statistics import holm
+from theory.settings import Count
 from theory.theorem import Control, Source, Theorem, Trial
 
 INVERSE_LEVEL = 20
@@ -39,7 +40,7 @@ INVERSE_LEVEL = 20
 class Settings(calibrated_agreement.Settings):
     """Texts of several words, explained by untrained copies."""
 
-    words: int = 32
+    words: Count = 32
     """words W of a text"""
 
     def __post_init__(self):

@@ -30,6 +30,7 @@ from theory.attribution.scene import (
 from theory.claims import Law
 from theory.geometry import Subspace
 from theory.networks import TwoLayerReLU
+from theory.settings import Count
 from theory.theorem import Control, Source, Theorem, Trial
 
 
@@ -37,7 +38,7 @@ from theory.theorem import Control, Source, Theorem, Trial
 class Settings(attribution.Settings):
     """Several copies of the network on the same texts."""
 
-    copies: int = 8
+    copies: Count = 8
     """copies M that are averaged"""
 
 

@@ -28,6 +28,7 @@ from theory.attribution.scene import Scene, draw_copies, draw_scene, train_copie
 from theory.claims import Law
 from theory.geometry import Subspace, orthonormalise
 from theory.sampling import gaussian_points
+from theory.settings import Count
 from theory.theorem import Control, Source, Theorem, Trial
 
 
@@ -35,9 +36,9 @@ from theory.theorem import Control, Source, Theorem, Trial
 class Settings(attribution.Settings):
     """Several copies of the network on the same texts."""
 
-    copies: int = 4
+    copies: Count = 4
     """copies M of the classifier, each with a rotation of its own"""
-    draws: int = 2000
+    draws: Count = 2000
     """simulated draws of chance B"""
 
 

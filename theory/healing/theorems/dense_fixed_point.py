@@ -26,11 +26,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from theory import theorem as foundation
+from theory import settings as foundation
 from theory.claims import Identity
 from theory.healing.alignment import Method, distance
 from theory.healing.masks import apply_masks, random_scores, smallest
 from theory.networks import MLP, mlp
+from theory.settings import Count
 from theory.theorem import Control, Source, Theorem, Trial
 
 
@@ -38,13 +39,13 @@ from theory.theorem import Control, Source, Theorem, Trial
 class Settings(foundation.Settings):
     """A ReLU network with hidden layers of one width, and unlabelled inputs."""
 
-    d: int = 32
+    d: Count = 32
     """input dimension"""
-    width: int = 64
+    width: Count = 64
     """neurons m of every hidden layer"""
-    depth: int = 3
+    depth: Count = 3
     """hidden layers"""
-    samples: int = 64
+    samples: Count = 64
     """calibration inputs n"""
 
 

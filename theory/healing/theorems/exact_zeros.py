@@ -31,24 +31,26 @@ from theory.healing.theorems.dense_fixed_point import (
     hidden_states,
 )
 from theory.networks import MLP
+from theory.settings import Count, Positive, ShareBelowOne
 from theory.theorem import Control, Source, Theorem, Trial
+from theory.training import apply_update, initial_state
 
 
 @dataclass(frozen=True)
 class Settings(dense_fixed_point.Settings):
     """The network and inputs of H1, pruned at random and healed by several optimisers."""
 
-    width: int = 32
+    width: Count = 32
     """neurons m of every hidden layer"""
-    depth: int = 2
+    depth: Count = 2
     """hidden layers"""
-    samples: int = 32
+    samples: Count = 32
     """calibration inputs n"""
-    pruned: float = 0.75
+    pruned: ShareBelowOne = 0.75
     """share of the hidden weights that is pruned"""
-    learning_rate: float = 3e-3
+    learning_rate: Positive = 3e-3
     """step size of every optimiser"""
-    steps: int = 50
+    steps: Count = 50
     """steps of every optimiser"""
 
 
@@ -98,13 +100,10 @@ def gradients_masked(loss, weights, masks, data, optimizer, steps: int):
     def step(state, _):
         weights, inner = state
         gradient = apply_masks(jax.grad(loss)(weights, data), masks)
-        # optax raises Python floats to integer step counts, which strict promotion forbids.
-        with jax.numpy_dtype_promotion("standard"):
-            updates, inner = optimizer.update(gradient, inner, weights)
-        return (optax.apply_updates(weights, updates), inner), None
+        return apply_update(optimizer, gradient, inner, weights), None
 
     weights = apply_masks(weights, masks)
-    return jax.lax.scan(step, (weights, optimizer.init(weights)), length=steps)[0][0]
+    return jax.lax.scan(step, (weights, initial_state(optimizer, weights)), length=steps)[0][0]
 
 
 def trial(settings: Settings, key, descend=weights_masked) -> Trial:

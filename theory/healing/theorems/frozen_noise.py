@@ -22,28 +22,26 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt8
 
-from theory import theorem as foundation
+from theory import settings as foundation
 from theory.claims import Identity
-from theory.geometry import Subspace, random_subspace
+from theory.geometry import Subspace, off_by_rounding, random_subspace
 from theory.healing.masks import apply_masks, smallest_of_rows, wanda
 from theory.networks import TwoLayerReLU, two_layer_relu
+from theory.settings import Count
 from theory.theorem import Control, Source, Theorem, Trial
-
-ROUNDING = 1e4
-"""Machine epsilons by which a point may leave P, or P its axes, through rounding."""
 
 
 @dataclass(frozen=True)
 class Settings(foundation.Settings):
     """A two-layer network on inputs from a subspace P."""
 
-    d: int = 60
+    d: Count = 60
     """input dimension"""
-    ell: int = 45
+    ell: Count = 45
     """ℓ = dim P^⊥"""
-    width: int = 50
+    width: Count = 50
     """neurons m"""
-    samples: int = 30
+    samples: Count = 30
     """calibration inputs, and as many test points"""
 
     def __post_init__(self):
@@ -108,7 +106,7 @@ def trial(settings: Settings, key, draw_subspace=axes_subspace) -> Trial:
     on = jnp.sum(subspace.basis**2, axis=1)  # the diagonal of Π_P
     flips = jnp.where(masks[0] != masks[1], on[None, :], 0).sum() / (settings.width * dim)
 
-    allowed = ROUNDING * jnp.finfo(x.dtype).eps
+    allowed = off_by_rounding(x)
     return Trial(
         measured=jnp.maximum(change, flips),
         predicted=jnp.ones((), x.dtype),

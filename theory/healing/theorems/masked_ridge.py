@@ -25,13 +25,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from theory import theorem as foundation
+from theory import settings as foundation
 from theory.claims import AtMost
 from theory.healing.descent import masked_descent
 from theory.healing.least_squares import masked_ridge
 from theory.healing.masks import apply_masks, random_scores, smallest_of_rows
 from theory.networks import two_layer_relu
 from theory.sampling import gaussian_points
+from theory.settings import Count, Positive, ShareBelowOne
 from theory.theorem import Control, Source, Theorem, Trial
 
 SOLVED = 1e-5
@@ -42,17 +43,17 @@ SOLVED = 1e-5
 class Settings(foundation.Settings):
     """A layer with fewer inputs than weights left in a row."""
 
-    d: int = 48
+    d: Count = 48
     """inputs of the layer"""
-    width: int = 32
+    width: Count = 32
     """outputs of the layer"""
-    samples: int = 16
+    samples: Count = 16
     """calibration inputs n"""
-    pruned: float = 0.5
+    pruned: ShareBelowOne = 0.5
     """share of every row that is pruned"""
-    ridge: float = 0.1
+    ridge: Positive = 0.1
     """λ in units of tr G"""
-    steps: int = 40
+    steps: Count = 40
     """steps t of descent"""
 
 

@@ -12,6 +12,7 @@ import optax
 
 from theory.claims import Scaling
 from theory.networks import two_layer_relu
+from theory.settings import Sizes
 from theory.subspace.gradient import active, gradient_scale
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Source, Theorem, Trial
@@ -22,13 +23,11 @@ from theory.training import train_in_span
 class ScalingSettings(Settings):
     """Fixed d, and the sizes ℓ to sweep; ``ell`` itself is the largest."""
 
-    sizes: tuple[int, ...] = (8, 16, 32, 64, 128, 256, 512)
+    sizes: Sizes = (8, 16, 32, 64, 128, 256, 512)
     """values of ℓ in rising order, the last one held out and predicted"""
 
     def __post_init__(self):
         super().__post_init__()
-        if len(self.sizes) < 6 or list(self.sizes) != sorted(set(self.sizes)):
-            raise ValueError(f"sizes is {self.sizes} and must hold six or more rising values")
         if self.sizes[-1] != self.ell:
             raise ValueError(f"the largest of sizes, {self.sizes[-1]}, must be ell = {self.ell}")
 

@@ -18,7 +18,7 @@ from theory.networks import MLP, mlp
 from theory.subspace.scene import assumptions, draw_scene
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Source, Theorem, Trial
-from theory.training import logistic
+from theory.training import apply_update, initial_state, logistic
 
 
 def trial(settings: Settings, key, make_optimizer=lambda rate: optax.sgd(rate, 0.9)) -> Trial:
@@ -35,11 +35,10 @@ def trial(settings: Settings, key, make_optimizer=lambda rate: optax.sgd(rate, 0
         def loss(net):
             return jnp.mean(jnp.where(in_batch, logistic(scene.y * net(scene.x)), 0))
 
-        updates, state = optimizer.update(jax.grad(loss)(net), state, net)
-        return (optax.apply_updates(net, updates), state), None
+        return apply_update(optimizer, jax.grad(loss)(net), state, net), None
 
     keys = jax.random.split(key_batch, settings.steps)
-    (end, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), keys)
+    (end, _), _ = jax.lax.scan(step, (start, initial_state(optimizer, start)), keys)
     assert isinstance(end, MLP)
     drift = scene.subspace.reject(end.weights[0] - start.weights[0])
     return Trial(
@@ -51,9 +50,7 @@ def trial(settings: Settings, key, make_optimizer=lambda rate: optax.sgd(rate, 0
 
 def trained_by_adam(settings: Settings, key) -> Trial:
     """The trial with Adam, which normalises every coordinate by itself."""
-    # optax raises a Python float to an integer step count, which strict promotion forbids.
-    with jax.numpy_dtype_promotion("standard"):
-        return trial(settings, key, lambda rate: optax.adam(0.01))
+    return trial(settings, key, lambda rate: optax.adam(0.01))
 
 
 theorem = Theorem(

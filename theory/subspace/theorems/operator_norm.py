@@ -10,6 +10,7 @@ from math import exp
 import jax.numpy as jnp
 
 from theory.claims import AtMost
+from theory.settings import Positive
 from theory.subspace.flip import operator_norm
 from theory.subspace.scene import assumptions, draw_scene, identical_rows, train_scene
 from theory.subspace.settings import Settings
@@ -20,7 +21,7 @@ from theory.theorem import Control, Source, Theorem, Trial
 class NormSettings(Settings):
     """The scene's settings and the t of the deviation bound."""
 
-    t: float = 2.5
+    t: Positive = 2.5
     """deviation, in units of σ"""
 
 

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from theory.claims import AtMost
+from theory.settings import ProperShare
 from theory.subspace.flip import flip_distance, universal_direction
 from theory.subspace.gradient import active
 from theory.subspace.scene import (
@@ -37,7 +38,7 @@ POINTS = 64
 class FlipSettings(Settings):
     """The scene's settings and the δ of the condition ℓ ≥ 16(m−1)ln(m/δ)."""
 
-    delta: float = 0.05
+    delta: ProperShare = 0.05
     """probability allowed to the crossing terms"""
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from theory.claims import AtMost
+from theory.settings import Count
 from theory.theorem import Control, Source, Theorem, Trial
 from theory.unlearning import linear
 from theory.unlearning.linear import exact_bound, plant, unlearn, worst_ratio
@@ -26,7 +27,7 @@ from theory.unlearning.linear import exact_bound, plant, unlearn, worst_ratio
 class Settings(linear.Settings):
     """The planted predictor, and how many points it forgets."""
 
-    forgotten: int = 3
+    forgotten: Count = 3
     """points to forget, fewer than m"""
 
     def __post_init__(self):

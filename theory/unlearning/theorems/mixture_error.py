@@ -15,7 +15,6 @@ signal ⟨w, μ⟩√d/‖w‖ is then about c²√m.
 """
 
 from dataclasses import dataclass
-from math import inf
 
 import jax
 import jax.numpy as jnp
@@ -24,10 +23,11 @@ from jax.scipy.special import betainc
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float, Key
 
-from theory import theorem as foundation
+from theory import settings as foundation
 from theory.claims import Law
 from theory.networks import Linear
 from theory.sampling import gaussian_mixture, mixture_points
+from theory.settings import Count, NonNegative, Positive, Sample
 from theory.theorem import Control, Source, Theorem, Trial
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.margin import train_to_large_margin
@@ -37,28 +37,23 @@ from theory.unlearning.margin import train_to_large_margin
 class Settings(foundation.Settings):
     """A linear predictor on a Gaussian mixture, which forgets one point."""
 
-    d: int = 500
+    d: Count = 500
     """input dimension"""
-    samples: int = 20
-    """training points m"""
-    separation: float = 0.5
+    samples: Sample = 20
+    """training points m, of which one is forgotten and one at least is kept"""
+    separation: NonNegative = 0.5
     """c: the mean has norm c·d^(-1/4)"""
-    margin: float = 100.0
+    margin: Positive = 100.0
     """train until every y_i N(x_i) is at least this"""
-    fresh: int = 500
+    fresh: Count = 500
     """test points N"""
 
     def __post_init__(self):
         super().__post_init__()
-        if not 2 <= self.samples < self.d:
+        if self.samples >= self.d:
             raise ValueError(
-                f"samples is {self.samples} and must be at least 2, one to forget and one to keep, "
-                f"and below d = {self.d}, so that the points can be separated"
-            )
-        if not (0 <= self.separation < inf and 0 < self.margin < inf):
-            raise ValueError(
-                f"separation is {self.separation} and margin is {self.margin}; the first must not "
-                "be negative, the second must be positive, both finite"
+                f"samples is {self.samples} and must be below d = {self.d}, so that the points "
+                "can be separated"
             )
 
 

@@ -1,143 +1,15 @@
-"""Full-batch training with any optax optimiser, in full dimension and in the span of the data.
+"""Full-batch training of two-layer networks in the span of the data, at a cost free of d."""
 
-The loss is the mean over the samples of ℓ(q_j), with margins q_j = y_j N(x_j).
-"""
-
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from theory.networks import TwoLayerReLU
-
-Loss = Callable[[Float[Array, "*batch"]], Float[Array, "*batch"]]
-
-
-def logistic(q: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """The logistic loss log(1 + e^{−q}) of a margin; BCE on a sigmoid is the same function.
-
-    Example:
-        >>> float(logistic(jnp.array(0.0))) == float(jnp.log(2.0))
-        True
-    """
-    return jax.nn.softplus(-q)
-
-
-def exponential(q: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """The exponential loss e^{−q} of a margin.
-
-    Example:
-        >>> float(exponential(jnp.array(0.0)))
-        1.0
-    """
-    return jnp.exp(-q)
-
-
-class Trained(NamedTuple):
-    """The result of training.
-
-    Attributes:
-        network: the trained network.
-        margin: min_j y_j N(x_j) at the end, in units of the network's output.
-        steps: steps taken.
-        loss: mean loss at the end.
-    """
-
-    network: Any
-    margin: Float[Array, ""]
-    steps: Int[Array, ""]
-    loss: Float[Array, ""]
-
-
-class _State(NamedTuple):
-    params: Any
-    optimizer: Any
-    step: Int[Array, ""]
-    margin: Float[Array, ""]
-    loss: Float[Array, ""]
-
-
-def _minimise(evaluate, params, optimizer, steps: int, margin: float) -> _State:
-    """Follow ``optimizer`` until ``steps`` or until the smallest margin reaches ``margin``.
-
-    ``evaluate(params)`` gives (loss, margin, gradient). The state keeps the loss and margin of
-    its own parameters, so that each step costs one evaluation and the stop is exact.
-    """
-
-    def body(carry):
-        state, gradient = carry
-        updates, inner = optimizer.update(gradient, state.optimizer, state.params)
-        params = optax.apply_updates(state.params, updates)
-        loss, smallest, gradient = evaluate(params)
-        return _State(params, inner, state.step + 1, smallest, loss), gradient
-
-    loss, smallest, gradient = evaluate(params)
-    state = _State(params, optimizer.init(params), jnp.zeros((), int), smallest, loss)
-    return jax.lax.while_loop(
-        lambda carry: (carry[0].step < steps) & (carry[0].margin < margin), body, (state, gradient)
-    )[0]
-
-
-def train(
-    network: Any,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    *,
-    optimizer: optax.GradientTransformation,
-    steps: int,
-    margin: float = jnp.inf,
-    loss: Loss = logistic,
-) -> Trained:
-    """Full-batch training of any network, all parameters, in full dimension.
-
-    Args:
-        network: a pytree of arrays, callable on ``(n, d)``.
-        x: inputs.
-        y: labels ±1.
-        optimizer: any optax optimiser; freeze parameters with `hidden_layer_only`.
-        steps: the largest number of steps.
-        margin: stop as soon as every y_j N(x_j) is at least this.
-        loss: the loss of a margin, elementwise.
-
-    Example:
-        >>> from theory.networks import Linear
-        >>> x, y = jnp.eye(2), jnp.array([1.0, -1.0])
-        >>> net = Linear(jnp.zeros(2))
-        >>> trained = train(net, x, y, optimizer=optax.sgd(1.0), steps=99, margin=1.0)
-        >>> float(trained.margin) >= 1
-        True
-    """
-
-    def objective(net):
-        q = y * net(x)
-        return jnp.mean(loss(q)), jnp.min(q)
-
-    def evaluate(net):
-        (value, smallest), gradient = jax.value_and_grad(objective, has_aux=True)(net)
-        return value, smallest, gradient
-
-    end = _minimise(evaluate, network, optimizer, steps, margin)
-    return Trained(end.params, end.margin, end.step, end.loss)
-
-
-def hidden_layer_only(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-    """Train ``w`` of a `TwoLayerReLU` and leave ``u`` fixed, as the theorems assume.
-
-    Example:
-        >>> net = TwoLayerReLU(jnp.ones((2, 3)), jnp.ones(2))
-        >>> optimizer = hidden_layer_only(optax.sgd(1.0))
-        >>> updates, _ = optimizer.update(net, optimizer.init(net))
-        >>> updates.u.tolist()
-        [0.0, 0.0]
-    """
-    # The labels come from a function because a network is callable itself.
-    return optax.partition(
-        {"train": optimizer, "freeze": optax.set_to_zero()},
-        lambda _: TwoLayerReLU("train", "freeze"),  # pyright: ignore[reportArgumentType]
-    )
+from theory.training.full_batch import Trained, minimise
+from theory.training.losses import Loss, logistic
 
 
 class _Orbit(NamedTuple):
@@ -216,7 +88,7 @@ def train_in_span(
             {"train": optimizer, "freeze": optax.set_to_zero()},
             _Orbit("train", "train", "freeze"),  # pyright: ignore[reportArgumentType]
         )
-    end = _minimise(evaluate, orbit, optimizer, steps, margin)
+    end = minimise(evaluate, orbit, optimizer, steps, margin)
     w = end.params.c * network.w + end.params.C @ atoms
     return Trained(TwoLayerReLU(w, end.params.u), end.margin, end.step, end.loss)
 

@@ -1,0 +1,64 @@
+"""What can be wrong with arrays that a user gives, and whether there are values to look at."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+
+def traced(tree: Any) -> bool:
+    """Whether a leaf is traced: inside a compiled program there are no values to look at.
+
+    Example:
+        >>> traced(jnp.ones(2)), bool(jax.jit(lambda x: traced(x))(jnp.ones(2)))
+        (False, True)
+    """
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def floating(leaf: Any) -> bool:
+    """Whether an array can be trained: integers and booleans cannot.
+
+    Example:
+        >>> floating(jnp.ones(2)), floating(jnp.ones(2, int))
+        (True, False)
+    """
+    return jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact)
+
+
+def finite(tree: Any) -> bool:
+    """Whether no leaf has a NaN or an infinity.
+
+    Example:
+        >>> finite([jnp.ones(2), 3]), finite([jnp.array([1.0, jnp.nan])])
+        (True, False)
+    """
+    return all(
+        not floating(leaf) or bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(tree)
+    )
+
+
+def check_inputs(inputs: Any) -> None:
+    """Refuse inputs that are not at least one row of finite numbers.
+
+    Args:
+        inputs: what should be an array with a first axis of n rows, or a pytree of such.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_inputs(jnp.ones((0, 3)))
+        Traceback (most recent call last):
+        ValueError: inputs must be arrays with one first axis of at least 1 input, but have [(0, 3)]
+    """
+    leaves = jax.tree.leaves(inputs)
+    sizes = {jnp.shape(leaf)[:1] for leaf in leaves}
+    if len(sizes) != 1 or sizes in ({()}, {(0,)}):
+        raise ValueError(
+            "inputs must be arrays with one first axis of at least 1 input, but have "
+            f"{[jnp.shape(leaf) for leaf in leaves]}"
+        )
+    if not finite(leaves):
+        raise ValueError("inputs have entries that are not finite")

@@ -1,0 +1,144 @@
+"""Linear predictors and fully connected ReLU networks, on vectors."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+
+class Linear(NamedTuple):
+    """The linear predictor N(x) = ⟨w, x⟩.
+
+    Example:
+        >>> float(Linear(jnp.array([1.0, 2.0]))(jnp.array([3.0, 4.0])))
+        11.0
+    """
+
+    w: Float[Array, " d"]
+
+    def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        return x @ self.w
+
+
+class TwoLayerReLU(NamedTuple):
+    """The two-layer network N(x) = Σ_i u_i σ(⟨w_i, x⟩), σ = ReLU, without biases.
+
+    Attributes:
+        w: hidden weights, one row per neuron.
+        u: output weights.
+
+    Example:
+        >>> net = TwoLayerReLU(jnp.eye(2), jnp.array([1.0, -1.0]))
+        >>> float(net(jnp.array([3.0, -4.0])))
+        3.0
+    """
+
+    w: Float[Array, "width d"]
+    u: Float[Array, " width"]
+
+    def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        return jax.nn.relu(x @ self.w.T) @ self.u
+
+
+def affine(
+    x: Float[Array, "*batch d"], weight: Float[Array, "outputs d"], bias: Float[Array, " outputs"]
+) -> Float[Array, "*batch outputs"]:
+    """W x + b for every row.
+
+    Example:
+        >>> affine(jnp.ones((1, 2)), jnp.eye(2), jnp.array([0.0, 1.0])).tolist()
+        [[1.0, 2.0]]
+    """
+    h = x @ weight.T
+    return h + jnp.broadcast_to(bias, h.shape)
+
+
+class MLP(NamedTuple):
+    """A fully connected ReLU network with biases; as a function, the first of its outputs.
+
+    Attributes:
+        weights: one ``(width_out, width_in)`` matrix per layer.
+        biases: one ``(width_out,)`` vector per layer.
+
+    Example:
+        >>> net = mlp(jax.random.key(0), (3, 16, 1))
+        >>> net(jnp.zeros((5, 3))).shape
+        (5,)
+    """
+
+    weights: tuple[Float[Array, "_ _"], ...]
+    biases: tuple[Float[Array, " _"], ...]
+
+    def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+        return self.preactivations(x)[-1][..., 0]
+
+    def preactivations(self, x: Float[Array, "*batch d"]) -> tuple[Float[Array, "*batch _"], ...]:
+        """What every layer gives before its ReLU; the last layer has none and gives the outputs.
+
+        Example:
+            >>> net = mlp(jax.random.key(0), (3, 16, 10))
+            >>> [h.shape for h in net.preactivations(jnp.zeros((5, 3)))]
+            [(5, 16), (5, 10)]
+        """
+        layers = []
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            layers.append(affine(x, weight, bias))
+            x = jax.nn.relu(layers[-1])
+        return tuple(layers)
+
+    def logits(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch _"]:
+        """All outputs.
+
+        Example:
+            >>> mlp(jax.random.key(0), (3, 16, 10)).logits(jnp.zeros((5, 3))).shape
+            (5, 10)
+        """
+        return self.preactivations(x)[-1]
+
+
+def two_layer_relu(
+    key: Key[Array, ""], d: int, width: int, scale: float | None = None
+) -> TwoLayerReLU:
+    """Draw the theory's network: w_i ~ N(0, σ² I_d) and u_i = ±1/√width, uniform signs.
+
+    Args:
+        key: a typed JAX key.
+        d: input dimension.
+        width: number of neurons m.
+        scale: the standard deviation σ of the hidden weights; 1/√d when None.
+
+    Returns:
+        The network, in JAX's default float type.
+
+    Example:
+        >>> net = two_layer_relu(jax.random.key(0), d=1000, width=400)
+        >>> net.w.shape, round(float(jnp.sum(net.u**2)), 3)
+        ((400, 1000), 1.0)
+    """
+    key_w, key_u = jax.random.split(key)
+    sigma = d**-0.5 if scale is None else scale
+    w = sigma * jax.random.normal(key_w, (width, d))
+    u = jax.random.rademacher(key_u, (width,), dtype=w.dtype) * width**-0.5
+    return TwoLayerReLU(w, u)
+
+
+def mlp(key: Key[Array, ""], widths: tuple[int, ...]) -> MLP:
+    """Draw an MLP with the default initialisation of PyTorch's linear layers, U(±1/√fan_in).
+
+    Args:
+        key: a typed JAX key.
+        widths: input dimension, hidden widths and output dimension, in order.
+
+    Example:
+        >>> net = mlp(jax.random.key(0), (2, 100, 1))
+        >>> [w.shape for w in net.weights]
+        [(100, 2), (1, 100)]
+    """
+    weights, biases = [], []
+    for layer, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        key_w, key_b = jax.random.split(jax.random.fold_in(key, layer))
+        bound = fan_in**-0.5
+        weights.append(jax.random.uniform(key_w, (fan_out, fan_in), minval=-bound, maxval=bound))
+        biases.append(jax.random.uniform(key_b, (fan_out,), minval=-bound, maxval=bound))
+    return MLP(tuple(weights), tuple(biases))
