@@ -7,8 +7,8 @@ from typing import Annotated, Union, get_args, get_origin
 
 import numpy as np
 import pytest
-from experiments.results.catalog import entries
 
+from experiments.results.catalog import entries
 from theory.settings import (
     Bound,
     Count,
