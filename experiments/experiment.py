@@ -1,20 +1,34 @@
-"""An experiment is three things: settings, a run to arrays, and a drawing of the arrays."""
+"""An experiment is three things: settings, a run to labelled data, and what is shown of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from theory.theorem import Preset, Source
+from theory.theorem import Paper, Preset, Provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from xarray import Dataset
 
 Progress = Callable[[float, str], None]
 """``progress(fraction done in [0, 1], what is being done)``."""
 
-Arrays = dict[str, np.ndarray]
+
+@dataclass(frozen=True)
+class Summary:
+    """What an experiment found, in words and in numbers.
+
+    Attributes:
+        sentences: whole sentences, generated from the data.
+        tables: numbers, lists of them, or further tables, by name; NaN and infinity become null.
+
+    Example:
+        >>> Summary(tables={"accuracy": {"sum": [0.9, 0.8, 1.0]}}).sentences
+        ()
+    """
+
+    sentences: tuple[str, ...] = ()
+    tables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -24,21 +38,26 @@ class Experiment:
     Attributes:
         name: ``system.name``.
         title: one line saying what is shown.
-        source: the paper's figure or statement that it belongs to.
+        label: the paper's figure or statement that it belongs to.
+        provenance: as of a `Theorem`.
         presets: settings by preset; each a frozen dataclass deriving from `theory.Settings`.
-        run: ``(settings, key, progress) -> arrays``; deterministic in settings and key.
-        draw: ``(arrays, settings) -> Figure``; runs nothing and reads nothing else.
-        summary: ``(arrays, settings) -> {name: number or list}``, the numbers printed and stored
-            in ``result.json`` beside the figure.
-        page: ``(arrays, settings) -> HTML``, a self-contained page without scripts beside the
+        run: ``(settings, key, progress) -> Dataset``, the data with names on every dimension and
+            labels along it; deterministic in settings and key.
+        draw: ``(data, settings) -> Figure``; runs nothing and reads nothing else.
+        summary: ``(data, settings) -> Summary``, what is printed and stored in ``result.json``
+            beside the figure.
+        page: ``(data, settings) -> HTML``, a self-contained page without scripts beside the
             figure; None where there is none.
+        paper: where it belongs to; the paper of its room when None.
     """
 
     name: str
     title: str
-    source: Source
+    label: str
+    provenance: Provenance
     presets: Mapping[Preset, Any]
-    run: Callable[[Any, Any, Progress], Arrays]
-    draw: "Callable[[Arrays, Any], Figure]"
-    summary: Callable[[Arrays, Any], dict[str, Any]]
-    page: Callable[[Arrays, Any], str] | None = None
+    run: "Callable[[Any, Any, Progress], Dataset]"
+    draw: "Callable[[Dataset, Any], Figure]"
+    summary: "Callable[[Dataset, Any], Summary]"
+    page: "Callable[[Dataset, Any], str] | None" = None
+    paper: Paper | None = None

@@ -8,9 +8,8 @@ from scipy import stats
 
 from theory.claims import AtLeast, AtMost, Identity, Law, Scaling
 from theory.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
-SOURCE = Source(paper="none", label="toy", provenance="derived", arxiv="0000.00000")
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,8 @@ def make(name, claim, trial, control, **settings):
     return Theorem(
         name=f"toy.{name}",
         statement=name,
-        source=SOURCE,
+        label="toy",
+        provenance="derived",
         claim=claim,
         presets={"smoke": Toy(trials=300, **settings)},
         trial=trial,

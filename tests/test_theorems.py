@@ -42,7 +42,7 @@ def test_is_documented(theorem):
     module_doc = __import__(entry.module, fromlist=["__doc__"]).__doc__
     assert len(module_doc) > 100
     assert "Measured:" in theorem.trial.__doc__
-    assert theorem.source.provenance in ("paper", "recalled", "derived")
+    assert theorem.provenance in ("paper", "recalled", "derived")
 
 
 def test_settings_of_the_control_differ_only_where_said(theorem):

@@ -20,22 +20,18 @@ Preset = Literal["smoke", "course", "paper"]
 Arm = Literal["theorem", "control"]
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a statement comes from.
+class Paper(NamedTuple):
+    """A paper that states theorems.
 
     Attributes:
-        paper: citation key, as in CITATION.cff and the README.
-        label: the theorem's name there.
-        provenance: ``paper`` (seen in the source), ``recalled`` (form right, constants
-            unconfirmed) or ``derived`` (proved in the docstring of its module).
-        arxiv: the paper's arXiv number.
+        key: citation key, as in CITATION.cff and the README.
+        arxiv: its arXiv number.
+        title: as published.
     """
 
-    paper: str
-    label: str
-    provenance: Provenance
+    key: str
     arxiv: str
+    title: str
 
 
 class Trial(NamedTuple):
@@ -80,20 +76,25 @@ class Theorem:
     Attributes:
         name: ``system.name``.
         statement: the claim in one line of mathematics.
-        source: where it comes from.
+        label: its name in the paper.
+        provenance: ``paper`` (seen in the source), ``recalled`` (form right, constants
+            unconfirmed) or ``derived`` (proved in the docstring of its module).
         claim: how measured and predicted compare.
         presets: settings by preset.
         trial: ``(settings, key) -> Trial``, pure and traceable.
         control: the negative control.
+        paper: where it is stated; the paper of its room when None.
     """
 
     name: str
     statement: str
-    source: Source
+    label: str
+    provenance: Provenance
     claim: Claim
     presets: Mapping[Preset, Any]
     trial: TrialFunction
     control: Control
+    paper: Paper | None = None
 
 
 class Trials(NamedTuple):

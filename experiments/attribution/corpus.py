@@ -220,6 +220,18 @@ def _planted(settings: TextSettings, key, position: int | None) -> Corpus:
     )
 
 
+def decided(corpus: Corpus, count: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """The first test texts in which a word decides, and which of their words do.
+
+    Args:
+        corpus: one whose deciding words are known.
+        count: texts at most.
+    """
+    assert corpus.target is not None
+    rows = np.flatnonzero(corpus.target.any(axis=1))[:count]
+    return corpus.x_test[rows], corpus.target[rows]
+
+
 def embed(settings: TextSettings, corpus: Corpus, key) -> NDArray[np.float32]:
     """The table that all copies share, shape (V + 1, d), its first row 0.
 

@@ -27,7 +27,6 @@ from theory.attribution.evaluation import auroc
 from theory.attribution.scores import word_gradients
 from theory.geometry import Subspace, orthonormalise, random_subspace
 from theory.sampling import gaussian_points
-from theory.theorem import Source
 
 METHODS = ("agreement", "signed agreement", "gradient norm", "mean gradient", "|gradient×input|")
 WORDS = ("words of training", "words with a part off P")
@@ -194,12 +193,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="attribution.dead-directions",
     title="Agreement tells learned directions from those that training never touched",
-    source=Source(
-        paper="melamed2023attribution",
-        arxiv="2311.13454",
-        label="the method's intuition, with ground truth",
-        provenance="derived",
-    ),
+    label="the method's intuition, with ground truth",
+    provenance="derived",
     presets={
         "smoke": Settings(
             kinds=("sum", "max"),

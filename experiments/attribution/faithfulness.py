@@ -30,7 +30,6 @@ from theory.attribution.evaluation import (
     kendall_tau,
     replace,
 )
-from theory.theorem import Source
 
 RANDOM = "random"
 OPERATORS = ("deleted", "replaced")
@@ -203,12 +202,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="attribution.faithfulness",
     title="Which attributions are faithful to the model",
-    source=Source(
-        paper="melamed2023attribution",
-        arxiv="2311.13454",
-        label="evaluation by removal",
-        provenance="derived",
-    ),
+    label="evaluation by removal",
+    provenance="derived",
     presets={
         "smoke": Settings(
             kinds=("sum",),

@@ -5,49 +5,45 @@ quantile goes from strict to none, on texts whose deciding words are known.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from xarray import Dataset
 
-from experiments.attribution.corpus import ComparedSettings
+from experiments.attribution.corpus import ComparedSettings, decided
 from experiments.attribution.training import prepare
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.estimates import share_interval
-from experiments.plots.style import BLACK, STYLE
+from experiments.cells import over
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.curves import curves
+from experiments.plots.estimates import numbers, share
+from experiments.plots.style import CHANCE, grid, legend
 from theory.attribution.agreement import agreement_scores, small_norm
+from theory.attribution.copies import Kind
 from theory.attribution.evaluation import auroc, pointing_game
 from theory.attribution.methods import present
 from theory.attribution.scores import word_gradients
-from theory.theorem import Source
+from theory.settings import Count, Increasing, ShareAboveZero
+
+JUDGES = (pointing_game, auroc)
+MEASURES = ("pointing accuracy", "AUROC", "deciding words that pass")
 
 PUBLISHED = 0.5
 """The quantile of the paper."""
-
-LINES = (("o", "-", 4.5), ("s", "--", 6), ("D", "-.", 4), ("^", ":", 3.5))
-"""Marker, line and size by kind: curves that coincide are seen beside and inside one another."""
 
 
 @dataclass(frozen=True)
 class Settings(ComparedSettings):
     """The filter's quantile on texts whose deciding words are known."""
 
-    dataset: str = "planted"
-    """planted or scripts, where the deciding words are known"""
-    quantiles: tuple[float, ...] = (0.25, 0.5, 0.75, 0.9, 1.0)
-    """shares of the words that the filter keeps, ascending; 1 keeps all"""
-    texts: int = 60
+    dataset: Literal["planted", "scripts"] = "planted"
+    """a set whose deciding words are known"""
+    quantiles: Increasing[ShareAboveZero] = (0.25, 0.5, 0.75, 0.9, 1.0)
+    """shares of the words that the filter keeps; 1 keeps all"""
+    texts: Count = 60
     """test texts explained, of each data set"""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.dataset not in ("planted", "scripts"):
-            raise ValueError(f"dataset is {self.dataset} and must be planted or scripts")
-        if not self.quantiles or not all(0 < q <= 1 for q in self.quantiles):
-            raise ValueError(f"quantiles are {self.quantiles} and must be above 0 and at most 1")
 
 
 @jax.jit
@@ -59,100 +55,57 @@ def _filtered(copies, x, quantiles):
     return jax.lax.map(one, x, batch_size=16)
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """Train and filter.
-
-    Returns:
-        ``found`` (data sets, kinds, quantiles, 2): pointing accuracy and AUROC; ``kept`` (data
-        sets, kinds, quantiles), the share of deciding words that pass the filter; ``chance``
-        (data sets, kinds), the share of words that decide.
-    """
-    shape = (settings.trials, len(settings.kinds))
-    arrays = {
-        "found": np.zeros((*shape, len(settings.quantiles), 2)),
-        "kept": np.zeros((*shape, len(settings.quantiles))),
-        "chance": np.zeros(shape),
-    }
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """``score`` over trial, kind, quantile and measure; ``chance``, the share that decides."""
     quantiles = jnp.asarray(settings.quantiles, float)
-    for done, cell in enumerate(np.ndindex(*shape)):
-        kind = settings.kinds[cell[1]]
-        progress(done / np.prod(shape), f"data set {cell[0] + 1} of {settings.trials}, {kind}")
-        corpus, table, copies, _ = prepare(settings, kind, jax.random.fold_in(key, cell[0]))
-        assert corpus.target is not None
-        rows = np.flatnonzero(corpus.target.any(axis=1))[: settings.texts]
-        ids, target = corpus.x_test[rows], corpus.target[rows]
+
+    def cell(trial: int, kind: Kind):
+        corpus, table, copies, _ = prepare(settings, kind, jax.random.fold_in(key, trial))
+        ids, target = decided(corpus, settings.texts)
         scores = np.asarray(_filtered(copies, table[ids], quantiles))
-        arrays["chance"][cell] = (target.sum(axis=1) / (ids > 0).sum(axis=1)).mean()
-        for i in range(len(settings.quantiles)):
-            each = list(zip(scores[:, i], target, ids > 0, strict=True))
-            arrays["found"][(*cell, i)] = [
-                np.mean([judge(*text) for text in each]) for judge in (pointing_game, auroc)
-            ]
-            arrays["kept"][(*cell, i)] = (scores[:, i] > 0)[target].mean()
-    progress(1.0, "done")
-    return arrays
+        each = [list(zip(one, target, ids > 0, strict=True)) for one in scores.swapaxes(0, 1)]
+        found = [
+            [np.mean([judge(*t) for t in q]) for judge in (pointing_game, auroc)] for q in each
+        ]
+        kept = [(one > 0)[target].mean() for one in scores.swapaxes(0, 1)]
+        chance = (target.sum(axis=1) / (ids > 0).sum(axis=1)).mean()
+        return {
+            "score": (("quantile", "measure"), np.column_stack([found, kept])),
+            "chance": ((), chance),
+        }
+
+    labels = {"quantile": settings.quantiles, "measure": MEASURES}
+    return over(cell, progress, labels, trial=range(settings.trials), kind=settings.kinds)
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+def draw(data: Dataset, settings: Settings) -> Figure:
     """Pointing, AUROC and the deciding words that survive, against the quantile."""
-    panels = (
-        ("pointing accuracy", arrays["found"][..., 0], float(arrays["chance"].mean())),
-        ("AUROC", arrays["found"][..., 1], 0.5),
-        ("deciding words that pass", arrays["kept"], None),
-    )
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.9))
-        for ax, (label, values, chance) in zip(axes, panels, strict=True):
-            if chance is None:
-                line = np.array([0, 1])
-                ax.plot(line, line, color=BLACK, lw=0.8, ls=":", label="chance")
-            else:
-                ax.axhline(chance, color=BLACK, lw=0.8, ls=":", label="chance")
-            ax.axvline(PUBLISHED, color="0.6", lw=0.8, label="published filter")
-            for i, kind in enumerate(settings.kinds):
-                mark, line, size = LINES[i % len(LINES)]
-                interval = share_interval(values[:, i])
-                ax.errorbar(
-                    np.array(settings.quantiles) + 0.018 * (i - (len(settings.kinds) - 1) / 2),
-                    interval.centre,
-                    interval.bars,
-                    fmt=mark,
-                    ls=line,
-                    ms=size,
-                    mfc="none",
-                    capsize=2,
-                    label=kind,
-                )
-            ax.set(xlabel="share of words kept", ylabel=label, xlim=(0, 1.08), ylim=(-0.05, 1.1))
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+    figure, cells = grid(data, columns="measure", size=(7.2, 2.9), sharey=True)
+    chance = (float(data.chance.mean()), 0.5, None)
+    for (at, ax), level in zip(cells, chance, strict=True):
+        if level is None:
+            ax.plot([0, 1], [0, 1], **CHANCE, label="chance")
+        else:
+            ax.axhline(level, **CHANCE, label="chance")
+        ax.axvline(PUBLISHED, color="0.6", lw=0.8, label="published filter")
+        found = share(data.score.sel(at))
+        curves(ax, found, x="quantile", series="kind", dodge=0.018, mfc="none")
+        ax.set(xlabel="share of words kept", xlim=(0, 1.08), ylim=(-0.05, 1.1))
+    cells[0][1].set_ylabel("mean over texts")
+    legend(figure, cells, ncols=6)
     return figure
 
 
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
-    """By kind and quantile, means with intervals over data sets."""
-    out = {}
-    for i, kind in enumerate(settings.kinds):
-        for j, quantile in enumerate(settings.quantiles):
-            measures = {
-                "pointing": arrays["found"][:, i, j, 0],
-                "AUROC": arrays["found"][:, i, j, 1],
-                "deciding_words_kept": arrays["kept"][:, i, j],
-            }
-            out[f"{kind}, {quantile:g} kept"] = {
-                name: share_interval(values).rounded() for name, values in measures.items()
-            }
-    return out
+def summary(data: Dataset, settings: Settings) -> Summary:
+    """Means with intervals over data sets."""
+    return Summary(tables={"score": numbers(share(data.score))})
 
 
 experiment = Experiment(
     name="attribution.filter",
     title="What the small-norm filter keeps, and what it discards",
-    source=Source(
-        paper="melamed2023attribution",
-        arxiv="2311.13454",
-        label="the small-norm filter",
-        provenance="derived",
-    ),
+    label="the small-norm filter",
+    provenance="derived",
     presets={
         "smoke": Settings(
             kinds=("sum", "max"),

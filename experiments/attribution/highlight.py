@@ -26,7 +26,6 @@ from experiments.attribution.training import prepare
 from experiments.experiment import Arrays, Experiment, Progress
 from theory.attribution.agreement import calibrate
 from theory.attribution.copies import Kind
-from theory.theorem import Source
 
 CLASSES = {1: "positive", -1: "negative", 0: "unknown"}
 
@@ -140,9 +139,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="attribution.highlight",
     title="One text highlighted by every method",
-    source=Source(
-        paper="melamed2023attribution", arxiv="2311.13454", label="figure D", provenance="paper"
-    ),
+    label="figure D",
+    provenance="paper",
     presets={
         "smoke": Settings(
             dataset="planted",

@@ -28,7 +28,6 @@ from theory.attribution.agreement import expected_chance, pair_cosines
 from theory.attribution.scene import Scene, draw_copies, draw_scene, train_copies
 from theory.ensemble import ensemble
 from theory.statistics import ALPHA, test_law
-from theory.theorem import Source
 from theory.training import hidden_layer_only, train
 
 RECIPES = ("descent", "descent, labels shuffled", "Adam")
@@ -227,9 +226,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="attribution.law",
     title="Copies agree by chance off the span of the texts, and by learning on it",
-    source=Source(
-        paper="melamed2023attribution", arxiv="2311.13454", label="X1, X2", provenance="derived"
-    ),
+    label="X1, X2",
+    provenance="derived",
     presets={
         "smoke": Settings(tokens=8, d=8, samples=16, width=50, copies=4, adam_steps=100, trials=4),
         "course": Settings(),

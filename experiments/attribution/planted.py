@@ -23,7 +23,6 @@ from experiments.plots.estimates import LEVEL, jointly, mean_interval, share_int
 from experiments.plots.style import BLACK, BLUE, STYLE, VERMILION
 from theory.attribution.evaluation import auroc, pointing_game
 from theory.attribution.scores import ENSEMBLE, ensemble_scores, word_gradients
-from theory.theorem import Source
 
 POSITIONS = ("random", "fixed")
 """Where the deciding word stands: anywhere, or in the middle of every text."""
@@ -223,12 +222,8 @@ def _listed(parts: list[str]) -> str:
 experiment = Experiment(
     name="attribution.planted",
     title="Which attributions find the word that decides a text",
-    source=Source(
-        paper="melamed2023attribution",
-        arxiv="2311.13454",
-        label="evaluation with ground truth",
-        provenance="derived",
-    ),
+    label="evaluation with ground truth",
+    provenance="derived",
     presets={
         "smoke": Settings(
             tokens=8,

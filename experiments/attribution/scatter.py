@@ -28,7 +28,6 @@ from theory.attribution.agreement import (
 )
 from theory.attribution.copies import Kind
 from theory.attribution.scores import word_gradients
-from theory.theorem import Source
 
 TOP = 15
 """Words marked, as in the paper."""
@@ -216,12 +215,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="attribution.scatter",
     title="Agreement against gradient norm, word by word",
-    source=Source(
-        paper="melamed2023attribution",
-        arxiv="2311.13454",
-        label="figures A, B, C and E",
-        provenance="paper",
-    ),
+    label="figures A, B, C and E",
+    provenance="paper",
     presets={
         "smoke": Settings(
             kinds=("sum",),

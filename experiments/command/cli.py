@@ -122,8 +122,8 @@ class Verify:
 class Run:
     """Run one experiment; every field of its settings is an option too.
 
-    Leaves result.json, arrays.npz, figure.svg and figure.png in OUT/NAME, and page.html where the
-    experiment has a page.
+    Leaves result.json, data.nc and figure.png in OUT/NAME, and page.html where the experiment has
+    a page. The data of every run are kept in OUT/runs.
     """
 
     name: tyro.conf.Positional[str]
@@ -132,6 +132,8 @@ class Run:
     """settings to start from"""
     out: Path = Path("results")
     """folder for the results"""
+    format: tuple[Literal["svg", "pdf"], ...] = ()
+    """draw the figure in these formats too"""
     common: Shared = Common()
 
     def with_settings(self, settings: Any) -> int:
@@ -142,23 +144,26 @@ class Run:
         from experiments.results import gallery, store
 
         with bar(self.name) as progress:
-            result = gallery.run(entry, settings, self.preset, self.common.seed, self.out, progress)
+            asked = gallery.Run(settings, self.preset, self.common.seed)
+            result = gallery.run(entry, asked, self.out, progress, self.format)
         print(store.to_json(result["summary"]), end="")
-        for made in ("figure.png", *([gallery.PAGE] if entry.load().page else [])):
+        for made in (gallery.FIGURE, *([gallery.PAGE] if entry.load().page else [])):
             print(self.out / entry.name / made, file=sys.stderr)
         return 0
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Redraw figures from stored arrays; run what has none."""
+    """Redraw figures from stored data; run what has none."""
 
     names: Names = ()
     """experiments, systems or globs; all if none"""
     preset: Preset | None = None
-    """run again unless the stored arrays are of this preset; course where nothing is stored"""
+    """run again unless the stored data are of this preset; course where nothing is stored"""
     out: Path = Path("results")
     """folder that holds one folder per experiment"""
+    format: tuple[Literal["svg", "pdf"], ...] = ()
+    """draw the figures in these formats too"""
     common: Shared = Common()
 
     def __call__(self) -> int:
@@ -169,7 +174,9 @@ class Figures:
 
         for entry in chosen:
             with bar(entry.name) as progress:
-                done = gallery.redraw(entry, self.preset, self.common.seed, self.out, progress)
+                done = gallery.redraw(
+                    entry, self.preset, self.common.seed, self.out, progress, self.format
+                )
             print(f"{done} {self.out / entry.name / 'figure.png'}", file=sys.stderr)
         return 0
 
@@ -204,10 +211,8 @@ class Report:
             if entry.kind == "theorem":
                 continue
             with bar(entry.name) as progress:
-                settings = entry.load().presets[self.preset]
-                results.append(
-                    gallery.run(entry, settings, self.preset, seed, self.results, progress)
-                )
+                asked = gallery.Run(entry.load().presets[self.preset], self.preset, seed)
+                results.append(gallery.run(entry, asked, self.results, progress))
         page = report.render(verdicts, results, self.results)
         store.write_atomically(self.out, page)
         print(self.out, file=sys.stderr)

@@ -23,7 +23,6 @@ from experiments.healing.pruning import check_sparsity, magnitude_masks, percent
 from experiments.plots.comparison import in_words
 from experiments.plots.estimates import mean_interval, share_interval
 from experiments.plots.style import BLACK, STYLE
-from theory.theorem import Source
 
 COMPARED = tuple(arm for arm in ARMS if arm.name in SHOWN)
 NAMES = tuple(arm.name for arm in COMPARED)
@@ -154,12 +153,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="healing.calibration",
     title="How many images healing needs",
-    source=Source(
-        paper="starfish2026",
-        arxiv="2606.01126",
-        label="accuracy against calibration size",
-        provenance="derived",
-    ),
+    label="accuracy against calibration size",
+    provenance="derived",
     presets={
         "smoke": Settings(
             width=16, depth=2, epochs=3, trials=2, draws=1, steps=4, rates=(1e-2,), shares=(0.01,)

@@ -36,7 +36,6 @@ from theory.ensemble import ensemble
 from theory.geometry import orthonormalise
 from theory.healing.masks import apply_masks, magnitude, smallest, smallest_of_rows, wanda
 from theory.networks import TwoLayerReLU, two_layer_relu
-from theory.theorem import Source
 from theory.training import train_in_span
 
 
@@ -175,7 +174,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="healing.frozen-noise",
     title="Magnitude reads frozen noise, activations do not",
-    source=Source(paper="starfish2026", arxiv="2606.01126", label="H4", provenance="derived"),
+    label="H4",
+    provenance="derived",
     presets={
         "smoke": Settings(d=20, ells=(5, 10, 15), width=20, samples=20, steps=300, trials=6),
         "course": Settings(),

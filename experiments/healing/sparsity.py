@@ -25,7 +25,6 @@ from experiments.healing.equal_time import equal_time
 from experiments.healing.pruning import CONTROLS, Settings, broken, magnitude_masks, percent
 from experiments.healing.sparsity_figure import draw
 from experiments.healing.sparsity_summary import page, summary
-from theory.theorem import Source
 
 RETRAINING_RATE = 1e-2
 """Few weights bear, and need, larger steps than a dense network's."""
@@ -106,12 +105,8 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
 experiment = Experiment(
     name="healing.sparsity",
     title="How far pruned networks heal, by eighteen methods",
-    source=Source(
-        paper="starfish2026",
-        arxiv="2606.01126",
-        label="accuracy against sparsity",
-        provenance="derived",
-    ),
+    label="accuracy against sparsity",
+    provenance="derived",
     presets={
         "smoke": Settings(
             width=16,

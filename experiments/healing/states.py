@@ -26,7 +26,6 @@ from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STY
 from theory.ensemble import ensemble
 from theory.healing.metrics import cosine, linear_cka
 from theory.networks import MLP
-from theory.theorem import Source
 
 
 def preactivations(net: MLP, x: Array) -> tuple[Array, ...]:
@@ -199,12 +198,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="healing.states",
     title="Which states to align, and what aligning does to every layer",
-    source=Source(
-        paper="starfish2026",
-        arxiv="2606.01126",
-        label="states aligned",
-        provenance="derived",
-    ),
+    label="states aligned",
+    provenance="derived",
     presets={
         "smoke": Settings(
             width=16, depth=2, epochs=3, trials=2, draws=1, steps=4, rates=(1e-2,), sparsity=0.75

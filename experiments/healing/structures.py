@@ -47,7 +47,6 @@ from theory.healing.masks import (
     wanda,
 )
 from theory.networks import MLP
-from theory.theorem import Source
 
 
 def next_preactivations(net: MLP, x: Array) -> tuple[Array, ...]:
@@ -254,12 +253,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="healing.structures",
     title="What shape and choice of the pruned weights do to healing",
-    source=Source(
-        paper="starfish2026",
-        arxiv="2606.01126",
-        label="structures and criteria of pruning",
-        provenance="derived",
-    ),
+    label="structures and criteria of pruning",
+    provenance="derived",
     presets={
         "smoke": Settings(
             width=16,

@@ -41,7 +41,6 @@ from experiments.plots.estimates import mean_interval, share_interval
 from experiments.plots.style import STYLE
 from theory.healing.masks import magnitude, smallest
 from theory.networks import Block, VisionTransformer, cut_patches, vision_transformer
-from theory.theorem import Source
 
 PATCHES = {"digits": 2, "mnist": 7, "fashion_mnist": 7, "cifar10": 8}
 """Sides of the patches that suit a set of images: 16 tokens each."""
@@ -250,12 +249,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="healing.transformer",
     title="Healing a small vision transformer from its residual streams",
-    source=Source(
-        paper="starfish2026",
-        arxiv="2606.01126",
-        label="vision transformers at 50 and 75 %",
-        provenance="derived",
-    ),
+    label="vision transformers at 50 and 75 %",
+    provenance="derived",
     presets={
         "smoke": Settings(
             width=8,

@@ -1,11 +1,17 @@
-"""Estimates over independent networks or data sets, each with its 95 % interval."""
+"""Estimates over independent networks or data sets, each with its 95 % interval.
 
-from typing import NamedTuple
+`mean_interval` and its like take arrays whose first axis is the networks; `mean`, `share`, `rms`,
+`median` and `defined` are the same over named dimensions of labelled data, and keep the labels.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from xarray import DataArray, Dataset
 
 LEVEL = 0.95
 """Coverage of every error bar; verdicts and fits keep the stricter level of `theory.statistics`."""
@@ -22,11 +28,19 @@ def jointly(count: int) -> float:
 
 
 class Interval(NamedTuple):
-    """An estimate and its interval, each of the shape left after the networks' axis is gone."""
+    """An estimate and its interval, each of the shape left after the networks' axis is gone.
 
-    centre: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    Attributes:
+        centre, low, high: arrays, labelled where the values were.
+    """
+
+    centre: Any
+    low: Any
+    high: Any
+
+    def sel(self, **labels: Any) -> "Interval":
+        """The part with these labels; of labelled intervals only."""
+        return Interval(*(part.sel(**labels) for part in self))
 
     @property
     def bars(self) -> NDArray[np.float64]:
@@ -149,3 +163,104 @@ def finite(values: ArrayLike) -> list[float | None]:
         [1.0, None]
     """
     return [float(x) if np.isfinite(x) else None for x in np.ravel(values)]
+
+
+Statistic = Callable[..., Interval]
+
+
+def _over_dimensions(statistic: Statistic, name: str) -> Statistic:
+    """A statistic over the first axis as one over named dimensions of labelled data."""
+
+    def labelled(
+        values: DataArray, over: str | Sequence[str] = "trial", **options: Any
+    ) -> Interval:
+        over = (over,) if isinstance(over, str) else tuple(over)
+        kept = [dim for dim in values.dims if dim not in over]
+        ordered = values.transpose(*over, *kept)
+        rows = ordered.values.reshape(-1, *(values.sizes[dim] for dim in kept))
+        like = ordered.isel(dict.fromkeys(over, 0), drop=True)
+        found = statistic(rows, **options)
+        return Interval(*(like.copy(data=np.asarray(part, float)) for part in found))
+
+    labelled.__name__ = labelled.__qualname__ = name
+    labelled.__doc__ = (
+        f"`{statistic.__name__}` over named dimensions; the others and their labels stay."
+    )
+    return labelled
+
+
+mean = _over_dimensions(mean_interval, "mean")
+share = _over_dimensions(share_interval, "share")
+defined = _over_dimensions(defined_interval, "defined")
+rms = _over_dimensions(rms_interval, "rms")
+median = _over_dimensions(median_interval, "median")
+
+
+def ahead(
+    first: DataArray,
+    second: DataArray,
+    over: str | Sequence[str] = "trial",
+    comparisons: int | None = None,
+) -> Interval:
+    """By how much the first is ahead of the second, paired over networks or data sets.
+
+    Args:
+        first, second: the same dimensions.
+        over: what is paired and averaged over.
+        comparisons: how many intervals cover together with `LEVEL`; all of these when None.
+
+    Example:
+        >>> a = DataArray([[1.0, 3.0], [2.0, 3.0]], dims=("trial", "kind"))
+        >>> ahead(a, a - 1).centre.values.tolist()
+        [1.0, 1.0]
+    """
+    gap = first - second
+    count = mean(gap, over).centre.size if comparisons is None else comparisons
+    return mean(gap, over, level=jointly(count))
+
+
+def numbers(values: Interval | DataArray | Dataset, digits: int | None = 4) -> Any:
+    """Labelled numbers as a table for ``result.json``: one level of names for every dimension.
+
+    Args:
+        values: an interval becomes a list of centre, low and high; a data set one table for each
+            of its variables.
+        digits: decimals; all when None.
+
+    Example:
+        >>> scores = DataArray([0.5, 1.0], dims="kind", coords={"kind": ["sum", "max"]})
+        >>> numbers(scores)
+        {'sum': 0.5, 'max': 1.0}
+        >>> numbers(Interval(scores, scores - 1, scores + 1))["max"]
+        [1.0, 0.0, 2.0]
+    """
+    if isinstance(values, Dataset):
+        return {str(name): numbers(part, digits) for name, part in values.data_vars.items()}
+    parts = values if isinstance(values, Interval) else (values,)
+    first: DataArray = parts[0]  # pyright: ignore[reportAssignmentType]
+    if first.ndim:
+        dim = first.dims[0]
+        labels = first[dim].values.tolist()  # positions where there are no labels
+        return {
+            label_text(label): numbers(
+                Interval(*(part.isel({dim: i}) for part in parts))  # pyright: ignore
+                if isinstance(values, Interval)
+                else first.isel({dim: i}),
+                digits,
+            )
+            for i, label in enumerate(labels)
+        }
+    found = [part.item() for part in parts]  # pyright: ignore[reportAttributeAccessIssue]
+    if digits is not None:
+        found = [round(x, digits) if isinstance(x, float) else x for x in found]
+    return found if isinstance(values, Interval) else found[0]
+
+
+def label_text(label: Any) -> str:
+    """A label for reading: numbers without a needless ".0".
+
+    Example:
+        >>> label_text(0.25), label_text(1.0), label_text("sum")
+        ('0.25', '1', 'sum')
+    """
+    return f"{label:g}" if isinstance(label, float) else str(label)

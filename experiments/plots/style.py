@@ -1,18 +1,22 @@
-"""What all figures share: colours, error bars, axes."""
+"""What all figures share: colours, panels, legends, error bars, axes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import FigureBase
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator
 from numpy.typing import ArrayLike
+from xarray import Dataset
 
-from experiments.plots.estimates import Interval
+from experiments.plots.estimates import Interval, label_text
 
 STYLE = Path(__file__).with_suffix(".mplstyle")
-"""The matplotlib style of every figure."""
+"""The matplotlib style of every figure; the gallery sets it, a drawing does not."""
 
 # By value: a "C0" of matplotlib is looked up only when the figure is saved, in whatever style
 # then holds.
@@ -21,11 +25,77 @@ COLOURS = matplotlib.rc_params_from_file(STYLE, use_default_template=False)[
 ].by_key()["color"]
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS
 
+MARKS = ("o", "s", "D", "^", "v", "P", "X")
+"""Markers in the order of `COLOURS`: what a printer without colours tells apart."""
+
+THEORY = {"color": BLACK, "lw": 1.0}
+"""How a prediction is drawn."""
+
+CHANCE = {"color": BLACK, "lw": 0.8, "ls": ":"}
+"""How a level of reference is drawn."""
+
+Cell = tuple[dict[str, Any], Axes]
+
+
+def grid(
+    data: Dataset,
+    columns: str | None = None,
+    rows: str | None = None,
+    *,
+    size: tuple[float, float],
+    within: FigureBase | None = None,
+    **options: Any,
+) -> tuple[FigureBase, list[Cell]]:
+    """One panel for each label along one or two dimensions, titled with it.
+
+    Args:
+        data: with these dimensions.
+        columns: dimension whose labels go from left to right.
+        rows: dimension whose labels go from top to bottom, as ylabels where there are columns.
+        size: of the figure, in inches.
+        within: a figure or part of one to put the panels in, instead of a new figure.
+        options: of `plt.subplots`, ``sharey=True`` for instance.
+
+    Returns:
+        The figure, and for each panel its labels, as `DataArray.sel` wants them, and its axes.
+    """
+    along, down = ([None] if dim is None else data[dim].values.tolist() for dim in (columns, rows))
+    figure = plt.figure(figsize=size) if within is None else within
+    axes = figure.subplots(len(down), len(along), squeeze=False, **options)
+    cells: list[Cell] = []
+    for i, row in enumerate(down):
+        for j, column in enumerate(along):
+            at = {} if columns is None else {columns: column}
+            at |= {} if rows is None else {rows: row}
+            title = " · ".join(label_text(label) for label in (row, column) if label is not None)
+            if columns is None or rows is None or i == 0 or len(down) > 1:
+                axes[i, j].set_title(title)
+            cells.append((at, axes[i, j]))
+    return figure, cells
+
+
+def legend(figure: FigureBase, cells: Sequence[Cell], where: str = "upper", ncols: int = 4) -> None:
+    """One legend for all panels, outside them: every entry that any of them has, once."""
+    found: dict[str, Any] = {}
+    for _, ax in cells:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure.legend(found.values(), found.keys(), loc=f"outside {where} center", ncols=ncols)
+
+
+def looks(labels: Sequence[Any], given: Mapping[Any, Mapping[str, Any]] | None = None) -> dict:
+    """A colour and a mark for each label, in order, unless given."""
+    return {
+        label: {"color": COLOURS[i % len(COLOURS)], "marker": MARKS[i % len(MARKS)]}
+        | dict((given or {}).get(label, {}))
+        for i, label in enumerate(labels)
+    }
+
 
 def error_bars(ax: Axes, x: ArrayLike, interval: Interval, **options: Any) -> None:
     """Measurements with their intervals, marked and coloured by matplotlib's ``options``."""
     marks = {"fmt": "o", "color": VERMILION, "capsize": 2} | options
-    ax.errorbar(x, interval.centre, interval.bars, **marks)
+    ax.errorbar(x, np.asarray(interval.centre), interval.bars, **marks)
 
 
 def logarithmic(ax: Axes, ticks: Sequence[float]) -> None:

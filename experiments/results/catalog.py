@@ -1,10 +1,10 @@
 """What theorems and experiments there are, read from the source without importing it.
 
 `list`, `--help` and error messages need names and sources only, and importing JAX takes longer
-than all of them. Every theorem is the ``theorem = Theorem(name=..., source=Source(...))`` of one
-file in ``theory/<system>/theorems``, every experiment the ``experiment = Experiment(...)`` of one
-file in ``experiments/<system>``; their names and sources are literals, so the syntax tree has
-them. A test compares the catalog with the imported objects.
+than all of them. Every theorem is the ``theorem = Theorem(name=...)`` of one file in
+``theory/<system>/theorems``, every experiment the ``experiment = Experiment(...)`` of one file in
+``experiments/<system>``, and every room says its paper in its ``__init__``; all of it is literal,
+so the syntax tree has it. A test compares the catalog with the imported objects.
 """
 
 import ast
@@ -20,6 +20,9 @@ from typing import Any, Literal, NamedTuple
 from experiments.errors import UsageError
 
 Kind = Literal["theorem", "experiment"]
+
+ORIGIN = ("label", "provenance")
+"""The fields that say where an entry comes from, besides its room's paper or its own."""
 
 
 class Entry(NamedTuple):
@@ -86,16 +89,56 @@ def _read(package: str, pattern: str, kind: Kind) -> Iterator[Entry]:
         if call is None:
             continue
         given = {keyword.arg: keyword.value for keyword in call.keywords}
-        source = given["source"]
-        assert isinstance(source, ast.Call)
+        name, title, label, provenance = (
+            ast.literal_eval(given[field])
+            for field in ("name", "statement" if kind == "theorem" else "title", *ORIGIN)
+        )
+        paper = _arguments(given["paper"]) if "paper" in given else room(name).paper
         yield Entry(
-            name=ast.literal_eval(given["name"]),
+            name=name,
             kind=kind,
-            title=ast.literal_eval(given["statement" if kind == "theorem" else "title"]),
-            source={str(k.arg): ast.literal_eval(k.value) for k in source.keywords},
+            title=title,
+            source={"paper": paper["key"], "arxiv": paper["arxiv"]}
+            | {"label": label, "provenance": provenance},
             module=".".join([package, *path.relative_to(folder).with_suffix("").parts]),
             path=path,
         )
+
+
+def _arguments(call: ast.expr) -> dict[str, str]:
+    """The literal keyword arguments of a call."""
+    assert isinstance(call, ast.Call)
+    return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+
+
+class Room(NamedTuple):
+    """What a system says of itself in the ``__init__`` of its room in `theory`.
+
+    Attributes:
+        title: the first line of its docstring.
+        paper: key, arxiv and title of its paper.
+    """
+
+    title: str
+    paper: dict[str, str]
+
+
+@cache
+def room(name: str) -> Room:
+    """The room of a system, or of one of its entries.
+
+    Example:
+        >>> room("subspace.large-gradient").paper["arxiv"]
+        '2303.00783'
+    """
+    path = package_folder("theory") / name.partition(".")[0] / "__init__.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    title = (ast.get_docstring(tree) or "").partition("\n")[0].rstrip(".")
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="PAPER")], value=value):
+                return Room(title, _arguments(value))
+    raise AssertionError(f"{path} has no PAPER")
 
 
 def _call(path: Path, kind: Kind) -> ast.Call | None:

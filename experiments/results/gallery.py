@@ -1,88 +1,162 @@
-"""`run` and `figures`: an experiment's arrays, its numbers and its pictures in one folder.
+"""`run` and `figures`: an experiment's data, its numbers and its pictures in one folder.
 
-``arrays.npz`` is the result; ``result.json``, ``figure.svg``, ``figure.png`` and, for an experiment
-that has one, ``page.html`` are made from it and can be made again at any time.
+``OUT/NAME`` shows the run asked for last: ``data.nc`` is the result; ``result.json``,
+``figure.png`` and, for an experiment that has one, ``page.html`` are made from it and can be made
+again at any time. The data of every run are kept in ``OUT/runs/NAME`` under their key, so that
+asking for an earlier one again computes nothing.
 """
 
+import io
 import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import numpy as np
-
-from experiments.data import registry as datasets
+from experiments.data import registry
 from experiments.experiment import Experiment, Progress
 from experiments.plots.style import STYLE
 from experiments.results import store
 from experiments.results.catalog import Entry
 from theory.theorem import Preset
 
-ARRAYS, RESULT, PAGE = "arrays.npz", "result.json", "page.html"
-FIGURES = {"figure.svg": {"Date": None}, "figure.png": {"Software": None}}
-"""The pictures, each with metadata emptied of what would differ between two equal runs."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from xarray import Dataset
+
+DATA, RESULT, PAGE, FIGURE = "data.nc", "result.json", "page.html", "figure.png"
+
+Format = Literal["svg", "pdf"]
+METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+"""Emptied of what would differ between two equal runs."""
+
+
+class Run(NamedTuple):
+    """What to run: settings, the preset they start from, and a seed."""
+
+    settings: Any
+    preset: Preset
+    seed: int
 
 
 def run(
-    entry: Entry, settings: Any, preset: Preset, seed: int, out: Path, progress: Progress
+    entry: Entry, asked: Run, out: Path, progress: Progress, formats: Sequence[Format] = ()
 ) -> dict[str, Any]:
     """Run one experiment, or find it done, and leave its files in ``out/NAME``.
 
     Returns:
         The content of ``result.json``.
+
+    Raises:
+        UsageError: the folder cannot be written to, or the settings do not fit the data.
     """
     import jax
 
-    folder = store.open_folder(out / entry.name)
+    folder, kept = store.open_folder(out / entry.name), out / "runs" / entry.name
     experiment: Experiment = entry.load()
-    data = datasets.fingerprint(settings.dataset) if hasattr(settings, "dataset") else None
+    settings, preset, seed = asked
+    data = registry.fingerprint(settings.dataset) if hasattr(settings, "dataset") else None
     key = store.result_key(entry, settings, seed, data=data)
-    stored = store.load(folder / ARRAYS)
-    if stored is None or stored[1].get("key") != key:
-        arrays = experiment.run(settings, jax.random.key(seed), progress)
-        arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    shown = store.load_data(folder / DATA)
+    if shown is not None and shown[1].get("key") == key:
+        stored = shown
+    else:
+        if shown is not None and not (before := kept / f"{shown[1].get('key')}.nc").exists():
+            store.save_data(before, *shown)  # a gallery has come without the folder of runs
+        stored = store.load_data(kept / f"{key}.nc")
+    if stored is None:
+        found = experiment.run(settings, jax.random.key(seed), progress)
         description = {
             "experiment": entry.name,
             "title": experiment.title,
-            "source": experiment.source,
+            "source": entry.source,
             "preset": preset if settings == experiment.presets[preset] else None,
+            "command": command(entry, asked),
             "settings": settings,
             "seed": seed,
             "environment": store.environment(),
             "key": key,
         }
-        store.save(folder / ARRAYS, arrays, description)
-        stored = arrays, store.jsonable(description)
-    return _draw(experiment, *stored, settings, folder)
+        stored = found, json.loads(store.to_json(description))
+        store.save_data(kept / f"{key}.nc", *stored)
+    if stored is not shown:
+        store.save_data(folder / DATA, *stored)
+    return _show(experiment, *stored, settings, folder, formats)
 
 
-def redraw(entry: Entry, preset: Preset | None, seed: int, out: Path, progress: Progress) -> str:
-    """Draw an experiment's figure from its stored arrays; run it only where there are none.
+def command(entry: Entry, asked: Run) -> str:
+    """The command line that makes a result again.
 
-    Stored arrays are drawn whatever settings, seed and code they come from, unless a preset is
-    asked for and they are not of that preset and seed.
+    Example:
+        >>> from experiments.results.catalog import select
+        >>> (entry,) = select("experiment", ("subspace.gradient-law",))
+        >>> command(entry, Run(entry.load().presets["course"], "course", 3))
+        'relu-theory run subspace.gradient-law --seed 3'
+    """
+    import jax
+
+    settings, preset, seed = asked
+    base, words = entry.load().presets[preset], ["relu-theory", "run", entry.name]
+    words += ["--preset", preset] if preset != "course" else []
+    words += ["--seed", str(seed)] if seed else []
+    words += [] if jax.numpy.zeros(()).dtype == "float64" else ["--precision", "float32"]
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if value != getattr(base, field.name):
+            values = value if isinstance(value, tuple) else (value,)
+            words += [f"--{field.name.replace('_', '-')}", *map(str, values)]
+    return shlex.join(words)
+
+
+def redraw(
+    entry: Entry,
+    preset: Preset | None,
+    seed: int,
+    out: Path,
+    progress: Progress,
+    formats: Sequence[Format] = (),
+) -> str:
+    """Draw an experiment's figure from its stored data; run it only where there are none.
+
+    Stored data are drawn whatever settings, seed and code they come from, unless a preset is
+    asked for and they are not of that preset and seed. Where they are damaged, the run that
+    ``result.json`` describes is found again or run again.
 
     Returns:
         What was done: "redrawn" or "computed".
     """
     experiment: Experiment = entry.load()
     folder = out / entry.name
-    stored = store.load(folder / ARRAYS)
-    if stored is not None and stored[1].get("experiment") == entry.name:
-        settings = _restored(experiment, stored[1])
-        asked = preset is None or (stored[1]["preset"], stored[1]["seed"]) == (preset, seed)
-        if settings is not None and asked:
+    stored = store.load_data(folder / DATA)
+    described = stored[1] if stored else _described(folder)
+    if described is not None and described.get("experiment") == entry.name:
+        settings = _restored(experiment, described["settings"])
+        fits = preset is None or (described["preset"], described["seed"]) == (preset, seed)
+        if settings is not None and fits:
+            if stored is None:
+                asked = Run(settings, described["preset"] or "course", described["seed"])
+                run(entry, asked, out, progress, formats)
+                return "computed"
             store.open_folder(folder)
-            _draw(experiment, *stored, settings, folder)
+            _show(experiment, *stored, settings, folder, formats)
             return "redrawn"
     chosen = preset or "course"
-    run(entry, experiment.presets[chosen], chosen, seed, out, progress)
+    run(entry, Run(experiment.presets[chosen], chosen, seed), out, progress, formats)
     return "computed"
 
 
-def _restored(experiment: Experiment, description: dict[str, Any]) -> Any:
+def _described(folder: Path) -> dict[str, Any] | None:
+    """What ``result.json`` says, where there is one that can be read."""
+    try:
+        return json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _restored(experiment: Experiment, stored: dict[str, Any]) -> Any:
     """The stored settings as an object, or None where the fields have changed since."""
     default = experiment.presets["course"]
-    stored = description["settings"]
     if stored.keys() != json.loads(store.to_json(default)).keys():
         return None
     # JSON has no tuples and no infinity: null is what a float field that was infinite became.
@@ -95,31 +169,48 @@ def _restored(experiment: Experiment, description: dict[str, Any]) -> Any:
     return type(default)(**values)
 
 
-def _draw(
+def _show(
     experiment: Experiment,
-    arrays: dict[str, np.ndarray],
+    data: "Dataset",
     description: dict[str, Any],
     settings: Any,
     folder: Path,
+    formats: Sequence[Format],
 ) -> dict[str, Any]:
-    import matplotlib
-
-    matplotlib.use("agg")
+    """Make everything that is made from the data."""
     from matplotlib import pyplot as plt
 
-    result = description | {"summary": store.jsonable(experiment.summary(arrays, settings))}
+    summary = experiment.summary(data, settings)
+    result = description | {"summary": store.jsonable(summary)}
     with plt.style.context(STYLE):
-        figure = experiment.draw(arrays, settings)
-        for name, metadata in FIGURES.items():
-            kind = name.rpartition(".")[2]
+        figure = experiment.draw(data, settings)
+        store.write_atomically(folder / FIGURE, lambda file: file.write(png(figure)))
+        for kind in formats:
             store.write_atomically(
-                folder / name,
-                lambda file, kind=kind, metadata=metadata: figure.savefig(
-                    file, format=kind, metadata=metadata
-                ),
+                folder / f"figure.{kind}",
+                lambda file, kind=kind: figure.savefig(file, format=kind, metadata=METADATA[kind]),
             )
         plt.close(figure)
     if experiment.page is not None:
-        store.write_atomically(folder / PAGE, experiment.page(arrays, settings))
+        store.write_atomically(folder / PAGE, experiment.page(data, settings))
     store.write_atomically(folder / RESULT, store.to_json(result))
     return result
+
+
+def png(figure: "Figure") -> bytes:
+    """A figure as PNG with a palette of at most 256 colours: a third of the size.
+
+    Example:
+        >>> import matplotlib.figure
+        >>> png(matplotlib.figure.Figure((1, 1)))[1:4]
+        b'PNG'
+    """
+    from PIL import Image
+
+    full, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(full, format="png", metadata=METADATA["png"])
+    picture = Image.open(full).convert("RGB")
+    picture.quantize(256, dither=Image.Dither.NONE).save(
+        small, "PNG", optimize=True, dpi=(figure.dpi, figure.dpi)
+    )
+    return small.getvalue()

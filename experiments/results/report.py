@@ -16,21 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from experiments.results import verification
-from experiments.results.gallery import PAGE
-
-SYSTEMS = {
-    "subspace": "Off-subspace gradients",
-    "unlearning": "Unlearning by gradient ascent",
-    "attribution": "Explaining text classifiers",
-    "healing": "Healing pruned networks",
-    "attacks": "Targets of adversarial attacks",
-    "energy": "Energy-guided test-time transformation",
-    "dimples": "The dimpled manifold model",
-}
-"""Headings; a system that is not here goes by its name."""
-
-LARGEST_SVG = 1_500_000
-"""Bytes beyond which the PNG is embedded instead: browsers get slow with so many paths."""
+from experiments.results.catalog import room
+from experiments.results.gallery import FIGURE, PAGE
 
 NONE = "–"
 INFINITE = 3e38
@@ -45,8 +32,8 @@ def render(verdicts: list[dict[str, Any]], results: list[dict[str, Any]], folder
     Args:
         verdicts: as `verification.verify_all` gives them.
         results: as `gallery.run` gives them, the content of each ``result.json``.
-        folder: where the figures are, in ``folder/NAME/figure.svg`` and ``figure.png``, and
-            perhaps a ``page.html``, which is embedded where it can run nothing.
+        folder: where the figures are, in ``folder/NAME/figure.png``, and perhaps a
+            ``page.html``, which is embedded where it can run nothing.
     """
     figures = [
         result
@@ -99,7 +86,7 @@ def _sections(verdicts: list[dict], figures: list[dict]) -> list[dict[str, Any]]
     return [
         {
             "name": name,
-            "title": SYSTEMS.get(name, name),
+            "title": room(name).title,
             "theorems": [v for v in verdicts if v["system"] == name],
             "figures": [f for f in figures if f["experiment"].partition(".")[0] == name],
         }
@@ -117,18 +104,11 @@ def _distinct(values) -> list[dict[str, Any]]:
 
 
 def _image(folder: Path) -> str | None:
-    """The figure as a data URI, or None where there is no file.
-
-    An SVG inside an ``img`` element runs no script and loads nothing.
-    """
-    svg, png = folder / "figure.svg", folder / "figure.png"
-    small = svg.is_file() and svg.stat().st_size <= LARGEST_SVG
-    for path, kind in (
-        ((svg, "svg+xml"), (png, "png")) if small else ((png, "png"), (svg, "svg+xml"))
-    ):
-        if path.is_file():
-            return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
-    return None
+    """The figure as a data URI, or None where there is no file."""
+    path = folder / FIGURE
+    if not path.is_file():
+        return None
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _page(folder: Path) -> str | None:

@@ -1,8 +1,9 @@
-"""Results on disk: one NPZ per result, written atomically, found again by its key.
+"""Results on disk: one file per result, written atomically, found again by its key.
 
-A file holds the arrays and, as one more array, the JSON that describes them, so there is no
-moment at which the two disagree. Names contain the key, or the key is compared on reading:
-whatever was computed with other settings, seed, code or versions is not found.
+A file holds the numbers and the JSON that describes them, so there is no moment at which the two
+disagree: NetCDF for the labelled data of an experiment, which users open, NPZ for the arrays of
+trials and of trained copies. Names contain the key, or the key is compared on reading: whatever
+was computed with other settings, seed, code or versions is not found.
 """
 
 import contextlib
@@ -21,13 +22,16 @@ from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.errors import UsageError
 from experiments.results.catalog import Entry
 from experiments.results.closure import code_digest
+
+if TYPE_CHECKING:
+    import xarray
 
 DAMAGE = (
     *(OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError),
@@ -36,7 +40,10 @@ DAMAGE = (
 """All that reading a damaged archive was seen to raise, by flipping bytes at random."""
 
 DESCRIPTION = "description"
-"""The name of the array that holds the JSON."""
+"""The name of the array, or of the attribute, that holds the JSON."""
+
+MARK = b"\nsha256 "
+"""What stands between the content of a NetCDF file and its checksum."""
 
 
 def jsonable(value: Any) -> Any:
@@ -173,6 +180,51 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         if description.pop("arrays") != sorted(arrays):
             raise ValueError("arrays are missing")
     except DAMAGE as error:
-        warnings.warn(f"{path} is damaged ({error}) and is computed again.", stacklevel=2)
+        _warn_of_damage(path, error)
         return None
     return arrays, description
+
+
+def save_data(path: Path, data: "xarray.Dataset", description: dict[str, Any]) -> bytes:
+    """Write labelled data and their description into one NetCDF file, atomically.
+
+    `xarray.open_dataset` reads it as it is: the description is the attribute of that name, and
+    what follows the last byte of NetCDF is the SHA-256 of all before it.
+
+    Returns:
+        The content of the file.
+    """
+    for name in data.coords:
+        if data[name].dtype == object:
+            raise TypeError(f"the labels of {name} are of several types")
+    labelled = data.assign_attrs({DESCRIPTION: to_json(description)})
+    packed = {name: {"zlib": True} for name in data.data_vars if data[name].dtype.kind in "fiub"}
+    content = bytes(labelled.to_netcdf(engine="h5netcdf", encoding=packed))
+    content += MARK + hashlib.sha256(content).hexdigest().encode()
+    write_atomically(path, lambda file: file.write(content))
+    return content
+
+
+def load_data(path: Path) -> "tuple[xarray.Dataset, dict[str, Any]] | None":
+    """Read what `save_data` wrote; None if there is nothing, and with a warning if it is damaged.
+
+    Nothing reaches the NetCDF library whose checksum does not fit: it is written in C.
+    """
+    if not path.exists():
+        return None
+    import xarray
+
+    try:
+        content, mark, checksum = path.read_bytes().rpartition(MARK)
+        if not mark or hashlib.sha256(content).hexdigest().encode() != checksum:
+            raise ValueError("its checksum does not fit")
+        data = xarray.load_dataset(io.BytesIO(content), engine="h5netcdf")
+        description = json.loads(data.attrs.pop(DESCRIPTION))
+    except DAMAGE as error:
+        _warn_of_damage(path, error)
+        return None
+    return data, description
+
+
+def _warn_of_damage(path: Path, error: Exception) -> None:
+    warnings.warn(f"{path} is damaged ({error}) and is computed again.", stacklevel=3)

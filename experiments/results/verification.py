@@ -49,7 +49,7 @@ def verify_all(
             run_arm = partial(_trials, entry, theorem, settings, seed, out)
             trials, control = pool.map(run_arm, get_args(Arm))
         verdict = judge(theorem, settings, trials, control)
-        verdicts.append(verdict_json(theorem, verdict, settings, preset, seed))
+        verdicts.append(verdict_json(entry, theorem, verdict, settings, preset, seed))
         path = out / "verdicts" / f"{preset}-{seed}" / f"{entry.name}.json"
         store.write_atomically(path, store.to_json(verdicts[-1]))
     return verdicts
@@ -94,7 +94,7 @@ def _trials(
 
 
 def verdict_json(
-    theorem: Theorem, verdict: Verdict, settings: Any, preset: Preset, seed: int
+    entry: Entry, theorem: Theorem, verdict: Verdict, settings: Any, preset: Preset, seed: int
 ) -> dict[str, Any]:
     """A verdict by the contract of `verify --json`."""
     judgement = verdict.judgement
@@ -103,7 +103,7 @@ def verdict_json(
             "theorem": theorem.name,
             "system": theorem.name.partition(".")[0],
             "statement": theorem.statement,
-            "source": theorem.source,
+            "source": entry.source,
             "claim": {"kind": type(theorem.claim).__name__, "delta": judgement.delta},
             "status": verdict.status,
             "trials": verdict.trials,

@@ -30,7 +30,6 @@ from experiments.subspace.planar import (
     trainer,
 )
 from theory.networks import MLP, mlp
-from theory.theorem import Source
 
 SAMPLES = 7
 INTERIOR = slice(1, SAMPLES - 1)
@@ -177,9 +176,8 @@ def _distances(ax: Axes, arrays: Arrays, settings: Settings, method: int) -> Non
 experiment = Experiment(
     name="subspace.diagonal",
     title="Decision regions for seven points of a line: vanilla, smaller initialisation, L2",
-    source=Source(
-        paper="melamed2023subspace", arxiv="2303.00783", label="Figure 2", provenance="paper"
-    ),
+    label="Figure 2",
+    provenance="paper",
     presets={
         "smoke": Settings(trials=6, steps=25_000, factor=3.0, resolution=60),
         "course": Settings(trials=48),

@@ -25,7 +25,6 @@ from theory.subspace.gradient import active, gradient_scale
 from theory.subspace.scene import draw_scene, train_scene
 from theory.subspace.settings import Settings
 from theory.subspace.theorems.gradient_law import theorem
-from theory.theorem import Source
 
 TIMES = ("at initialisation", "half the margin", "at the margin")
 VARIANCE_ERROR = 1.1
@@ -155,9 +154,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="subspace.gradient-law",
     title="The squared gradient off P is χ²_ℓ before, during and after training",
-    source=Source(
-        paper="melamed2023subspace", arxiv="2303.00783", label="S2", provenance="derived"
-    ),
+    label="S2",
+    provenance="derived",
     presets={
         "smoke": Settings(trials=300),
         "course": Settings(trials=688),

@@ -24,7 +24,6 @@ from experiments.subspace.padded import initial_scale, program
 from theory.claims import Judgement, Scaling
 from theory.statistics import ALPHA
 from theory.subspace import settings as subspace
-from theory.theorem import Source
 
 TOLERANCE = 0.05
 """How far an exponent may lie from the claimed one and still agree on the range tried."""
@@ -260,9 +259,8 @@ def _flip_summary(arrays: Arrays, settings: Settings, sweep: Sweep) -> dict[str,
 experiment = Experiment(
     name="subspace.scaling",
     title="Off-subspace gradients grow as √(ℓ/d), and flips shrink as √(d/ℓ)",
-    source=Source(
-        paper="melamed2023subspace", arxiv="2303.00783", label="S8", provenance="derived"
-    ),
+    label="S8",
+    provenance="derived",
     presets={
         "smoke": Settings(trials=60),
         "course": Settings(),

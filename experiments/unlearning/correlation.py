@@ -25,7 +25,6 @@ from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble
 from theory.networks import two_layer_relu
 from theory.sampling import nearly_orthogonal_gram, points_with_gram
-from theory.theorem import Source
 from theory.unlearning import settings as unlearning
 from theory.unlearning.certificate import certificate
 from theory.unlearning.kkt import kkt
@@ -240,9 +239,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="unlearning.correlation",
     title="Forgetting against the correlation of the data, within Theorem 4.1 and beyond it",
-    source=Source(
-        paper="melamed2025unlearning", arxiv="2510.14844", label="U2 and U3", provenance="derived"
-    ),
+    label="U2 and U3",
+    provenance="derived",
     presets={
         "smoke": Settings(
             d=100,

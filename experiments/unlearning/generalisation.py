@@ -23,7 +23,6 @@ from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble
 from theory.networks import Linear, two_layer_relu
 from theory.sampling import gaussian_mixture, mixture_points
-from theory.theorem import Source
 from theory.unlearning import settings as unlearning
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.retrain import retrain
@@ -206,12 +205,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="unlearning.generalisation",
     title="What forgetting one point costs on fresh points of a mixture",
-    source=Source(
-        paper="melamed2025unlearning",
-        arxiv="2510.14844",
-        label="U8 (Theorem 5.1)",
-        provenance="recalled",
-    ),
+    label="U8 (Theorem 5.1)",
+    provenance="recalled",
     presets={
         "smoke": Settings(
             d=300,

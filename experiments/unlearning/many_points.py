@@ -23,7 +23,6 @@ from experiments.plots.style import BLUE, GREEN, PURPLE, SKY, STYLE, VERMILION, 
 from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble
 from theory.geometry import Subspace, orthonormalise
-from theory.theorem import Source
 from theory.unlearning import settings as unlearning
 from theory.unlearning.certificate import certificate
 from theory.unlearning.gradient_ascent import gradient_ascent
@@ -203,9 +202,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="unlearning.many-points",
     title="Forgetting up to half of the points in one step",
-    source=Source(
-        paper="melamed2025unlearning", arxiv="2510.14844", label="U3 for sets", provenance="derived"
-    ),
+    label="U3 for sets",
+    provenance="derived",
     presets={
         "smoke": Settings(d=300, width=40, samples=6, margin=100.0, trials=3, forgotten=(1, 3)),
         "course": Settings(),

@@ -35,7 +35,6 @@ from theory.ensemble import ensemble
 from theory.geometry import Subspace, orthonormalise
 from theory.networks import two_layer_relu
 from theory.sampling import gaussian_mixture
-from theory.theorem import Source
 from theory.unlearning import settings as unlearning
 from theory.unlearning.certificate import certificate
 from theory.unlearning.gradient_ascent import gradient_ascent
@@ -202,12 +201,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="unlearning.margins",
     title="The margin to be reached by forgetting is that of retraining, not zero",
-    source=Source(
-        paper="melamed2025unlearning",
-        arxiv="2510.14844",
-        label="U3 (margins)",
-        provenance="derived",
-    ),
+    label="U3 (margins)",
+    provenance="derived",
     presets={
         "smoke": Settings(d=300, width=40, samples=5, margin=100.0, trials=3),
         "course": Settings(),

@@ -25,7 +25,6 @@ from experiments.plots.estimates import mean_interval
 from experiments.plots.style import BLACK, BLUE, STYLE, VERMILION, error_bars, logarithmic
 from experiments.unlearning.reached import require_margin
 from theory.ensemble import ensemble
-from theory.theorem import Source
 from theory.unlearning import settings as unlearning
 from theory.unlearning.along import SUPPORT
 from theory.unlearning.gradient_ascent import closed_form_multipliers, common_step
@@ -194,9 +193,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="unlearning.multipliers",
     title="The multipliers in closed form, and one raw step size that unlearns any point",
-    source=Source(
-        paper="melamed2025unlearning", arxiv="2510.14844", label="U4, U5", provenance="derived"
-    ),
+    label="U4, U5",
+    provenance="derived",
     presets={
         "smoke": Settings(width=40, samples=5, margin=200.0, margins=(25.0, 50.0, 100.0), trials=4),
         "course": Settings(d=1000),

@@ -21,7 +21,6 @@ from experiments.experiment import Arrays, Experiment, Progress
 from experiments.plots.estimates import mean_interval
 from experiments.plots.style import BLACK, BLUE, GREEN, PURPLE, STYLE, error_bars
 from experiments.unlearning.step_size_scene import Settings, draw_gaussian, over_dimensions
-from theory.theorem import Source
 from theory.unlearning.certificate import certificate
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import kkt
@@ -191,12 +190,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="unlearning.step-size",
     title="With its gates kept, the network is nearest to KKT at the theorem's step size",
-    source=Source(
-        paper="melamed2025unlearning",
-        arxiv="2510.14844",
-        label="Figure on the step size",
-        provenance="paper",
-    ),
+    label="Figure on the step size",
+    provenance="paper",
     presets={
         "smoke": Settings(
             d=1000,

@@ -25,7 +25,6 @@ from experiments.plots.estimates import mean_interval
 from experiments.plots.style import BLUE, GREEN, PURPLE, STYLE, VERMILION, error_bars
 from experiments.unlearning.step_size_scene import Settings, draw_gaussian, over_dimensions
 from theory.networks import Linear
-from theory.theorem import Source
 from theory.unlearning.certificate import angle, certificate
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.retrain import retrain
@@ -160,9 +159,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="unlearning.step-size-linear",
     title="For a linear predictor ε is an exact V, and its tip is near the retrained one",
-    source=Source(
-        paper="melamed2025unlearning", arxiv="2510.14844", label="U1', U6", provenance="derived"
-    ),
+    label="U1', U6",
+    provenance="derived",
     presets={
         "smoke": Settings(
             d=1000,

@@ -31,7 +31,6 @@ from experiments.unlearning.reached import require_margin
 from experiments.unlearning.step_size_scene import draw_gaussian
 from theory.ensemble import ensemble
 from theory.networks import TwoLayerReLU
-from theory.theorem import Source
 from theory.unlearning import settings as unlearning
 from theory.unlearning.kkt import kkt
 from theory.unlearning.margin import exponential_slope, train_to_large_margin
@@ -245,9 +244,8 @@ def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
 experiment = Experiment(
     name="unlearning.trajectory",
     title="The KKT conditions of Lyu and Li come true along training, up to the gates at kinks",
-    source=Source(
-        paper="melamed2025unlearning", arxiv="2510.14844", label="U7", provenance="derived"
-    ),
+    label="U7",
+    provenance="derived",
     presets={
         "smoke": Settings(width=40, samples=5, margin=100.0, stops=5, trials=4),
         "course": Settings(trials=24),

@@ -1,4 +1,4 @@
-"""Explaining text classifiers by the agreement of independent copies (arXiv 2311.13454)."""
+"""Explaining text classifiers by the agreement of independent copies."""
 
 from theory.attribution.agreement import Agreement as Agreement
 from theory.attribution.agreement import AgreementScores as AgreementScores
@@ -18,3 +18,11 @@ from theory.attribution.methods import smooth_grad as smooth_grad
 from theory.attribution.methods import span_share as span_share
 from theory.attribution.scores import explain as explain
 from theory.multiplicity import holm as holm
+from theory.theorem import Paper
+
+PAPER = Paper(
+    key="melamed2023attribution",
+    arxiv="2311.13454",
+    title="Explaining high-dimensional text classifiers",
+)
+"""The paper of this room's theorems and experiments, but for those that name another."""

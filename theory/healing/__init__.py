@@ -1,4 +1,4 @@
-"""Recovering pruned networks from their internal states (arXiv 2606.01126)."""
+"""Recovering pruned networks from their internal states."""
 
 from theory.healing.alignment import cosine_distance as cosine_distance
 from theory.healing.alignment import distance as distance
@@ -28,4 +28,12 @@ from theory.healing.metrics import recovered as recovered
 from theory.metrics import accuracy as accuracy
 from theory.metrics import calibration_error as calibration_error
 from theory.metrics import negative_log_likelihood as negative_log_likelihood
+from theory.theorem import Paper
 from theory.training import annealed_adam as annealed_adam
+
+PAPER = Paper(
+    key="starfish2026",
+    arxiv="2606.01126",
+    title="STARFISH",
+)
+"""The paper of this room's theorems and experiments, but for those that name another."""

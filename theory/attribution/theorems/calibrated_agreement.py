@@ -27,7 +27,7 @@ from theory.claims import Law
 from theory.networks import SumReLU, two_layer_relu
 from theory.sampling import gaussian_points
 from theory.settings import Count, Sample
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,8 @@ def trial(settings: Settings, key, learned: float = 0.0) -> Trial:
 theorem = Theorem(
     name="attribution.calibrated-agreement",
     statement="untrained copies: p = (1 + #{chance ≥ score})/(1 + B) is uniform on [0, 1]",
-    source=Source(
-        paper="melamed2023attribution", label="X4", provenance="derived", arxiv="2311.13454"
-    ),
+    label="X4",
+    provenance="derived",
     claim=Law(cdf=lambda values, settings: np.clip(values, 0, 1), resolution=0.075),
     presets={
         "smoke": Settings(d=32, width=32, copies=3, samples=200, trials=60),

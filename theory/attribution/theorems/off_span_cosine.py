@@ -29,7 +29,7 @@ from theory.attribution.scene import (
 )
 from theory.attribution.settings import Settings
 from theory.claims import Law
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 def trial(settings: Settings, key, same_start: bool = False) -> Trial:
@@ -54,9 +54,8 @@ def trial(settings: Settings, key, same_start: bool = False) -> Trial:
 theorem = Theorem(
     name="attribution.off-span-cosine",
     statement="cos²(Π_{P⊥}∇N₁(x), Π_{P⊥}∇N₂(x)) ~ Beta(½, (ℓ−1)/2) for independent copies",
-    source=Source(
-        paper="melamed2023attribution", label="X1", provenance="derived", arxiv="2311.13454"
-    ),
+    label="X1",
+    provenance="derived",
     claim=Law(
         cdf=lambda values, settings: stats.beta.cdf(values, 0.5, (settings.ell - 1) / 2),
         resolution=0.075,

@@ -29,7 +29,7 @@ from theory.claims import Law
 from theory.geometry import Subspace, orthonormalise
 from theory.sampling import gaussian_points
 from theory.settings import Count
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,8 @@ def trial(settings: Settings, key, rotate: bool = True) -> Trial:
 theorem = Theorem(
     name="attribution.rotated-copies",
     statement="trained copies, a Haar rotation of each one's embedding: p is uniform on [0, 1]",
-    source=Source(
-        paper="melamed2023attribution",
-        label="X4, rotations",
-        provenance="derived",
-        arxiv="2311.13454",
-    ),
+    label="X4, rotations",
+    provenance="derived",
     claim=Law(cdf=lambda values, settings: np.clip(values, 0, 1), resolution=0.075),
     presets={
         "smoke": Settings(copies=3, draws=200, trials=118),

@@ -32,7 +32,7 @@ from theory.attribution.scene import draw_copies, draw_scene, train_copies, with
 from theory.attribution.settings import Settings
 from theory.claims import AtMost
 from theory.geometry import orthonormalise
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 def angle(a: Float[Array, " n"], b: Float[Array, " n"]) -> Float[Array, ""]:
@@ -119,9 +119,8 @@ theorem = Theorem(
     name="attribution.shuffled-labels",
     statement="any labels: ∠(Π_P∇N₁(x), Π_P∇N₂(x)) ≤ "
     "2arctan(√((1+ρ)/(1−ρ))·tan(φ/2)) + arcsin ε₁ + arcsin ε₂",
-    source=Source(
-        paper="melamed2023attribution", label="X5", provenance="derived", arxiv="2311.13454"
-    ),
+    label="X5",
+    provenance="derived",
     claim=AtMost(),
     presets={
         "smoke": Settings(tokens=32, samples=4, margin=4.0, trials=20),

@@ -30,7 +30,7 @@ from theory.attribution.scene import (
 )
 from theory.attribution.settings import Settings
 from theory.claims import Law
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 def trial(settings: Settings, key) -> Trial:
@@ -65,9 +65,8 @@ def with_decay_factor(settings: Settings, factor: float, steps: int = 100) -> Se
 theorem = Theorem(
     name="attribution.training-input-law",
     statement="(m/kσ²)·‖Π_{P⊥}∇N(x)‖² ~ χ²_ℓ at a training text x, P the span of all",
-    source=Source(
-        paper="melamed2023attribution", label="X3", provenance="derived", arxiv="2311.13454"
-    ),
+    label="X3",
+    provenance="derived",
     claim=Law(cdf=lambda values, settings: stats.chi2.cdf(values, settings.ell), resolution=0.075),
     presets={
         "smoke": Settings(samples=32, trials=118),

@@ -32,7 +32,7 @@ from theory.healing.alignment import Method, distance
 from theory.healing.masks import apply_masks, random_scores, smallest
 from theory.networks import MLP, mlp
 from theory.settings import Count
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ def trial(settings: Settings, key, share: float = 0.0) -> Trial:
 theorem = Theorem(
     name="healing.dense-fixed-point",
     statement="at the dense network the distance of states and its gradient are 0, never NaN",
-    source=Source(paper="starfish2026", label="H1", provenance="derived", arxiv="2606.01126"),
+    label="H1",
+    provenance="derived",
     claim=Identity(ulps=32),
     presets={
         "smoke": Settings(d=16, width=32, depth=2, samples=16, trials=20),

@@ -32,7 +32,7 @@ from theory.healing.theorems.dense_fixed_point import (
 )
 from theory.networks import MLP
 from theory.settings import Count, Positive, ShareBelowOne
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.training import apply_update, initial_state
 
 
@@ -152,7 +152,8 @@ def trial(settings: Settings, key, descend=weights_masked) -> Trial:
 theorem = Theorem(
     name="healing.exact-zeros",
     statement="W ← select(M, W + U, 0) keeps pruned entries exactly 0 for updates U of any kind",
-    source=Source(paper="starfish2026", label="H2", provenance="derived", arxiv="2606.01126"),
+    label="H2",
+    provenance="derived",
     claim=AtMost(),
     presets={
         "smoke": Settings(d=16, width=16, samples=16, steps=10, trials=10),

@@ -28,7 +28,7 @@ from theory.geometry import Subspace, off_by_rounding, random_subspace
 from theory.healing.masks import apply_masks, smallest_of_rows, wanda
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.settings import Count
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,8 @@ def trial(settings: Settings, key, draw_subspace=axes_subspace) -> Trial:
 theorem = Theorem(
     name="healing.frozen-noise",
     statement="P spanned by axes: Wanda at sparsity ≤ ℓ/d keeps N on P; its mask there ignores W_⊥",
-    source=Source(paper="starfish2026", label="H4", provenance="derived", arxiv="2606.01126"),
+    label="H4",
+    provenance="derived",
     claim=Identity(),
     presets={
         "smoke": Settings(d=20, ell=15, width=20, samples=10, trials=20),

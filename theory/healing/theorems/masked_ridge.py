@@ -33,7 +33,7 @@ from theory.healing.masks import apply_masks, random_scores, smallest_of_rows
 from theory.networks import two_layer_relu
 from theory.sampling import gaussian_points
 from theory.settings import Count, Positive, ShareBelowOne
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 SOLVED = 1e-5
 """Largest relative residual of the closed form: conjugate gradients stop at a tenth of it."""
@@ -104,7 +104,8 @@ def trial(settings: Settings, key, closed_form=masked_ridge) -> Trial:
 theorem = Theorem(
     name="healing.masked-ridge",
     statement="‖w_t − w*‖ ≤ (1−ηλ)^t‖w_0 − w*‖, (MGM + λI + I − M)w* = MXᵀz, η = 1/(tr G + λ)",
-    source=Source(paper="starfish2026", label="H3", provenance="derived", arxiv="2606.01126"),
+    label="H3",
+    provenance="derived",
     claim=AtMost(),
     presets={
         "smoke": Settings(d=24, width=8, samples=8, steps=20, trials=20),

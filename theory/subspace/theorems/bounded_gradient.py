@@ -12,7 +12,7 @@ from theory.claims import AtMost
 from theory.subspace.gradient import active, gradient_scale, off_subspace_gradient
 from theory.subspace.scene import assumptions, draw_scene, train_scene
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 def trial(settings: Settings, key, true_sigma: float = 1.0) -> Trial:
@@ -35,9 +35,8 @@ def trial(settings: Settings, key, true_sigma: float = 1.0) -> Trial:
 theorem = Theorem(
     name="subspace.bounded-gradient",
     statement="‖Π_{P⊥}∇N(x₀)‖ ≤ √(2kℓσ²/m) with probability ≥ 1 − e^{−ℓ/16}",
-    source=Source(
-        paper="melamed2023subspace", label="S3'", provenance="derived", arxiv="2303.00783"
-    ),
+    label="S3'",
+    provenance="derived",
     claim=AtMost(failure=lambda settings: exp(-settings.ell / 16)),
     presets={
         "smoke": Settings(ell=32, d=42, trials=68),

@@ -12,7 +12,7 @@ from theory.subspace.flip import universal_direction
 from theory.subspace.gradient import off_subspace_gradient
 from theory.subspace.scene import assumptions, draw_scene, train_scene
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 RADII = (0.01, 0.1, 1.0, 10.0)
 """Lengths of z tried; points of P have norm √d."""
@@ -52,9 +52,8 @@ def trial(settings: Settings, key, understated: float = 1.0) -> Trial:
 theorem = Theorem(
     name="subspace.certified-radius",
     statement="|N(x₀+z) − N(x₀)| ≤ ‖W_⊥z‖ for every z ∈ P^⊥: no flip below |N(x₀)|/‖W_⊥‖_op",
-    source=Source(
-        paper="melamed2023subspace", label="S5", provenance="derived", arxiv="2303.00783"
-    ),
+    label="S5",
+    provenance="derived",
     # A change of N is a difference of numbers near |N(x₀)|, at ‖z‖ as small as 0.01.
     claim=AtMost(ulps=2.0**14),
     presets={

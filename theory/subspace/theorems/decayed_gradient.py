@@ -17,7 +17,7 @@ from theory.subspace.scene import (
     with_decay_factor,
 )
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 def trial(settings: Settings, key, overstated: float = 1.0) -> Trial:
@@ -45,12 +45,8 @@ def trial(settings: Settings, key, overstated: float = 1.0) -> Trial:
 theorem = Theorem(
     name="subspace.decayed-gradient",
     statement="‖Π_{P⊥}∇N(x₀)‖ ≤ |c_T|√(2kℓσ²/m) with probability ≥ 1 − e^{−ℓ/16}, c_T = (1−ηλ)^T",
-    source=Source(
-        paper="melamed2023subspace",
-        label="S7 (Theorem 6.2)",
-        provenance="recalled",
-        arxiv="2303.00783",
-    ),
+    label="S7 (Theorem 6.2)",
+    provenance="recalled",
     claim=AtMost(failure=lambda settings: exp(-settings.ell / 16)),
     presets={
         "smoke": with_decay_factor(Settings(ell=32, d=42, trials=68), 0.5),

@@ -15,7 +15,7 @@ from theory.networks import two_layer_relu
 from theory.settings import Sizes
 from theory.subspace.gradient import active, gradient_scale
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.training import train_in_span
 
 
@@ -81,9 +81,8 @@ def trial(settings: ScalingSettings, key, off_variance=None) -> Trial:
 theorem = Theorem(
     name="subspace.flip-scaling",
     statement="|N|/‖Π_{P⊥}∇N‖ ∝ √(d/ℓ) at fixed d, |N| and k/m",
-    source=Source(
-        paper="melamed2023subspace", label="S8", provenance="derived", arxiv="2303.00783"
-    ),
+    label="S8",
+    provenance="derived",
     claim=Scaling(exponent=-0.5),
     presets={
         "smoke": ScalingSettings(d=160, ell=128, sizes=(4, 8, 16, 32, 64, 128), trials=40),

@@ -17,7 +17,7 @@ from theory.claims import Identity
 from theory.networks import MLP, mlp
 from theory.subspace.scene import assumptions, draw_scene
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.training import apply_update, initial_state, logistic
 
 
@@ -56,9 +56,8 @@ def trained_by_adam(settings: Settings, key) -> Trial:
 theorem = Theorem(
     name="subspace.frozen-weights",
     statement="Π_{P⊥}w_i(t) = Π_{P⊥}w_i(0) for SGD with momentum, all layers and biases trained",
-    source=Source(
-        paper="melamed2023subspace", label="S1", provenance="derived", arxiv="2303.00783"
-    ),
+    label="S1",
+    provenance="derived",
     claim=Identity(ulps=32),
     presets={
         "smoke": Settings(ell=32, d=42, steps=100, trials=10),

@@ -19,7 +19,7 @@ from theory.subspace.scene import (
     with_decay_factor,
 )
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 def trial(settings: Settings, key) -> Trial:
@@ -40,9 +40,8 @@ def trial(settings: Settings, key) -> Trial:
 theorem = Theorem(
     name="subspace.gradient-law",
     statement="(m/kσ²)·‖Π_{P⊥}∇N(x₀)‖² ~ χ²_ℓ after training",
-    source=Source(
-        paper="melamed2023subspace", label="S2", provenance="derived", arxiv="2303.00783"
-    ),
+    label="S2",
+    provenance="derived",
     claim=Law(cdf=lambda values, settings: stats.chi2.cdf(values, settings.ell)),
     presets={
         "smoke": Settings(ell=32, d=42, trials=118),

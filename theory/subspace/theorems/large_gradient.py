@@ -17,7 +17,7 @@ from theory.subspace.scene import (
     with_decay_factor,
 )
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 def trial(settings: Settings, key) -> Trial:
@@ -36,12 +36,8 @@ def trial(settings: Settings, key) -> Trial:
 theorem = Theorem(
     name="subspace.large-gradient",
     statement="‖Π_{P⊥}∇N(x₀)‖ ≥ √(kℓ/2md) with probability ≥ 1 − e^{−ℓ/16}",
-    source=Source(
-        paper="melamed2023subspace",
-        label="S3 (Theorem 4.1, probability derived)",
-        provenance="paper",
-        arxiv="2303.00783",
-    ),
+    label="S3 (Theorem 4.1, probability derived)",
+    provenance="paper",
     claim=AtLeast(failure=lambda settings: exp(-settings.ell / 16)),
     presets={
         "smoke": Settings(ell=32, d=42, trials=118),

@@ -14,7 +14,7 @@ from theory.settings import Positive
 from theory.subspace.flip import operator_norm
 from theory.subspace.scene import assumptions, draw_scene, identical_rows, train_scene
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ def trial(settings: NormSettings, key, prepare=lambda scene: scene) -> Trial:
 theorem = Theorem(
     name="subspace.operator-norm",
     statement="‖W_⊥‖_op ≤ σ(√m + √ℓ + t) after training, with probability ≥ 1 − e^{−t²/2}",
-    source=Source(
-        paper="melamed2023subspace", label="S5", provenance="derived", arxiv="2303.00783"
-    ),
+    label="S5",
+    provenance="derived",
     claim=AtMost(failure=lambda settings: exp(-(settings.t**2) / 2)),
     presets={
         "smoke": NormSettings(ell=32, d=42, trials=68),

@@ -14,7 +14,7 @@ from theory.claims import Law
 from theory.subspace.gradient import active, gradient_scale, off_subspace_gradient
 from theory.subspace.scene import assumptions, draw_scene, train_scene
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 def trial(settings: Settings, key, fixed_output: bool = False) -> Trial:
@@ -42,9 +42,8 @@ LARGE_MARGIN = Settings(margin=10.0, steps=2000)
 theorem = Theorem(
     name="subspace.trained-output",
     statement="‖Π_{P⊥}∇N(x₀)‖² / (σ²Σ_{i∈S}u_{i,T}²) ~ χ²_ℓ with both layers trained",
-    source=Source(
-        paper="melamed2023subspace", label="S2'", provenance="derived", arxiv="2303.00783"
-    ),
+    label="S2'",
+    provenance="derived",
     claim=Law(cdf=lambda values, settings: stats.chi2.cdf(values, settings.ell)),
     presets={
         "smoke": replace(LARGE_MARGIN, ell=32, d=42, trials=118),

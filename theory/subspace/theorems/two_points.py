@@ -13,7 +13,7 @@ from theory.claims import Law
 from theory.subspace.gradient import active, off_subspace_gradient
 from theory.subspace.scene import assumptions, draw_scene, points_in, train_scene
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 
 def trial(settings: Settings, key, another_copy: bool = False) -> Trial:
@@ -48,9 +48,8 @@ def trial(settings: Settings, key, another_copy: bool = False) -> Trial:
 theorem = Theorem(
     name="subspace.two-points",
     statement="‖b − (c/k)a‖²·m/(σ²(k' − c²/k)) ~ χ²_ℓ for the gradients a, b at two points of P",
-    source=Source(
-        paper="melamed2023subspace", label="S2''", provenance="derived", arxiv="2303.00783"
-    ),
+    label="S2''",
+    provenance="derived",
     claim=Law(cdf=lambda values, settings: stats.chi2.cdf(values, settings.ell)),
     presets={
         "smoke": Settings(ell=32, d=42, trials=118),

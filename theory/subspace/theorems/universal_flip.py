@@ -28,7 +28,7 @@ from theory.subspace.scene import (
     train_scene,
 )
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 
 POINTS = 64
 """Points of P tried in each trial, beside the training points."""
@@ -84,12 +84,8 @@ theorem = Theorem(
     name="subspace.universal-flip",
     statement="z = −y₀αΣ_i sign(u_i)Π_{P⊥}w_i flips N at every x₀ ∈ P with k₋ ≥ 1, "
     "‖z‖ ≤ (1+10⁻⁶)·4√2·|N(x₀)|·(m/k₋)/(σ√ℓ), with probability ≥ 1 − (m+1)e^{−ℓ/16} − δ",
-    source=Source(
-        paper="melamed2023subspace",
-        label="S4 (after Theorem 5.1)",
-        provenance="derived",
-        arxiv="2303.00783",
-    ),
+    label="S4 (after Theorem 5.1)",
+    provenance="derived",
     claim=AtMost(
         failure=lambda settings: (settings.width + 1) * exp(-settings.ell / 16) + settings.delta
     ),

@@ -13,7 +13,7 @@ import optax
 from theory.claims import Identity
 from theory.subspace.scene import assumptions, draw_scene
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.training import hidden_layer_only, train
 
 MOMENTUM = 0.9
@@ -60,12 +60,8 @@ def decayed(ell: int, trials: int, steps: int = 300) -> Settings:
 theorem = Theorem(
     name="subspace.weight-decay",
     statement="Π_{P⊥}w_i(T) = (1−ηλ)^T·Π_{P⊥}w_i(0) under decay after momentum",
-    source=Source(
-        paper="melamed2023subspace",
-        label="S7 (Theorem 6.2)",
-        provenance="recalled",
-        arxiv="2303.00783",
-    ),
+    label="S7 (Theorem 6.2)",
+    provenance="recalled",
     claim=Identity(ulps=64),
     presets={
         "smoke": decayed(32, trials=10, steps=100),

@@ -11,7 +11,7 @@ error in proportion to 1/margin, which is what is put on trial, as a scaling.
 import jax.numpy as jnp
 
 from theory.claims import Scaling
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.unlearning.along import Settings, half_slope, multipliers_along, shape
 from theory.unlearning.margin import logistic_slope
 from theory.unlearning.scene import draw_gaussian
@@ -31,9 +31,8 @@ def trial(settings: Settings, key, slope=logistic_slope) -> Trial:
 theorem = Theorem(
     name="unlearning.closed-form",
     statement="λ_i = ‖θ‖²|ℓ'(q_i)|/(q_min Σ_k|ℓ'(q_k)|q_k), with a relative error ∝ 1/margin",
-    source=Source(
-        paper="melamed2025unlearning", label="U4", provenance="derived", arxiv="2510.14844"
-    ),
+    label="U4",
+    provenance="derived",
     claim=Scaling(exponent=-1.0, power=1.0),
     presets={
         "smoke": Settings(d=100, samples=6, width=40, trials=20),

@@ -25,7 +25,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 
 from theory.claims import AtMost
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.unlearning.linear import Bound, Settings, plant, unlearn, worst_ratio
 
 
@@ -59,12 +59,8 @@ theorem = Theorem(
     name="unlearning.linear",
     statement="linear, φ ≤ ε_d/4m: ε ≤ ε₁(1 + ε_d/(m−ε_d)), "
     "δ ≤ δ₁(1 + ε_d/(m−ε_d)) + 7.2ε_d/m, τ = 0",
-    source=Source(
-        paper="melamed2025unlearning",
-        label="U1 (Theorem 3.1)",
-        provenance="recalled",
-        arxiv="2510.14844",
-    ),
+    label="U1 (Theorem 3.1)",
+    provenance="recalled",
     # The interior-point solver behind ε and δ is accurate to about 1e-9.
     claim=AtMost(ulps=1e7),
     presets={

@@ -23,7 +23,7 @@ w̃) = 1, which is τ = 0. Take the multipliers sλ_k.
 import jax.numpy as jnp
 
 from theory.claims import AtMost
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.unlearning.linear import Settings, exact_bound, plant, unlearn, worst_ratio
 
 
@@ -50,9 +50,8 @@ theorem = Theorem(
     name="unlearning.linear-exact",
     statement="linear, κ = 1/(1−λ_rφ): ε ≤ κε₁, δ ≤ κ²(δ₁ + 2λ_maxλ_rφ), τ = 0, "
     "λ_max ≤ (1+δ₁+ε₁√(1+ψ))/(1−ψ−mφ)",
-    source=Source(
-        paper="melamed2025unlearning", label="U1'", provenance="derived", arxiv="2510.14844"
-    ),
+    label="U1'",
+    provenance="derived",
     # The interior-point solver behind ε and δ is accurate to about 1e-9.
     claim=AtMost(ulps=1e7),
     presets={

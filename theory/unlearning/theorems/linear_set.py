@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from theory.claims import AtMost
 from theory.settings import Count
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.unlearning import linear
 from theory.unlearning.linear import exact_bound, plant, unlearn, worst_ratio
 
@@ -57,12 +57,8 @@ def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
 theorem = Theorem(
     name="unlearning.linear-set",
     statement="linear, set F, Λ = Σ_F λ_r, κ = 1/(1−Λφ): ε ≤ κε₁, δ ≤ κ²(δ₁ + 2λ_maxΛφ), τ = 0",
-    source=Source(
-        paper="melamed2025unlearning",
-        label="U9 (many points, linear)",
-        provenance="derived",
-        arxiv="2510.14844",
-    ),
+    label="U9 (many points, linear)",
+    provenance="derived",
     # The interior-point solver behind ε and δ is accurate to about 1e-9.
     claim=AtMost(ulps=1e7),
     presets={

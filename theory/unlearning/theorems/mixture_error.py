@@ -28,7 +28,7 @@ from theory.claims import Law
 from theory.networks import Linear
 from theory.sampling import gaussian_mixture, mixture_points
 from theory.settings import Count, NonNegative, Positive, Sample
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.margin import train_to_large_margin
 
@@ -99,12 +99,8 @@ def trial(settings: Settings, key: Key[Array, ""], noise: float = 1.0) -> Trial:
 theorem = Theorem(
     name="unlearning.mixture-error",
     statement="linear, x = ±μ + N(0, I/d): error of the unlearned w' = Q(√d⟨w', μ⟩/‖w'‖)",
-    source=Source(
-        paper="melamed2025unlearning",
-        label="U8 (Theorem 5.1, linear part)",
-        provenance="derived",
-        arxiv="2510.14844",
-    ),
+    label="U8 (Theorem 5.1, linear part)",
+    provenance="derived",
     claim=Law(cdf=lambda values, settings: np.clip(values, 0, 1), resolution=0.075),
     presets={
         "smoke": Settings(d=200, fresh=200, trials=40),

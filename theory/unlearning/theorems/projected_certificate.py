@@ -13,7 +13,7 @@ points anew, at the kinks that θ̃ has within 1e-9, and the slackness from its 
 import jax.numpy as jnp
 
 from theory.claims import AtMost
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.unlearning.certificate import certificate
 from theory.unlearning.kkt import kkt
 from theory.unlearning.pattern import neurons, with_weights
@@ -61,9 +61,8 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
 theorem = Theorem(
     name="unlearning.projected-certificate",
     statement="any data: ε ≤ ε₁ + D, δ ≤ δ₁, τ ≤ 1 − √(1 − D²/‖θ̃‖²), D = A_r‖Πx_r‖",
-    source=Source(
-        paper="melamed2025unlearning", label="U3", provenance="derived", arxiv="2510.14844"
-    ),
+    label="U3",
+    provenance="derived",
     claim=AtMost(ulps=SOLVER),
     presets={
         "smoke": Settings(d=100, samples=6, width=40, margin=100.0, trials=20),

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from theory.claims import AtMost
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Paper, Theorem, Trial
 from theory.unlearning.margin import LogSlope, exponential_slope
 from theory.unlearning.pattern import autograd_pattern, combine
 from theory.unlearning.scene import descend, draw_gaussian, margin_reached
@@ -60,11 +60,12 @@ def trial(
 theorem = Theorem(
     name="unlearning.slackness-decay",
     statement="exponential loss: Σλ_i(q_i/q_min − 1) ≤ (m−1)γ⁻²/(e·q_min), γ = q_min/‖θ‖",
-    source=Source(
-        paper="lyu2020gradient",
-        label="U7 (slackness)",
-        provenance="paper",
+    label="U7 (slackness)",
+    provenance="paper",
+    paper=Paper(
+        key="lyu2020gradient",
         arxiv="1906.05890",
+        title="Gradient Descent Maximizes the Margin of Homogeneous Neural Networks",
     ),
     claim=AtMost(),
     presets={

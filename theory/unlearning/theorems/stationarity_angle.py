@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Key
 
 from theory.claims import Identity
 from theory.networks import Linear, TwoLayerReLU
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Paper, Theorem, Trial
 from theory.unlearning.margin import exponential_slope
 from theory.unlearning.pattern import autograd_pattern, combine, with_weights
 from theory.unlearning.scene import Scene, descend, draw_gaussian, margin_reached
@@ -74,11 +74,12 @@ theorem = Theorem(
     name="unlearning.stationarity-angle",
     statement="exponential loss: ‖θ/q_min − Σλ_i y_i∇N(x_i)‖ = √2·γ⁻¹·√(1 − cos(θ, −∇ℒ)), "
     "γ = q_min/‖θ‖",
-    source=Source(
-        paper="lyu2020gradient",
-        label="U7 (stationarity, identity derived)",
-        provenance="derived",
+    label="U7 (stationarity, identity derived)",
+    provenance="derived",
+    paper=Paper(
+        key="lyu2020gradient",
         arxiv="1906.05890",
+        title="Gradient Descent Maximizes the Margin of Homogeneous Neural Networks",
     ),
     claim=Identity(),
     presets={

@@ -9,7 +9,7 @@ of the angle, 1 − √(1 − s²) ≤ s² ≤ 82ε_d/m.
 from typing import Any
 
 from theory.claims import AtMost
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.unlearning import near_orthogonal
 from theory.unlearning.near_orthogonal import EPSILON_D, Bounds, Outcome, draw_near_orthogonal
 from theory.unlearning.settings import Settings
@@ -45,12 +45,8 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
 theorem = Theorem(
     name="unlearning.two-layer",
     statement="two-layer: (ε₁+9ε_dε₁/(m−9ε_d)+23ε_d/√m, δ₁+9ε_dδ₁/(m−9ε_d)+22.6ε_d/m, 82ε_d/m)",
-    source=Source(
-        paper="melamed2025unlearning",
-        label="U2 (Theorem 4.1)",
-        provenance="recalled",
-        arxiv="2510.14844",
-    ),
+    label="U2 (Theorem 4.1)",
+    provenance="recalled",
     claim=AtMost(),
     presets={
         "smoke": Settings(d=5, samples=5, scale=1e-9, margin=100.0, trials=20),

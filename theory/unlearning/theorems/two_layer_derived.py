@@ -23,7 +23,7 @@ angle is at most Dκ√(1 + ψ).
 """
 
 from theory.claims import AtMost
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.unlearning import near_orthogonal
 from theory.unlearning.near_orthogonal import (
     EPSILON_D,
@@ -55,9 +55,8 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
 theorem = Theorem(
     name="unlearning.two-layer-derived",
     statement="two-layer ReLU: ε ≤ κ(ε₁+1.55ε_d/√(mn)), δ ≤ κ²(δ₁+13.9ε_d/m), τ ≤ 1−√(1−(D/‖θ̃‖)²)",
-    source=Source(
-        paper="melamed2025unlearning", label="U2'", provenance="derived", arxiv="2510.14844"
-    ),
+    label="U2'",
+    provenance="derived",
     claim=AtMost(),
     presets={
         "smoke": Settings(d=5, samples=5, scale=1e-9, margin=100.0, trials=20),

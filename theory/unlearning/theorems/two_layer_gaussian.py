@@ -6,7 +6,7 @@ the assumption is missed; U3, which assumes nothing of the data, certifies the s
 """
 
 from theory.claims import AtMost
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.unlearning import near_orthogonal
 from theory.unlearning.scene import draw_gaussian
 from theory.unlearning.settings import Settings
@@ -21,12 +21,8 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
 theorem = Theorem(
     name="unlearning.two-layer-gaussian",
     statement="two-layer ReLU, x ~ N(0, I/d): the bounds of Theorem 4.1 where φ ≤ ε_d/(4mn) fails",
-    source=Source(
-        paper="melamed2025unlearning",
-        label="U2 (Theorem 4.1) on Gaussian data",
-        provenance="recalled",
-        arxiv="2510.14844",
-    ),
+    label="U2 (Theorem 4.1) on Gaussian data",
+    provenance="recalled",
     claim=AtMost(),
     presets={
         "smoke": Settings(d=100, margin=100.0, trials=20),

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from theory.claims import AtMost
-from theory.theorem import Control, Source, Theorem, Trial
+from theory.theorem import Control, Theorem, Trial
 from theory.unlearning.scene import draw_gaussian, margin_reached, train_scene
 from theory.unlearning.settings import Settings
 from theory.unlearning.theorems.projected_certificate import SOLVER
@@ -46,9 +46,8 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
 theorem = Theorem(
     name="unlearning.v-curve",
     statement="κ_t√(ε₁²+(1−t)²A_r²‖x_r−Πx_r‖²) ≤ ε(t) ≤ κ_t√(ε₁²+(1−t)²A_r²‖x_r‖²), t = β/β*",
-    source=Source(
-        paper="melamed2025unlearning", label="U6", provenance="derived", arxiv="2510.14844"
-    ),
+    label="U6",
+    provenance="derived",
     claim=AtMost(ulps=SOLVER),
     presets={
         "smoke": Settings(d=100, samples=6, width=40, margin=100.0, trials=20),
