@@ -18,7 +18,7 @@ from xarray import Dataset
 
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.plots.style import BLACK, BLUE, PURPLE, SKY, VERMILION
+from experiments.plots.style import BLACK, BLUE, PURPLE, SKY, VERMILION, legend
 from theory.ensemble import ensemble
 from theory.statistics import ALPHA, dkw_radius, test_law
 from theory.subspace.gradient import active, gradient_scale
@@ -94,8 +94,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     axes[0, 0].set(ylabel="density", xlim=(0, limit))
     axes[1, 0].set_ylabel("empirical − claimed\ndistribution function")
     for row, where in zip(axes, ("upper", "lower"), strict=True):
-        handles = row[0].get_legend_handles_labels()
-        figure.legend(*handles, loc=f"outside {where} center", ncols=4)
+        legend(figure, [({}, row[0])], where)
     return figure
 
 
