@@ -5,7 +5,6 @@ step: x₀ and −x₀ are equally likely, and a neuron is active at one of them
 square is σ√(ℓ/2), √(ℓ/2d) at σ² = 1/d, whatever the width.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, NamedTuple
@@ -16,14 +15,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from xarray import Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.estimates import Interval, finite, median_interval, rms_interval
-from experiments.plots.style import BLACK, BLUE, GREEN, STYLE, VERMILION, error_bars, logarithmic
-from experiments.subspace.padded import initial_scale, program
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.estimates import Interval, finite, median_interval, rms
+from experiments.plots.style import BLACK, BLUE, GREEN, VERMILION, error_bars, logarithmic
 from theory.claims import Judgement, Scaling
+from theory.settings import Sample, Sizes
 from theory.statistics import ALPHA
 from theory.subspace import settings as subspace
+from theory.subspace.padded import DISTANCES, initial_scale, program
 
 TOLERANCE = 0.05
 """How far an exponent may lie from the claimed one and still agree on the range tried."""
@@ -35,23 +36,17 @@ class Settings(subspace.Settings):
 
     d: int = 128
     ell: int = 32
-    dims: tuple[int, ...] = (40, 60, 90, 135, 200, 300)
-    """values of d, six or more, increasing; the last one is held out and predicted from the rest"""
-    ells: tuple[int, ...] = (8, 14, 24, 42, 72, 120)
+    dims: Sizes = (40, 60, 90, 135, 200, 300)
+    """values of d; the last one is held out and predicted from the rest"""
+    ells: Sizes = (8, 14, 24, 42, 72, 120)
     """values of ℓ, likewise"""
-    widths: tuple[int, ...] = (8, 16, 32, 64, 128, 256)
+    widths: Sizes = (8, 16, 32, 64, 128, 256)
     """values of m, likewise"""
-    trials: int = 400
+    trials: Sample = 400
     """networks at each size"""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials} and an interval needs at least 2")
-        for name in ("dims", "ells", "widths"):
-            sizes = getattr(self, name)
-            if len(sizes) < 6 or list(sizes) != sorted(set(sizes)):
-                raise ValueError(f"{name} is {sizes} and must be six or more increasing sizes")
         if self.ells[-1] >= self.d:
             raise ValueError(f"ells reach {self.ells[-1]} and must stay below d = {self.d}")
         if self.dims[0] <= self.ell:
@@ -62,52 +57,49 @@ class Sweep(NamedTuple):
     """One size varied.
 
     Attributes:
-        name: of the sweep, in arrays and summary.
+        name: of the size, as of the dimension along which it varies.
         symbol: of the size, on the axis.
         sizes: the values tried, the last one held out.
         exponent: what theory claims of the gradient norm.
+        flips: whether the flips are measured too.
     """
 
     name: str
     symbol: str
     sizes: tuple[int, ...]
     exponent: float
+    flips: bool = True
 
 
 def sweeps(settings: Settings) -> tuple[Sweep, Sweep, Sweep]:
-    """The three sweeps; with a σ of one's own the gradient no longer depends on d."""
+    """The three sweeps; with a σ of one's own the gradient no longer depends on d.
+
+    That over m goes without the flips: the operator norm of the certified radius costs m³.
+    """
     return (
         Sweep("d", "input dimension $d$", settings.dims, -0.5 if settings.scale is None else 0.0),
         Sweep("ell", r"$\ell$ = dim $P^\perp$", settings.ells, 0.5),
-        Sweep("width", "width $m$", settings.widths, 0.0),
+        Sweep("width", "width $m$", settings.widths, 0.0, flips=False),
     )
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """One program per sweep; arrays of shape (trials, sizes), named after the sweep."""
-    arrays = {}
-    programs = _programs(settings)
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """Over trial and the size of each sweep, ``…_over_SIZE``: what `padded.trial` measures."""
+    # One program for the two sweeps over narrow networks; only that over m needs arrays as wide
+    # as its largest network.
+    narrow = program(settings, (settings.width, max(settings.d, settings.dims[-1])), flips=True)
+    wide = program(settings, (max(settings.width, settings.widths[-1]), settings.d), flips=False)
+    measured, labels = {}, {"trial": np.arange(settings.trials), "distance": list(DISTANCES)}
     for i, sweep in enumerate(sweeps(settings)):
         progress(i / 3, f"{settings.trials} networks at each of {len(sweep.sizes)} {sweep.name}")
         keys = jax.random.split(jax.random.fold_in(key, i), settings.trials)
         shapes = jax.tree.map(jnp.asarray, _shapes(settings, sweep))
-        results = jax.device_get(programs[sweep.name](keys, shapes))
-        arrays |= {f"{sweep.name}_{name}": values for name, values in results.items()}
+        dims = ("trial", sweep.name, "distance")
+        for name, values in jax.device_get((narrow if sweep.flips else wide)(keys, shapes)).items():
+            measured[f"{name}_over_{sweep.name}"] = dims[: values.ndim], values
+        labels[sweep.name] = list(sweep.sizes)
     progress(1.0, "done")
-    return arrays
-
-
-def _programs(settings: Settings) -> dict[str, Callable[..., Any]]:
-    """By sweep, the program (keys, sizes) -> arrays of shape (keys, sizes).
-
-    Only the sweep over m gets arrays wide enough for its largest network, and it goes without the
-    flips: the operator norm of the certified radius costs m³.
-    """
-
-    narrow = settings.width, max(settings.d, settings.dims[-1])
-    wide = max(settings.width, settings.widths[-1]), settings.d
-    with_flips = program(settings, narrow, flips=True)
-    return {"d": with_flips, "ell": with_flips, "width": program(settings, wide, flips=False)}
+    return Dataset(measured, labels)
 
 
 def _shapes(settings: Settings, sweep: Sweep) -> dict[str, np.ndarray]:
@@ -117,9 +109,9 @@ def _shapes(settings: Settings, sweep: Sweep) -> dict[str, np.ndarray]:
     return {name: np.full_like(sizes, value) for name, value in base.items()} | {sweep.name: sizes}
 
 
-def fit(arrays: Arrays, sweep: Sweep) -> Judgement:
+def fit(data: Dataset, sweep: Sweep) -> Judgement:
     """The exponent of the gradient's root mean square, and the held-out size."""
-    gradient = arrays[f"{sweep.name}_gradient"]
+    gradient = data[f"gradient_over_{sweep.name}"].values
     return Scaling(sweep.exponent, TOLERANCE, power=2.0).judge(gradient, gradient, sweep)
 
 
@@ -129,48 +121,50 @@ def theory(settings: Settings, sweep: Sweep) -> np.ndarray:
     return initial_scale(settings, shapes["d"]) * np.sqrt(shapes["ell"] / 2)
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+def flips(data: Dataset, sweep: Sweep, distance: str) -> list[np.ndarray]:
+    """At every size a distance, per unit of |N(x₀)|, of the networks with an opposing neuron."""
+    values, given = data[f"flip_over_{sweep.name}"], data[f"given_over_{sweep.name}"]
+    pairs = zip(values.sel(distance=distance).values.T, given.values.T, strict=True)
+    return [column[keep] for column, keep in pairs]
+
+
+def draw(data: Dataset, settings: Settings) -> Figure:
     """The gradient against d, ℓ and m, and the flip distances against √(d/ℓ)."""
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(2, 2, figsize=(7.2, 6.0))
-        norms = axes.flat[:3]
-        for ax, sweep in zip(norms, sweeps(settings), strict=True):
-            _gradient_panel(ax, arrays, settings, sweep)
-        low = min(ax.get_ylim()[0] for ax in norms)
-        high = max(ax.get_ylim()[1] for ax in norms)
-        for ax in norms:
-            ax.set_ylim(low, high)
-        axes[0, 0].legend(loc="lower left")
-        _flip_panel(axes[1, 1], arrays, settings)
+    figure, axes = plt.subplots(2, 2, figsize=(7.2, 6.0))
+    norms = axes.flat[:3]
+    for ax, sweep in zip(norms, sweeps(settings), strict=True):
+        _gradient_panel(ax, data, settings, sweep)
+    limits = np.array([ax.get_ylim() for ax in norms])
+    for ax in norms:
+        ax.set_ylim(limits.min() / 1.5, limits.max())
+    axes[0, 0].legend(loc="upper right")
+    _flip_panel(axes[1, 1], data, settings)
     return figure
 
 
-def _gradient_panel(ax: Axes, arrays: Arrays, settings: Settings, sweep: Sweep) -> None:
+def _gradient_panel(ax: Axes, data: Dataset, settings: Settings, sweep: Sweep) -> None:
     sizes = np.asarray(sweep.sizes, float)
-    measured = rms_interval(arrays[f"{sweep.name}_gradient"])
+    measured = rms(data[f"gradient_over_{sweep.name}"])
     ax.plot(sizes, theory(settings, sweep), color=BLUE, label=r"theory, $\sigma\sqrt{\ell/2}$")
-    for part, face, name in (
-        (slice(-1), VERMILION, "measured"),
-        (slice(-1, None), "white", "held out"),
-    ):
+    looks = ((slice(-1), VERMILION, "measured"), (slice(-1, None), "white", "held out"))
+    for part, face, name in looks:
         interval = Interval(*(ends[part] for ends in measured))
         error_bars(ax, sizes[part], interval, markerfacecolor=face, label=name)
-    detail = fit(arrays, sweep).detail
-    off = [100 * np.expm1(detail[f"held_out{end}"]) for end in ("", "_low", "_high")]
-    title = (
-        f"slope {detail['exponent']:.3f} [{detail['low']:.3f}, {detail['high']:.3f}] (99.9 %)\n"
-        f"size held out: {off[0]:+.1f} % [{off[1]:+.1f}, {off[2]:+.1f}]"
-    )
-    ax.set_title(title.replace("-", "\N{MINUS SIGN}"))
+    detail = fit(data, sweep).detail
+    slope = [f"{detail[end]:.3f}" for end in ("exponent", "low", "high")]
+    off = [f"{100 * np.expm1(detail[f'held_out{end}']):+.1f}" for end in ("", "_low", "_high")]
+    text = f"slope {slope[0]} [{slope[1]}, {slope[2]}]\nheld out {off[0]} % [{off[1]}, {off[2]}]"
+    text = text.replace("-", "\N{MINUS SIGN}") + f"\nintervals {100 * (1 - ALPHA):g} %"
+    ax.text(0.03, 0.03, text, transform=ax.transAxes, fontsize=8)
     ax.set_xlabel(sweep.symbol)
     ax.set_ylabel(r"root mean square of $\|\Pi_{P^\perp}\nabla N(x_0)\|$")
     logarithmic(ax, sweep.sizes)
 
 
-def _flip_panel(ax: Axes, arrays: Arrays, settings: Settings) -> None:
+def _flip_panel(ax: Axes, data: Dataset, settings: Settings) -> None:
     marks = {
         "universal": ("universal direction", GREEN, "s"),
-        "along_gradient": (r"along $\Pi_{P^\perp}\nabla N$", VERMILION, "o"),
+        "along gradient": (r"along $\Pi_{P^\perp}\nabla N$", VERMILION, "o"),
         "certified": ("certified: none nearer", BLACK, "v"),
     }
     for sweep, fill in zip(sweeps(settings)[:2], ("none", "full"), strict=True):
@@ -178,16 +172,10 @@ def _flip_panel(ax: Axes, arrays: Arrays, settings: Settings) -> None:
         sigma = initial_scale(settings, shapes["d"])
         x = 1 / (sigma * np.sqrt(shapes["ell"]))
         for name, (label, color, marker) in marks.items():
-            medians = [median_interval(values) for values in flips(arrays, sweep, name)]
-            error_bars(
-                ax,
-                x,
-                Interval(*np.stack(medians, axis=1)),
-                fmt=marker,
-                color=color,
-                fillstyle=fill,
-                label=label if fill == "full" else None,
-            )
+            medians = [median_interval(values) for values in flips(data, sweep, name)]
+            look = {"fmt": marker, "color": color, "fillstyle": fill}
+            look |= {"label": label} if fill == "full" else {}
+            error_bars(ax, x, Interval(*np.stack(medians, axis=1)), **look)
         edge = 1 / (sigma * (np.sqrt(shapes["width"]) + np.sqrt(shapes["ell"])))
         ax.plot(x, edge, ":", color=BLACK)
     # At first order N falls at the rate Σ_{i∈S} u_i⟨w_i, v⟩/‖v‖ ≈ (k/m)σ√ℓ along v, k/m ≈ ½, and
@@ -197,61 +185,44 @@ def _flip_panel(ax: Axes, arrays: Arrays, settings: Settings) -> None:
     ax.plot(line, sqrt(2) * line, color=BLUE, label=r"$|N|/\|\Pi_{P^\perp}\nabla N\|$")
     ax.plot([], [], ":", color=BLACK, label=r"$|N|/\sigma(\sqrt{m}+\sqrt{\ell})$")
     ax.set_xlabel(r"$\sqrt{d/\ell}$" if settings.scale is None else r"$1/\sigma\sqrt{\ell}$")
-    ax.set_ylabel("distance to the flip / $|N(x_0)|$")
-    ax.set_title("distance to the flip, median\n(filled: over $\\ell$, open: over $d$)")
+    ax.set_ylabel("median distance to the flip / $|N(x_0)|$")
     logarithmic(ax, [1, 1.5, 2, 3, 4, 6, 8])
-    ax.set_ylim(top=ax.get_ylim()[1] * 8)
-    ax.legend(loc="upper left", ncols=2, fontsize=7.5, columnspacing=1)
+    ax.set_ylim(top=ax.get_ylim()[1] * 12)
+    title = r"filled: $\ell$ varies, open: $d$ varies"
+    ax.legend(loc="upper left", ncols=2, fontsize=7.5, columnspacing=1, title=title)
 
 
-def flips(arrays: Arrays, sweep: Sweep, name: str) -> list[np.ndarray]:
-    """The distances, per unit of |N(x₀)|, of the networks with an opposing active neuron."""
-    values, given = arrays[f"{sweep.name}_{name}"], arrays[f"{sweep.name}_given"]
-    return [column[keep] for column, keep in zip(values.T, given.T, strict=True)]
-
-
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """The exponents, the held-out sizes, and the flips against their first order."""
-    out: dict[str, Any] = {"alpha": ALPHA, "tolerance": TOLERANCE}
+    tables: dict[str, Any] = {"alpha": ALPHA, "tolerance": TOLERANCE}
     for sweep in sweeps(settings):
-        measured = arrays[f"{sweep.name}_gradient"]
-        judgement = fit(arrays, sweep)
-        out[sweep.name] = (
-            {"status": judgement.status, "claimed": sweep.exponent}
-            | {
-                "sizes": list(sweep.sizes),
-                "measured_over_theory": finite(
-                    rms_interval(measured).centre / theory(settings, sweep)
-                ),
-            }
-            | judgement.detail
-        )
-        if sweep.name != "width":
-            out[sweep.name] |= _flip_summary(arrays, settings, sweep)
-    return out
+        measured, judgement = rms(data[f"gradient_over_{sweep.name}"]), fit(data, sweep)
+        tables[sweep.name] = {
+            "status": judgement.status,
+            "claimed": sweep.exponent,
+            "sizes": list(sweep.sizes),
+            "measured_over_theory": finite(measured.centre / theory(settings, sweep)),
+        } | judgement.detail
+        if sweep.flips:
+            tables[sweep.name] |= _flip_summary(data, settings, sweep)
+    return Summary(tables=tables)
 
 
-def _flip_summary(arrays: Arrays, settings: Settings, sweep: Sweep) -> dict[str, Any]:
+def _flip_summary(data: Dataset, settings: Settings, sweep: Sweep) -> dict[str, Any]:
+    along, universal, certified = (flips(data, sweep, name) for name in DISTANCES)
+    finds = [np.isfinite(x) for x in along]
     # 1/‖Π∇N‖ is √2/(σ√ℓ) = 1/theory at first order.
-    first_order = 1 / theory(settings, sweep)
-    along = flips(arrays, sweep, "along_gradient")
-    universal = flips(arrays, sweep, "universal")
+    over = np.array([np.median(x) for x in along]) * theory(settings, sweep)
     return {
-        "flip_excluded": [int(x) for x in (~arrays[f"{sweep.name}_given"]).sum(axis=0)],
+        "flip_excluded": (~data[f"given_over_{sweep.name}"]).sum("trial").values.tolist(),
         "flip_none_along_gradient": [int(np.isinf(x).sum()) for x in along],
         "flip_none_universal": [int(np.isinf(x).sum()) for x in universal],
-        "flip_over_first_order": finite(np.array([np.median(x) for x in along]) / first_order),
+        "flip_over_first_order": finite(over),
         "flip_over_certified": finite(
-            [
-                np.median(x / c)
-                for x, c in zip(along, flips(arrays, sweep, "certified"), strict=True)
-            ]
+            [np.median(x / c) for x, c in zip(along, certified, strict=True)]
         ),
         "universal_over_gradient_flip": finite(
-            [
-                np.median(u[np.isfinite(x)] / x[np.isfinite(x)])
-                for u, x in zip(universal, along, strict=True)
-            ]
+            [np.median(u[f] / x[f]) for u, x, f in zip(universal, along, finds, strict=True)]
         ),
     }
 

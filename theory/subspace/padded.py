@@ -16,6 +16,9 @@ from theory.subspace.scene import Scene
 from theory.subspace.settings import Settings
 from theory.training import train_in_span
 
+DISTANCES = ("along gradient", "universal", "certified")
+"""From a point to its flip along its own gradient, along one direction for all; a lower bound."""
+
 
 def initial_scale(settings: Settings, d):
     """The standard deviation σ of the hidden weights; d is a number or an array of them."""
@@ -52,8 +55,13 @@ def padded_scene(settings: Settings, largest: tuple[int, int], key, d, ell, widt
 
 def trial(
     settings: Settings, largest: tuple[int, int], flips: bool, key, d, ell, width
-) -> dict[str, Float[Array, ""]]:
-    """Train one network of one size; measure its gradient, and its flips where they are wanted."""
+) -> dict[str, Float[Array, "*distances"]]:
+    """Train one network of one size; measure its gradient, and its flips where they are wanted.
+
+    Returns:
+        ``gradient``, the norm of Π_{P^⊥}∇N(x₀); ``flip``, the `DISTANCES` over |N(x₀)|; ``given``,
+        whether an active neuron opposes the sign of N(x₀), without which none of them is claimed.
+    """
     scene = padded_scene(settings, largest, key, d, ell, width)
     rate = 4 / d if settings.learning_rate is None else settings.learning_rate
     net = train_in_span(
@@ -76,13 +84,8 @@ def trial(
     directions = -jnp.sign(output) * jnp.where(opposing, directions, 1)
     distance = jax.vmap(lambda z: flip_distance(net, x0, z))(directions)
     unit = jnp.where(opposing, jnp.abs(output), 1)
-    return {
-        "gradient": norm,
-        "given": opposing,
-        "along_gradient": distance[0] / unit,
-        "universal": distance[1] / unit,
-        "certified": certified_radius(net, x0, scene.subspace) / unit,
-    }
+    distances = [*distance, certified_radius(net, x0, scene.subspace)]
+    return {"gradient": norm, "given": opposing, "flip": jnp.stack(distances) / unit}
 
 
 def program(
