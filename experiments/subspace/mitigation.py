@@ -6,7 +6,7 @@ weights do: with β, and with (1 − ηλ)^T.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,23 +16,21 @@ import optax
 from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from xarray import DataArray, Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.estimates import (
-    Interval,
-    finite,
-    mean_interval,
-    median_interval,
-    rms_interval,
-)
-from experiments.plots.style import BLACK, BLUE, GREEN, STYLE, error_bars
-from experiments.subspace.flips import flips_along_gradient
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.estimates import Interval, mean, median, numbers, rms
+from experiments.plots.style import BLACK, BLUE, CHANCE, GREEN, error_bars
 from theory.ensemble import ensemble
 from theory.networks import TwoLayerReLU
+from theory.settings import Count, Filled, NonNegative, Positive, Sample
 from theory.subspace import settings as subspace
+from theory.subspace.flip import flips_along_gradient
 from theory.subspace.gradient import active
 from theory.subspace.scene import draw_scene
 from theory.training import hidden_layer_only, train
+
+REMEDIES = {"scale": "smaller initialisation", "decay": "weight decay"}
 
 
 @dataclass(frozen=True)
@@ -47,25 +45,20 @@ class Settings(subspace.Settings):
     margin: float = 100.0
     """stop when every y_j N(x_j) is at least this; never reached by default, so that every
     network takes all its steps"""
-    test_samples: int = 200
+    test_samples: Count = 200
     """fresh points of P on which gradient, flip and accuracy are measured"""
-    scales: tuple[float, ...] = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+    scales: Filled[Positive] = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
     """initial scales β, in units of σ (``scale``)"""
-    decays: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
+    decays: Filled[NonNegative] = (0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
     """weight decays, as the product ηλT with T = ``steps``"""
-    trials: int = 64
+    trials: Sample = 64
     """draws of P, data and initial weights, each trained in every way"""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.dim < 2 or self.trials < 2:
-            raise ValueError(
-                f"d - ell is {self.dim} and trials is {self.trials}: both must be at least 2, "
-                "for labels that are a product and for intervals"
-            )
-        if not all(0 < beta < np.inf for beta in self.scales):
-            raise ValueError(f"scales are {self.scales} and must be positive")
-        if not all(0 <= decay < self.steps for decay in self.decays):
+        if self.dim < 2:
+            raise ValueError(f"d - ell is {self.dim} and must be 2, for labels that are a product")
+        if max(self.decays) >= self.steps:
             raise ValueError(f"decays are {self.decays} and must lie in [0, steps)")
 
 
@@ -128,145 +121,117 @@ def measure(
     }
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """All networks; arrays of shape (trials, scales + decays)."""
-    count = len(settings.scales) + len(settings.decays)
-    progress(0.0, f"{settings.trials} networks, {count} ways to train each")
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """What `trial` measures over trial and way; each way has its remedy, β/σ and ηλT."""
+    ways = labels(settings)
+    progress(0.0, f"{settings.trials} networks, {len(ways['remedy'][1])} ways to train each")
     keys = jax.random.split(key, settings.trials)
     program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
-    arrays = jax.device_get(program(keys))
+    found = jax.device_get(program(keys))
     progress(1.0, "done")
-    return arrays
+    measured = {name: (("trial", "way"), values) for name, values in found.items()}
+    return Dataset(measured, {"trial": np.arange(settings.trials)} | ways)
 
 
-class Column(NamedTuple):
-    """One remedy: its strengths, what was measured, and what theory says of W_⊥.
+def labels(settings: Settings) -> dict[str, tuple[str, list]]:
+    """Of the ways of training: first every scale, with the decay of the settings, then every decay.
 
-    Attributes:
-        values: β/σ or ηλT.
-        arrays: the measurements, each of shape (trials, values).
-        start: the scale of the weights off P at initialisation, β.
-        factor: what descent leaves of them, (1 − ηλ)^t.
-        flow: what gradient flow would leave of them, e^{−ηλt}.
+    Example:
+        >>> labels(Settings(scales=(0.1,), decays=(2.0, 4.0)))["decay"]
+        ('way', [0.0, 2.0, 4.0])
     """
-
-    values: np.ndarray
-    arrays: Arrays
-    start: np.ndarray
-    factor: np.ndarray
-    flow: np.ndarray
-
-    def gradient(self, ell: int) -> np.ndarray:
-        """The root mean square of ‖Π∇N‖ by theory; E k = m/2, as x and −x are equally likely."""
-        return self.start * self.factor * np.sqrt(ell / 2)
-
-
-def columns(arrays: Arrays, settings: Settings) -> dict[str, Column]:
-    """The two remedies, as they lie side by side in the arrays."""
-    split = len(settings.scales)
-    values = np.concatenate([settings.scales, settings.decays])
-    start = settings.sigma * np.where(np.arange(len(values)) < split, values, 1)
-    decay = np.full(len(values), settings.rate * settings.weight_decay)
-    decay[split:] = values[split:] / settings.steps
-    # Steps differ between networks only where a margin stops some of them early.
-    factor = ((1 - decay) ** arrays["steps"]).mean(axis=0)
-    flow = np.exp(-decay * arrays["steps"]).mean(axis=0)
+    scales, decays = list(settings.scales), list(settings.decays)
+    decay = settings.rate * settings.weight_decay * settings.steps
     return {
-        name: Column(
-            values[part],
-            {key: array[:, part] for key, array in arrays.items()},
-            start[part],
-            factor[part],
-            flow[part],
-        )
-        for name, part in (("scale", slice(split)), ("decay", slice(split, None)))
+        "remedy": ("way", ["scale"] * len(scales) + ["decay"] * len(decays)),
+        "scale": ("way", scales + [1.0] * len(decays)),
+        "decay": ("way", [decay] * len(scales) + decays),
     }
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+def column(data: Dataset, settings: Settings, remedy: str) -> Dataset:
+    """The ways of one remedy, along its strength, with what theory says of them.
+
+    Besides what was measured: ``left``, what descent leaves of the weights off P, (1 − ηλ)^t;
+    ``flow``, what gradient flow would leave, e^{−ηλt}; ``theory``, the root mean square of ‖Π∇N‖,
+    where E k = m/2, as x and −x are equally likely; ``ratio``, ‖Π∇N‖²·m/(kℓβ²(1 − ηλ)^{2T}),
+    whose mean theory puts at exactly 1; ``first_order``, the flip distance at first order,
+    measured |N| over theory's gradient. Distances are in units of ‖x‖ = √d.
+    """
+    own = data.isel(way=data.remedy.values == remedy).swap_dims(way=remedy)
+    rate = own.decay / settings.steps
+    start = settings.sigma * own.scale
+    # Steps differ between networks only where a margin stops some of them early.
+    left = ((1 - rate) ** own.steps).mean("trial")
+    theory = start * left * np.sqrt(settings.ell / 2)
+    unit = np.sqrt(settings.d)
+    return own.assign(
+        left=left,
+        flow=np.exp(-rate * own.steps).mean("trial"),
+        theory=theory,
+        ratio=own.gradient**2 / ((start * left) ** 2 * settings.ell * own.active),
+        flip=own.flip / unit,
+        first_order=own.output.median("trial") / theory / unit,
+    )
+
+
+def draw(data: Dataset, settings: Settings) -> Figure:
     """Gradient, flip distance and accuracy against β on the left, against ηλT on the right."""
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(3, 2, figsize=(7.2, 7.0), sharex="col", sharey="row")
-        for column, axis in zip(columns(arrays, settings).values(), axes.T, strict=True):
-            _gradient_panel(axis[0], column, settings)
-            _flip_panel(axis[1], column, settings)
-            accuracy = mean_interval(column.arrays["accuracy"])
-            error_bars(axis[2], column.values, accuracy)
-        axes[0, 0].set_xscale("log")
-        axes[0, 0].set_title("smaller initialisation")
-        axes[0, 1].set_title("weight decay")
-        axes[2, 0].set_xlabel(r"initial scale $\beta/\sigma$")
-        axes[2, 1].set_xlabel(r"weight decay times training time, $\eta\lambda T$")
-        axes[0, 0].set_ylabel(r"$\|\Pi_{P^\perp}\nabla N\|$ on test points")
-        axes[1, 0].set_ylabel(r"distance to the flip / $\|x\|$")
-        axes[2, 0].set_ylabel("test accuracy on $P$ (chance 0.5)")
-        axes[0, 1].legend()
-        axes[1, 0].legend()
+    figure, axes = plt.subplots(3, 2, figsize=(7.2, 7.0), sharex="col", sharey="row")
+    for axis, (remedy, title) in zip(axes.T, REMEDIES.items(), strict=True):
+        one = column(data, settings, remedy)
+        _gradient_panel(axis[0], one, remedy)
+        _flip_panel(axis[1], one, remedy)
+        error_bars(axis[2], one[remedy], mean(one.accuracy), label="measured")
+        axis[0].set_title(title)
+    axes[0, 0].set(xscale="log", ylabel=r"$\|\Pi_{P^\perp}\nabla N\|$ on test points")
+    axes[1, 0].set_ylabel(r"distance to the flip / $\|x\|$")
+    axes[2, 0].set_ylabel("test accuracy on $P$ (chance 0.5)")
+    axes[2, 0].set_xlabel(r"initial scale $\beta/\sigma$")
+    axes[2, 1].set_xlabel(r"weight decay times training time, $\eta\lambda T$")
+    axes[0, 1].legend()
+    axes[1, 0].legend()
     return figure
 
 
-def _gradient_panel(ax: Axes, column: Column, settings: Settings) -> None:
-    x, theory = column.values, column.gradient(settings.ell)
-    ax.plot(x, theory * np.sqrt(2), "--", color=GREEN, label=r"bound, $\sqrt{2}$ times it")
-    ax.plot(x, theory, color=BLUE, label=r"theory, $\beta(1-\eta\lambda)^T\sqrt{k\ell/m}$")
-    flow = theory * column.flow / column.factor
+def _gradient_panel(ax: Axes, one: Dataset, remedy: str) -> None:
+    x = one[remedy]
+    ax.plot(x, one.theory * 2**0.5, "--", color=GREEN, label=r"bound, $\sqrt{2}$ times it")
+    ax.plot(x, one.theory, color=BLUE, label=r"theory, $\beta(1-\eta\lambda)^T\sqrt{k\ell/m}$")
+    flow = one.theory * one.flow / one.left
     ax.plot(x, flow, ":", color=BLACK, label=r"with $e^{-\eta\lambda T}$ instead")
-    error_bars(ax, x, rms_interval(column.arrays["gradient"]), label="measured")
+    error_bars(ax, x, rms(one.gradient), label="measured")
     ax.set_yscale("log")
 
 
-def _flip_panel(ax: Axes, column: Column, settings: Settings) -> None:
-    # ‖x‖ = √d for every test point.
-    flips = median_interval(column.arrays["flip"] / np.sqrt(settings.d))
-    ax.plot(
-        column.values,
-        first_order(column, settings),
-        color=BLUE,
-        label=r"first order, $|N|/\|\Pi_{P^\perp}\nabla N\|$",
-    )
-    ax.axhline(1, color=BLACK, lw=0.8, ls=":", label="as long as the point itself")
-    error_bars(ax, column.values, flips, label="measured")
+def _flip_panel(ax: Axes, one: Dataset, remedy: str) -> None:
+    label = r"first order, $|N|/\|\Pi_{P^\perp}\nabla N\|$"
+    ax.plot(one[remedy], one.first_order, color=BLUE, label=label)
+    ax.axhline(1, **CHANCE, label="as long as the point itself")
+    error_bars(ax, one[remedy], median(one.flip), label="measured")
     ax.set_yscale("log")
 
 
-def first_order(column: Column, settings: Settings) -> np.ndarray:
-    """The flip distance at first order over ‖x‖ = √d: measured |N| over theory's gradient."""
-    output = np.median(column.arrays["output"], axis=0)
-    return output / column.gradient(settings.ell) / np.sqrt(settings.d)
-
-
-def squared_ratio(column: Column, settings: Settings) -> Interval:
-    """The mean of ‖Π∇N‖²·m/(kℓβ²(1 − ηλ)^{2T}), which theory puts at exactly 1."""
-    scale = column.start * column.factor
-    own = column.arrays
-    return mean_interval(own["gradient"] ** 2 / (scale**2 * settings.ell * own["active"]))
-
-
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """Gradient over theory, flip distances and accuracies for either remedy."""
-    out: dict[str, Any] = {"flip_unit": "norm of the point"}
-    for name, column in columns(arrays, settings).items():
-        ratio = squared_ratio(column, settings)
-        flips = median_interval(column.arrays["flip"] / np.sqrt(settings.d))
-        accuracy = mean_interval(column.arrays["accuracy"])
-        measured = column.arrays["factor"]
-        out[name] = {
-            "values": finite(column.values),
-            "gradient": finite(rms_interval(column.arrays["gradient"]).centre),
-            "gradient_theory": finite(column.gradient(settings.ell)),
-            "squared_gradient_over_theory": finite(ratio.centre),
-            "squared_gradient_over_theory_low": finite(ratio.low),
-            "squared_gradient_over_theory_high": finite(ratio.high),
-            "factor_error": float(np.abs(measured / column.factor - 1).max()),
-            "flow_over_factor": finite(column.flow / column.factor),
-            "flip": finite(flips.centre),
-            "flip_first_order": finite(first_order(column, settings)),
-            "points_without_flip": finite(column.arrays["no_flip"].mean(axis=0)),
-            "accuracy": finite(accuracy.centre),
-            "accuracy_low": finite(accuracy.low),
-            "accuracy_high": finite(accuracy.high),
+    tables: dict[str, Any] = {"flip_unit": "norm of the point"}
+    for remedy in REMEDIES:
+        one = column(data, settings, remedy)
+        found: dict[str, Interval | DataArray] = {
+            "gradient": rms(one.gradient),
+            "gradient_theory": one.theory,
+            "squared_gradient_over_theory": mean(one.ratio),
+            "flow_over_factor": one.flow / one.left,
+            "flip": median(one.flip),
+            "flip_first_order": one.first_order,
+            "points_without_flip": one.no_flip.mean("trial"),
+            "accuracy": mean(one.accuracy),
         }
-    return out
+        tables[remedy] = {name: numbers(values, None) for name, values in found.items()} | {
+            "values": one[remedy].values.tolist(),
+            "factor_error": float(abs(one.factor / one.left - 1).max()),
+        }
+    return Summary(tables=tables)
 
 
 experiment = Experiment(
