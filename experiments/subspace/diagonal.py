@@ -6,6 +6,8 @@ the boundary follows them and squeezes between the points; with a smaller initia
 weight decay there is less of them, and the boundary crosses the line more squarely.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -13,23 +15,26 @@ import numpy as np
 from jaxtyping import Array, Key
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from xarray import Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.style import BLUE, STYLE, VERMILION
+from experiments.cells import over
+from experiments.experiment import Experiment, Progress, Summary
 from experiments.subspace.planar import (
+    CLASSES,
+    FARTHEST,
     METHOD_COLOURS,
-    METHODS,
-    Board,
     Settings,
-    flip_legend,
+    flip_table,
+    handles,
+    measured,
     network,
-    numbers,
     reached,
     scatter_flips,
-    shown_seeds,
-    trainer,
+    shown_trials,
 )
 from theory.networks import MLP, mlp
+from theory.subspace.planar import METHODS, Board, trainer
 
 SAMPLES = 7
 INTERIOR = slice(1, SAMPLES - 1)
@@ -38,8 +43,6 @@ REGIONS = ("#F4CDB5", "#B9D7EC")
 """Tints of the two classes' colours."""
 OVERLAID = 8
 """Seeds whose boundaries are drawn over each other."""
-FARTHEST = 20.0
-"""The largest distance on the axis; the square's diagonal is 2.8 long."""
 
 
 def line() -> Board:
@@ -57,120 +60,95 @@ def initial(key: Key[Array, ""], width: int) -> MLP:
     return MLP((w, u), mlp(key_default, (2, width, 1)).biases)
 
 
-def run(settings: Settings, key: Key[Array, ""], progress: Progress) -> Arrays:
-    """All seeds of all methods; arrays of shape (methods, seeds, ...).
-
-    Flip distances and radii are those of the interior points.
-    """
-    train_seeds = trainer(settings, initial)
-    by_method = []
-    for method, name in enumerate(METHODS):
-        progress(method / len(METHODS), f"{settings.trials} seeds, {name}")
-        by_method.append(train_seeds(key, line(), method))
-    arrays = {name: np.stack([part[name] for part in by_method]) for name in by_method[0]}
-    progress(1.0, "done")
-    return arrays | {name: arrays[name][..., INTERIOR] for name in ("flip", "radius")}
+def run(settings: Settings, key: Key[Array, ""], progress: Progress) -> Dataset:
+    """What `planar.Fit` has over training and trial; ``flip`` and ``radius`` of interior points."""
+    train = trainer(settings, initial)
+    labels = {"trial": range(settings.trials), "point": np.asarray(line().x[:, 0])}
+    data = over(
+        lambda method: measured(train(key, line(), method)), progress, labels, training=METHODS
+    )
+    return data.isel(point=INTERIOR)
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+def draw(data: Dataset, settings: Settings) -> Figure:
     """One column per method: one seed's regions, several seeds' boundaries, all flip distances."""
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(
-            3, 3, figsize=(7.2, 8.0), sharey="row", height_ratios=(3, 3, 2.6)
+    figure, axes = plt.subplots(3, 3, figsize=(7.2, 8.0), sharey="row", height_ratios=(3, 3, 2.6))
+    titles = ("vanilla", rf"smaller initialisation $\div\,{settings.factor:g}$")
+    titles += (rf"L2 regularisation, $\lambda={settings.weight_decay:g}$",)
+    fitted = reached(data, settings)
+    for (regions, boundaries, distances), method, title in zip(
+        axes.T, METHODS, titles, strict=True
+    ):
+        own, fits = data.sel(training=method), fitted.sel(training=method)
+        shown = shown_trials(fitted, method)[:OVERLAID]
+        outputs = [_on_grid(own.sel(trial=trial), settings) for trial in shown]
+        _decision(
+            regions, outputs[:1], f"seed {shown[0]}" + ", does not fit" * (not fits[shown[0]])
         )
-        fitted = reached(arrays, settings)
-        for method, name in enumerate(METHODS):
-            shown = shown_seeds(fitted, method)[:OVERLAID]
-            outputs = [_on_grid(arrays, settings, method, seed) for seed in shown]
-            _regions(axes[0, method], outputs[0])
-            _boundaries(axes[1, method], outputs)
-            _distances(axes[2, method], arrays, settings, method)
-            fit = f"{fitted[method].sum()} of {settings.trials} seeds fit"
-            axes[0, method].set_title(
-                f"({'abc'[method]}) {_title(name, settings)}\n{fit} (margin {settings.margin:g})"
-            )
-            fits = "" if fitted[method, shown[0]] else ", does not fit"
-            _note(axes[0, method], f"seed {shown[0]}{fits}")
-            _note(axes[1, method], f"{len(shown)} seed" + "s" * (len(shown) > 1))
-            axes[1, method].set_xlabel("$x_1$")
-            axes[2, method].set_xlabel("point $t$ of the line, $x=(t,t)$")
-        axes[0, 0].set_ylabel("$x_2$")
-        axes[1, 0].set_ylabel("$x_2$")
-        axes[2, 0].set_ylabel("distance across the line")
-        figure.legend(handles=flip_legend(FARTHEST), loc="outside lower center", ncols=4)
+        _decision(boundaries, outputs, f"{len(shown)} seed" + "s" * (len(shown) > 1))
+        _distances(distances, data, settings, method)
+        seeds = f"{int(fits.sum())} of {settings.trials} seeds"
+        regions.set_title(f"{title}\n{seeds} fit (margin {settings.margin:g})")
+        boundaries.set_xlabel("$x_1$")
+        distances.set_xlabel("point $t$ of the line, $x=(t,t)$")
+    axes[0, 0].set_ylabel("$x_2$")
+    axes[1, 0].set_ylabel("$x_2$")
+    axes[2, 0].set_ylabel("distance across the line")
+    tints = [
+        Patch(color=tint, label=f"decision {sign}1")
+        for sign, tint in zip("−+", REGIONS, strict=True)
+    ]
+    figure.legend(handles=[*handles(), *tints], loc="outside lower center", ncols=4)
     return figure
 
 
-def _title(name: str, settings: Settings) -> str:
-    strength = {
-        "smaller initialisation": rf" $\div\,{settings.factor:g}$",
-        "L2 regularisation": rf", $\lambda={settings.weight_decay:g}$",
-    }
-    return name + strength.get(name, "")
-
-
-def _grid(settings: Settings) -> np.ndarray:
-    return np.linspace(-1, 1, settings.resolution, dtype=np.float32)
-
-
-def _on_grid(arrays: Arrays, settings: Settings, method: int, seed: int) -> np.ndarray:
+def _on_grid(one: Dataset, settings: Settings) -> np.ndarray:
     """N on the grid, first axis x₂."""
-    grid = _grid(settings)
+    grid = np.linspace(-1, 1, settings.resolution, dtype=np.float32)
     points = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
-    values = network(arrays, method, seed)(jnp.asarray(points))
-    return np.asarray(values).reshape(len(grid), len(grid))
+    return np.asarray(network(one)(jnp.asarray(points))).reshape(len(grid), len(grid))
 
 
-def _regions(ax: Axes, output: np.ndarray) -> None:
-    grid = np.linspace(-1, 1, len(output))
-    ax.contourf(grid, grid, output, levels=[-np.inf, 0, np.inf], colors=REGIONS)
-    ax.contour(grid, grid, output, levels=[0], colors="0.25", linewidths=1)
-    _points(ax)
-
-
-def _boundaries(ax: Axes, outputs: list[np.ndarray]) -> None:
+def _decision(ax: Axes, outputs: Sequence[np.ndarray], note: str) -> None:
+    """The regions of one network, or the boundaries of several, with the points."""
     grid = np.linspace(-1, 1, len(outputs[0]))
+    if len(outputs) == 1:
+        ax.contourf(grid, grid, outputs[0], levels=[-np.inf, 0, np.inf], colors=REGIONS)
     for output in outputs:
-        ax.contour(grid, grid, output, levels=[0], colors="0.2", linewidths=0.7, alpha=0.75)
-    _points(ax)
-
-
-def _points(ax: Axes) -> None:
+        ax.contour(grid, grid, output, levels=[0], colors="0.2", linewidths=0.8, alpha=0.8)
     x, y, _ = (np.asarray(part) for part in line())
-    for sign, colour, marker in ((-1, VERMILION, "s"), (1, BLUE, "o")):
-        ax.plot(
-            *x[y == sign].T, marker, color=colour, ms=6, mec="white", mew=0.8,
-            clip_on=False, zorder=3,
-        )  # fmt: skip
+    for sign, look in CLASSES.items():
+        options = {"ls": "", "ms": 6, "mec": "white", "mew": 0.8, "clip_on": False, "zorder": 3}
+        ax.plot(*x[y == sign].T, **(look | options))
     ax.set(aspect="equal", xlim=(-1, 1), ylim=(-1, 1), xticks=(-1, 0, 1), yticks=(-1, 0, 1))
     ax.grid(False)
-
-
-def _note(ax: Axes, text: str) -> None:
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85}
-    ax.text(
-        0.97, 0.03, text, transform=ax.transAxes, ha="right", va="bottom", fontsize=8, bbox=box,
-    )  # fmt: skip
+    where = {"transform": ax.transAxes, "ha": "right", "va": "bottom"}
+    ax.text(0.97, 0.03, note, fontsize=8, bbox=box, **where)
 
 
-def _distances(ax: Axes, arrays: Arrays, settings: Settings, method: int) -> None:
-    chosen = reached(arrays, settings)[method]
-    t = np.asarray(line().x)[INTERIOR, 0]
+def _distances(ax: Axes, data: Dataset, settings: Settings, method: str) -> None:
+    own, row = data.sel(training=method), flip_table(data, settings)[method]
+    fits = own.isel(trial=reached(own, settings).values)
     ax.set(yscale="log", ylim=(5e-4, FARTHEST), xlim=(-0.85, 0.85))
-    ax.set_xticks(t, ("−2/3", "−1/3", "0", "1/3", "2/3"))
-    if not chosen.any():
+    ax.set_xticks(data.point, ("−2/3", "−1/3", "0", "1/3", "2/3"))
+    if not fits.sizes["trial"]:
         ax.text(0.5, 0.5, "no seed fits", transform=ax.transAxes, ha="center")
         return
-    flip, radius = (arrays[which][method][chosen] for which in ("flip", "radius"))
-    scatter_flips(ax, t, flip, radius, METHOD_COLOURS[method], FARTHEST)
-    row = numbers(arrays, settings)[METHODS[method]]
+    flip, radius = fits.flip.values, fits.radius.values
+    scatter_flips(ax, data.point.values, flip, radius, METHOD_COLOURS[method])
     median = "none" if row["flip_median"] is None else f"{row['flip_median']:.2f}"
     lines = (
         f"median flip {median}",
         f"no flip: {row['points_without_flip']} of {row['points']}",
-        f"drift of $W_\\perp$ ≤ {row['drift_max']:.0e}",
+        f"drift of $W_\\perp$ ≤ {row['drift_max']:.0e}".replace("-", "−"),
     )
     ax.text(0.03, 0.03, "\n".join(lines), transform=ax.transAxes, va="bottom", fontsize=8)
+
+
+def summary(data: Dataset, settings: Settings) -> Summary:
+    """`planar.flip_table`."""
+    return Summary(tables=flip_table(data, settings))
 
 
 experiment = Experiment(
@@ -185,5 +163,5 @@ experiment = Experiment(
     },
     run=run,
     draw=draw,
-    summary=numbers,
+    summary=summary,
 )
