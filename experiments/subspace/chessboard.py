@@ -6,31 +6,35 @@ frozen, which is the setting of the theorems; the second row shows that one.
 """
 
 from dataclasses import dataclass
-from itertools import product
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array, Key
-from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+from xarray import Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.style import STYLE
+from experiments.cells import over
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.style import grid
 from experiments.subspace import planar
-from experiments.subspace.planar import METHOD_COLOURS, METHODS, Board
+from experiments.subspace.planar import CLASSES, FARTHEST
 from theory.networks import MLP, mlp
+from theory.settings import Positive, Real
+from theory.subspace.planar import METHODS, Board, trainer
+from theory.subspace.surface import zero_set
 
 SIDE = 5
 ELEVATION, AZIMUTH = 30, 60
 """The published view, in degrees."""
-FARTHEST = 20.0
-"""The largest distance on the axis; the board is 1 wide."""
+DEPTH = 0.8
+"""Height of a drawn box over its width."""
+LIGHT = np.array([0.35, 0.25, 0.9])
 
 
 @dataclass(frozen=True)
@@ -43,15 +47,10 @@ class Settings(planar.Settings):
     factor: float = 3.0
     weight_decay: float = 0.001
     resolution: int = 64
-    height: float = 0.5
+    height: Real = 0.5
     """z₀ of the published board; the other one lies at 0"""
-    reach: float = 0.5
+    reach: Positive = 0.5
     """the surface is drawn for heights within this of z₀"""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not 0 < self.reach < np.inf or not np.isfinite(self.height):
-            raise ValueError(f"reach is {self.reach} and must be positive, height finite")
 
     @property
     def heights(self) -> dict[str, float]:
@@ -72,198 +71,111 @@ def initial(key: Key[Array, ""], width: int) -> MLP:
     return mlp(key, (3, width, 1))
 
 
-def run(settings: Settings, key: Key[Array, ""], progress: Progress) -> Arrays:
-    """All seeds of all methods on both boards, and the weights of the seed that is drawn.
+def run(settings: Settings, key: Key[Array, ""], progress: Progress) -> Dataset:
+    """What `planar.Fit` has over board, training and trial; the weights of the trial ``shown``."""
+    train = trainer(settings, initial)
 
-    Names are ``board_quantity``; arrays are of shape (methods, seeds, ...), weights (methods, ...).
-    """
-    train_seeds = planar.trainer(settings, initial)
-    arrays: Arrays = {}
-    total = len(settings.heights) * len(METHODS)
-    for board, height in settings.heights.items():
-        by_method = []
-        for name in METHODS:
-            done = (len(arrays) > 0) * len(METHODS) + len(by_method)
-            progress(done / total, f"{settings.trials} seeds, z₀ = {height:g}, {name}")
-            by_method.append(train_seeds(key, chessboard(height), len(by_method)))
-        stacked = {name: np.stack([part[name] for part in by_method]) for name in by_method[0]}
-        fitted = planar.reached(stacked, settings)
-        seeds = [planar.shown_seeds(fitted, method)[0] for method in range(len(METHODS))]
-        for name in "wubc":
-            stacked[name] = stacked[name][np.arange(len(METHODS)), seeds]
-        arrays |= {f"{board}_{name}": array for name, array in stacked.items()}
-    progress(1.0, "done")
-    return arrays
+    def cell(board: str, method: str):
+        return planar.measured(train(key, chessboard(settings.heights[board]), method))
+
+    labels = {"trial": range(settings.trials), "point": range(SIDE**2)}
+    data = over(cell, progress, labels, board=list(settings.heights), training=METHODS)
+    fitted = planar.reached(data, settings)
+    shown = [[planar.shown_trials(own, name)[0] for name in METHODS] for own in fitted]
+    data["shown"] = ("board", "training"), np.array(shown)
+    return data.assign({name: data[name].sel(trial=data.shown) for name in "wubc"})
 
 
-def of_board(arrays: Arrays, board: str) -> Arrays:
-    """The arrays of one board, without its name."""
-    start = f"{board}_"
-    return {name.removeprefix(start): a for name, a in arrays.items() if name.startswith(start)}
-
-
-def zero_set(values: np.ndarray, axes: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Quadrilaterals of {N = 0} by surface nets: all of it inside the grid, whatever its shape.
-
-    Every cube that the surface crosses holds one vertex, the mean of the zeros on its edges (of N
-    interpolated along the edge); every edge that it crosses joins the vertices of the four cubes
-    around the edge. Folds are rounded, and sheets merged, below the size of a cube.
-
-    Args:
-        values: N on the grid, of shape (len(axes[0]), len(axes[1]), len(axes[2])).
-        axes: the grid's coordinates.
-
-    Returns:
-        Corners, of shape (quadrilaterals, 4, 3).
-
-    Example:
-        >>> x = np.linspace(0, 1, 4)
-        >>> quads = zero_set(np.broadcast_to(x - 0.25, (4, 4, 4)), (x, x, x))
-        >>> quads.shape, np.unique(quads[..., 2]).tolist()
-        ((4, 4, 3), [0.25])
-    """
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    edges = []
-    total, count = np.zeros((*(n - 1 for n in values.shape), 3)), 0
-    for axis in range(3):
-        first, last = (np.delete(values, at, axis) for at in (-1, 0))
-        crossed = (first < 0) != (last < 0)
-        share = np.where(crossed, first, 0) / np.where(crossed, first - last, 1)
-        start, end = (np.delete(grid, at, axis) for at in (-1, 0))
-        zeros = start + share[..., None] * (end - start)
-        for around in product((0, 1), repeat=2):
-            # A cube's edges along this axis: either end of its extent along the two others.
-            window = _window(axis, around)
-            total = total + np.where(crossed[window][..., None], zeros[window], 0)
-            count = count + crossed[window]
-        edges.append(crossed)
-    vertices = total / np.maximum(count, 1)[..., None]
-    quads = []
-    for axis, crossed in enumerate(edges):
-        inner = crossed[tuple(slice(None) if other == axis else slice(1, -1) for other in range(3))]
-        cubes = (_window(axis, around) for around in ((0, 0), (0, 1), (1, 1), (1, 0)))
-        quads.append(np.stack([vertices[cube][inner] for cube in cubes], axis=1))
-    return np.concatenate(quads)
-
-
-def _window(axis: int, offsets: tuple[int, ...]) -> tuple[slice, ...]:
-    """All of one axis, and the two others one shorter, from an offset of 0 or 1 on."""
-    slices = [slice(o, o - 1 or None) for o in offsets]
-    slices.insert(axis, slice(None))
-    return tuple(slices)
-
-
-def draw(arrays: Arrays, settings: Settings) -> Figure:
-    """One seed's surface per method on either board, and the flip distances of all seeds.
-
-    The points of the board are drawn over the surface, also those that it hides.
-    """
-    with plt.style.context(STYLE):
-        figure = plt.figure(figsize=(7.2, 8.2))
-        rows = figure.add_gridspec(2, 1, height_ratios=(5.6, 2.6))
-        top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
-        for row, (board, height) in enumerate(settings.heights.items()):
-            own = of_board(arrays, board)
-            for method in range(len(METHODS)):
-                ax = top.add_subplot(2, 3, 3 * row + method + 1, projection="3d")
-                assert isinstance(ax, Axes3D)
-                _surface(ax, own, settings, method, height)
-                ax.set_title(_title(method, own, settings, row, height))
-        axes = bottom.subplots(1, 2, sharey=True)
-        for ax, (board, height) in zip(axes, settings.heights.items(), strict=True):
-            _distances(ax, of_board(arrays, board), settings)
-            frozen = "$W_\\perp$ frozen" if height == 0 else "$W_\\perp$ not frozen"
-            ax.set_title(f"board at $z_0={height:g}$: {frozen}")
-        axes[0].set_ylabel("vertical distance to a flip,\nmedian over the 25 points")
-        bottom.legend(handles=planar.flip_legend(FARTHEST), loc="outside lower center", ncols=4)
+def draw(data: Dataset, settings: Settings) -> Figure:
+    """One seed's surface per method on either board, and the flip distances of all seeds."""
+    figure = plt.figure(figsize=(7.2, 7.6))
+    rows = figure.add_gridspec(3, 1, height_ratios=(3, 3, 3))
+    parts = [figure.add_subfigure(row) for row in rows]
+    panels = grid(data, columns="board", size=(0, 0), within=parts[2], sharey=True)[1]
+    for part, (at, ax) in zip(parts, panels, strict=False):
+        own, height = data.sel(at), settings.heights[at["board"]]
+        frozen = "frozen" if height == 0 else "not frozen"
+        part.suptitle(f"{at['board']} board, $z_0={height:g}$: $W_\\perp$ {frozen}")
+        boxes = {"subplot_kw": {"projection": "3d"}, "within": part, "size": (0, 0)}
+        for training, box in grid(data, columns="training", **boxes)[1]:
+            _surface(box, own.sel(training), settings, height)
+        _distances(ax, own, settings)
+        ax.set_title(f"{at['board']} board")
+        ax.set_xlabel("largest drift of $W_\\perp$, over its size before")
+    panels[0][1].set_ylabel("vertical distance\nto a flip, median\nover the 25 points")
+    parts[2].legend(handles=planar.handles(), loc="outside lower center", ncols=3)
     return figure
 
 
-def _title(method: int, own: Arrays, settings: Settings, row: int, height: float) -> str:
-    strength = (
-        "vanilla",
-        rf"smaller init. $\div\,{settings.factor:g}$",
-        rf"L2, $\lambda={settings.weight_decay:g}$",
-    )[method]
-    numbers = planar.numbers(own, settings)[METHODS[method]]
-    flip = numbers.get("flip_median")
-    fits = f"{numbers['seeds_at_margin']} of {numbers['seeds']} seeds fit"
-    letter = "abcdef"[row * len(METHODS) + method]
-    median = "–" if flip is None else f"{flip:.2f}"
-    return f"({letter}) {strength}, $z_0={height:g}$\n{fits}\nmedian flip {median}"
-
-
-def _surface(ax: Axes3D, own: Arrays, settings: Settings, method: int, height: float) -> None:
+def _surface(ax: Axes, one: Dataset, settings: Settings, height: float) -> None:
+    """The surface and the points, which hide each other as they would in space."""
+    assert isinstance(ax, Axes3D)
     low, high = height - settings.reach, height + settings.reach
     side = np.linspace(0, 1, settings.resolution, dtype=np.float32)
     z = np.linspace(low, high, settings.resolution, dtype=np.float32)
     points = np.stack(np.meshgrid(side, side, z, indexing="ij"), axis=-1)
     # Slice by slice: a network of width m holds m numbers per point.
-    values = np.asarray(jax.lax.map(planar.network(own, method), jnp.asarray(points)))
-    quads = zero_set(values, (side, side, z))
-    ax.set(xlim=(0, 1), ylim=(0, 1), zlim=(low, high))
-    if len(quads):
-        ax.add_collection3d(_shaded(quads, low, high))
+    values = np.asarray(jax.lax.map(planar.network(one), jnp.asarray(points)))
     x, y, _ = (np.asarray(part) for part in chessboard(height))
-    for sign, colour in ((1, "white"), (-1, "black")):
-        (points,) = ax.plot(
-            *x[y == sign].T, "o", color=colour, mec="black", mew=0.7, ms=3.2, zorder=10,
-            clip_on=False,
-        )  # fmt: skip
-        # The layout would take their coordinates in space for places on the page.
-        points.set_in_layout(False)
-    ax.computed_zorder = False
+    scale = np.array([1, 1, 2 * settings.reach / DEPTH])
+    quads = [zero_set(values, (side, side, z))]
+    shaded = [_lit(quads[0] / scale, (0.85, 0.85, 0.85), alpha=0.45)]
+    for point, sign in zip(x, y, strict=True):
+        mark = _mark(cube=sign < 0)
+        quads.append(point + scale * mark)
+        shaded.append(_lit(mark, to_rgb(CLASSES[int(sign)]["color"])))
+    # Thousands of polygons: a picture inside a vector file.
+    options = {"lw": 0, "rasterized": True}
+    options = {"lw": 0, "rasterized": True}
+    ax.add_collection3d(
+        Poly3DCollection(np.concatenate(quads), facecolors=np.concatenate(shaded), **options)
+    )
     ax.view_init(elev=ELEVATION, azim=AZIMUTH)
-    ax.set_box_aspect((1, 1, 0.8), zoom=0.88)  # pyright: ignore[reportArgumentType]
+    ax.set_box_aspect((1, 1, DEPTH), zoom=1.0)  # pyright: ignore[reportArgumentType]
+    ax.set(xlim=(0, 1), ylim=(0, 1), zlim=(low, high))
     ticks = height + settings.reach * np.array([-0.5, 0.0, 0.5])
     ax.set(xticks=(0, 1), yticks=(0, 1), zticks=ticks)
     ax.tick_params(pad=-3, labelsize=7)
     ax.zaxis.set_tick_params(pad=0)
-    for axis, label in ((ax.xaxis, "$x$"), (ax.yaxis, "$y$"), (ax.zaxis, "$z$")):
-        axis.set_label_text(label)
-        axis.labelpad = -10
-    ax.zaxis.labelpad = -3
+    for axis, label, pad in zip((ax.xaxis, ax.yaxis, ax.zaxis), "xyz", (-10, -10, -3), strict=True):
+        axis.set_label_text(f"${label}$")
+        axis.labelpad = pad
 
 
-def _shaded(quads: np.ndarray, low: float, high: float) -> Poly3DCollection:
-    """Coloured by height and lit from one side; the surface has no inside, so both faces shine."""
-    heights = (quads[..., 2].mean(axis=1) - low) / (high - low)
+def _mark(cube: bool, radius: float = 0.035) -> np.ndarray:
+    """Quadrilaterals of a cube or a ball, of shape (quadrilaterals, 4, 3)."""
+    side = np.linspace(-1.2, 1.2, 9)
+    points = np.stack(np.meshgrid(side, side, side, indexing="ij"))
+    norms = np.linalg.norm(points, ord=np.inf if cube else 2, axis=0)
+    return radius * zero_set((0.85 if cube else 1) - norms, (side, side, side))
+
+
+def _lit(quads: np.ndarray, colour: tuple[float, float, float], alpha: float = 1) -> np.ndarray:
+    """Their colours, lit from one side; a surface has no inside, so both faces shine."""
     normal = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
     length = np.linalg.norm(normal, axis=1)
-    light = np.array([0.35, 0.25, 0.9])
-    lit = np.abs(normal @ light) / np.where(length > 0, length, 1)
-    colours = colormaps["viridis"](heights)
-    colours[:, :3] *= (0.5 + 0.5 * np.minimum(lit, 1))[:, None]
-    # Thousands of polygons: a picture inside the vector file.
-    return Poly3DCollection(
-        quads, facecolors=colours, edgecolors=colours, linewidths=0.2, rasterized=True
-    )
+    lit = np.minimum(np.abs(normal @ LIGHT) / np.where(length > 0, length, 1), 1)
+    return np.append((0.55 + 0.45 * lit[:, None]) * colour, np.full((len(quads), 1), alpha), axis=1)
 
 
-def _distances(ax: Axes, own: Arrays, settings: Settings) -> None:
+def _distances(ax: Axes, own: Dataset, settings: Settings) -> None:
+    short = ("vanilla", f"init. ÷ {settings.factor:g}", f"L2, $\\lambda={settings.weight_decay:g}$")
+    ticks = []
+    for place, (method, row) in enumerate(planar.flip_table(own, settings).items()):
+        fits = f"{row['seeds_at_margin']} of {row['seeds']} fit"
+        ticks.append(f"{short[place]}\n{fits}\ndrift {row['drift_max']:.1g}".replace("-", "−"))
+        fitting = planar.fitting(own.sel(training=method), settings).median("point")
+        flip, radius = (part.values[:, None] for part in (fitting.flip, fitting.radius))
+        if flip.size:
+            planar.scatter_flips(ax, np.array([float(place)]), flip, radius)
     ax.set(yscale="log", ylim=(5e-3, FARTHEST), xlim=(-0.5, 2.6))
-    rows = planar.numbers(own, settings).values()
-    names = ("vanilla", "smaller init.", "L2")
-    ax.set_xticks(
-        range(len(names)),
-        [
-            f"{n}\n$W_\\perp$ drift ≤ {row['drift_max']:.1g}"
-            for n, row in zip(names, rows, strict=True)
-        ],
-    )
-    for method, chosen in enumerate(planar.reached(own, settings)):
-        if chosen.any():
-            flip, radius = (
-                np.median(own[which][method][chosen], axis=1)[:, None]
-                for which in ("flip", "radius")
-            )
-            place = np.array([float(method)])
-            planar.scatter_flips(ax, place, flip, radius, METHOD_COLOURS[method], FARTHEST)
+    ax.set_xticks(range(len(ticks)), ticks)
 
 
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
-    """`planar.numbers` of either board."""
-    return {board: planar.numbers(of_board(arrays, board), settings) for board in settings.heights}
+def summary(data: Dataset, settings: Settings) -> Summary:
+    """`planar.flip_table` of either board."""
+    boards = settings.heights
+    return Summary(tables={b: planar.flip_table(data.sel(board=b), settings) for b in boards})
 
 
 experiment = Experiment(

@@ -23,8 +23,8 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.subspace.planar import (
     CLASSES,
     FARTHEST,
-    METHOD_COLOURS,
     Settings,
+    fitting,
     flip_table,
     handles,
     measured,
@@ -129,14 +129,14 @@ def _decision(ax: Axes, outputs: Sequence[np.ndarray], note: str) -> None:
 
 def _distances(ax: Axes, data: Dataset, settings: Settings, method: str) -> None:
     own, row = data.sel(training=method), flip_table(data, settings)[method]
-    fits = own.isel(trial=reached(own, settings).values)
+    fits = fitting(own, settings)
     ax.set(yscale="log", ylim=(5e-4, FARTHEST), xlim=(-0.85, 0.85))
     ax.set_xticks(data.point, ("−2/3", "−1/3", "0", "1/3", "2/3"))
     if not fits.sizes["trial"]:
         ax.text(0.5, 0.5, "no seed fits", transform=ax.transAxes, ha="center")
         return
     flip, radius = fits.flip.values, fits.radius.values
-    scatter_flips(ax, data.point.values, flip, radius, METHOD_COLOURS[method])
+    scatter_flips(ax, data.point.values, flip, radius)
     median = "none" if row["flip_median"] is None else f"{row['flip_median']:.2f}"
     lines = (
         f"median flip {median}",

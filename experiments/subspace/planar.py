@@ -9,16 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from xarray import DataArray, Dataset
 
+from experiments.cells import Measured
 from experiments.plots.estimates import LEVEL, finite, median, median_interval
-from experiments.plots.style import BLACK, BLUE, GREEN, VERMILION
+from experiments.plots.style import BLUE, VERMILION
 from theory.networks import MLP
 from theory.settings import Sample
 from theory.subspace import planar
-from theory.subspace.planar import METHODS, Fit
+from theory.subspace.planar import Fit
 
-METHOD_COLOURS = dict(zip(METHODS, (BLACK, BLUE, GREEN), strict=True))
-CLASSES = {-1: {"color": VERMILION, "marker": "s"}, 1: {"color": BLUE, "marker": "o"}}
+CLASSES: dict[int, dict[str, Any]] = {
+    -1: {"color": VERMILION, "marker": "s"},
+    1: {"color": BLUE, "marker": "o"},
+}
 """How the points of either class are drawn."""
+SEEDS = "0.3"
+"""The colour of what is measured over seeds."""
 FARTHEST = 20.0
 """The largest distance on the axis; the points lie within 2.8 of each other."""
 BELOW = 1e-9
@@ -33,22 +38,19 @@ class Settings(planar.Settings):
     """grid points per side on which the decision is drawn"""
 
 
-def measured(fits: Fit) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+def measured(fits: Fit) -> Measured:
     """The numbers of `Fit` for all trials under their names, and the weights w, u, b and c."""
-    (w, u), (b, c) = fits.network
-    dims = {
-        "w": ("trial", "neuron", "input"),
-        "u": ("trial", "neuron"),
-        "b": ("trial", "neuron"),
-        "c": ("trial",),
+    found = fits._asdict()
+    (w, u), (b, c) = found.pop("network")
+    weights = {
+        "w": (("trial", "neuron", "input"), w),
+        "u": (("trial", "neuron"), u[:, 0]),
+        "b": (("trial", "neuron"), b),
+        "c": (("trial",), c[:, 0]),
     }
+    numbers = {name: (("trial", "point")[: x.ndim], x) for name, x in found.items()}
     # Weights are kept for drawing only, and a picture does not need double precision.
-    weights = zip(dims.items(), (w, u[:, 0], b, c[:, 0]), strict=True)
-    numbers = fits._asdict()
-    del numbers["network"]
-    return {
-        name: (("trial", "point")[: values.ndim], values) for name, values in numbers.items()
-    } | {name: (names, values.astype(np.float32)) for (name, names), values in weights}
+    return numbers | {name: (dims, x.astype(np.float32)) for name, (dims, x) in weights.items()}
 
 
 def network(one: Dataset) -> MLP:
@@ -63,6 +65,11 @@ def reached(data: Dataset, settings: Settings) -> DataArray:
     Only these have a boundary that belongs to the data; the others are counted and left out.
     """
     return data.margin >= settings.margin
+
+
+def fitting(own: Dataset, settings: Settings) -> Dataset:
+    """Those trials of one method that have `reached` the margin."""
+    return own.isel(trial=reached(own, settings).values)
 
 
 def shown_trials(fitted: DataArray, method: str) -> np.ndarray:
@@ -91,15 +98,15 @@ def flip_table(data: Dataset, settings: Settings) -> dict[str, dict[str, Any]]:
     tables: dict[str, dict[str, Any]] = {}
     for method in data.training.values.tolist():
         own = data.sel(training=method)
-        fitting = own.isel(trial=reached(own, settings).values)
+        fits = fitting(own, settings)
         row: dict[str, Any] = {
             "seeds": own.sizes["trial"],
-            "seeds_at_margin": fitting.sizes["trial"],
+            "seeds_at_margin": fits.sizes["trial"],
             "steps_median": float(own.steps.median()),
             "drift_max": float(own.drift.max()),
         }
-        if fitting.sizes["trial"]:
-            flip, radius = fitting.flip, fitting.radius
+        if fits.sizes["trial"]:
+            flip, radius = fits.flip, fits.radius
             middle, low, high = finite(np.array(median(flip.median("point"))))
             row |= {
                 "flip_median": middle,
@@ -119,9 +126,7 @@ def flip_table(data: Dataset, settings: Settings) -> dict[str, dict[str, Any]]:
     return tables
 
 
-def scatter_flips(
-    ax: Axes, positions: np.ndarray, flip: np.ndarray, radius: np.ndarray, colour: str
-) -> None:
+def scatter_flips(ax: Axes, positions: np.ndarray, flip: np.ndarray, radius: np.ndarray) -> None:
     """Every seed as a dot, the median with its interval, and the certified radius below.
 
     With fewer than six seeds the interval is their range, and short of its level.
@@ -131,18 +136,17 @@ def scatter_flips(
         positions: (columns,) places on the horizontal axis, evenly spaced.
         flip: (seeds, columns) distances; those beyond `FARTHEST` are open triangles there.
         radius: (seeds, columns) certified radii, of which the median is drawn.
-        colour: of the measurements.
     """
     spacing = positions[1] - positions[0] if len(positions) > 1 else 1.0
     side = np.linspace(0.08, 0.3, len(flip))[:, None] * spacing
     places = positions + np.broadcast_to(side, flip.shape)
     inside = flip < FARTHEST
-    ax.plot(places[inside], flip[inside], "o", color=colour, ms=2.2, alpha=0.45, mew=0)
+    ax.plot(places[inside], flip[inside], "o", color=SEEDS, ms=2.2, alpha=0.45, mew=0)
     beyond = np.where(inside, np.nan, FARTHEST)
-    ax.plot(places, beyond, "^", color=colour, ms=3.5, mfc="none", mew=0.6, clip_on=False)
+    ax.plot(places, beyond, "^", color=SEEDS, ms=3.5, mfc="none", mew=0.6, clip_on=False)
     centre, low, high = (np.minimum(part, FARTHEST) for part in median_interval(flip))
     bars, at = np.stack([centre - low, high - centre]), positions - 0.08 * spacing
-    ax.errorbar(at, centre, bars, fmt="o", color=colour, ms=4.5, capsize=2.5, lw=1.3)
+    ax.errorbar(at, centre, bars, fmt="o", color=SEEDS, ms=4.5, capsize=2.5, lw=1.3)
     ax.plot(at, np.median(radius, axis=0), "_", color=VERMILION, ms=11, mew=1.8)
 
 
@@ -156,5 +160,5 @@ def handles() -> list[Line2D]:
         f"median flip, {LEVEL:.0%} interval": {"marker": "o", "ms": 4.5},
         f"no flip within {FARTHEST:g}": {"marker": "^", "ms": 3.5, "mfc": "none", "mew": 0.6},
     }
-    shared = {"ls": "", "color": "0.3"}
+    shared: dict[str, Any] = {"ls": "", "color": SEEDS}
     return [Line2D([], [], label=label, **(shared | look)) for label, look in looks.items()]
