@@ -26,6 +26,14 @@ os.environ["XLA_FLAGS"] = " ".join(
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_collection_modifyitems(items):
+    """Tests that share what is slow to make go to one process: those of a file, unless they say."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            together = "smoke" if "smoke_out" in item.fixturenames else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(together))
+
+
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory) -> dict[str, str]:
     """The environment of a user whose caches are empty; compiled programs are shared within it."""
