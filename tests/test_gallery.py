@@ -4,9 +4,11 @@ import json
 import multiprocessing
 import random
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
+import toy
 import xarray
 
 from experiments.command.cli import parse_run
@@ -15,21 +17,23 @@ from experiments.experiment import Experiment
 from experiments.results import gallery, store
 from experiments.results.catalog import Entry, select
 
-NAME = "subspace.gradient-law"
-(ENTRY,) = select("experiment", (NAME,))
+NAME = "toy.means"
+ENTRY = Entry(
+    name=NAME,
+    kind="experiment",
+    title="Means",
+    source={"paper": "none", "arxiv": "", "label": "none", "provenance": "derived"},
+    module="toy",
+    path=Path(toy.__file__),
+)
 
 
 def silent(done, what):
     pass
 
 
-def settings(**changes):
-    small = ENTRY.load().presets["smoke"]
-    return type(small)(**{**vars(small), "trials": 40, "steps": 50, **changes})
-
-
 def run(out, seed=0, formats=(), **changes):
-    return gallery.run(ENTRY, gallery.Run(settings(**changes), "smoke", seed), out, silent, formats)
+    return gallery.run(ENTRY, gallery.Run(toy.Toy(**changes), "smoke", seed), out, silent, formats)
 
 
 @pytest.fixture
@@ -125,17 +129,25 @@ def test_formats_are_made_on_request_and_never_of_an_earlier_run(tmp_path):
     ],
 )
 def test_the_command_of_a_result_makes_the_same_run(preset, seed, changes):
-    base = ENTRY.load().presets[preset]
+    (entry,) = select("experiment", ("subspace.gradient-law",))
+    base = entry.load().presets[preset]
     asked = gallery.Run(type(base)(**{**vars(base), **changes}), preset, seed)
-    options, made = parse_run(gallery.command(ENTRY, asked).split()[2:])
+    options, made = parse_run(gallery.command(entry, asked).split()[2:])
     assert gallery.Run(made, options.preset, options.common.seed) == asked
 
 
 def test_other_settings_than_the_presets_are_not_called_a_preset(tmp_path):
-    assert run(tmp_path, trials=ENTRY.load().presets["smoke"].trials, steps=1000)["preset"] == (
-        "smoke"
-    )
-    assert run(tmp_path)["preset"] is None
+    assert run(tmp_path)["preset"] == "smoke"
+    assert run(tmp_path, trials=6)["preset"] is None
+
+
+def test_what_json_has_not_is_restored(tmp_path):
+    """Tuples and infinities of the settings."""
+    run(tmp_path, sizes=(3, 5, 6), margin=float("inf"))
+    before = shown(tmp_path)
+    assert before["settings"]["margin"] is None
+    assert gallery.redraw(ENTRY, None, 0, tmp_path, silent) == "redrawn"
+    assert shown(tmp_path) == before
 
 
 def test_a_folder_that_cannot_be_written_to_is_named_before_anything_runs(tmp_path, counted):
