@@ -42,6 +42,10 @@ class Interval(NamedTuple):
         """The part with these labels; of labelled intervals only."""
         return Interval(*(part.sel(**labels) for part in self))
 
+    def isel(self, **positions: Any) -> "Interval":
+        """The part at these positions; of labelled intervals only."""
+        return Interval(*(part.isel(**positions) for part in self))
+
     @property
     def bars(self) -> NDArray[np.float64]:
         """Lengths below and above the centre, as ``yerr`` of matplotlib wants them."""
