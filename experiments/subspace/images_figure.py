@@ -35,11 +35,12 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         panel(ax, data)
         where = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "fontsize": 7.5}
         ax.legend(ncols=2, columnspacing=0.7, handlelength=1, **where)
-    grid = bottom.subplots(3, data.sizes["picture"], squeeze=False)
-    largest, shown = float(abs(data.perturbation).max()), []
-    for column, image in zip(grid.T, data.picture.values, strict=True):
-        one = data.sel(picture=image).isel(image=image)
-        shown = _pictures(column, one, settings, largest)
+    pixels = data.pixels.values.reshape(data.sizes["image"], -1)
+    drawn = data.isel(image=np.isfinite(pixels).all(axis=1))
+    grid = bottom.subplots(3, drawn.sizes["image"], squeeze=False)
+    largest, shown = float(abs(drawn.perturbation).max()), []
+    for i, column in enumerate(grid.T):
+        shown = _pictures(column, drawn.isel(image=i), settings, largest)
     for ax, label in zip(grid[:, 0], ("image", "perturbation\noff the span", "sum"), strict=True):
         ax.set_ylabel(label)
     if "colour" not in data.dims:
@@ -78,7 +79,7 @@ def _share(ax: Axes, data: Dataset) -> None:
 
 def _drift(ax: Axes, data: Dataset) -> None:
     for x, (side, colour) in enumerate((("on", GREEN), ("off", VERMILION))):
-        values = data.moved.sel(side=side).values
+        values = data[f"moved_{side}"].values
         ax.plot(x + np.linspace(-0.2, 0.2, len(values)), values, "os"[x], color=colour)
     rounding = np.finfo(data["size"].dtype).eps * float(data["size"].median())
     ax.axhline(rounding, color=BLACK, ls=":", label=r"machine $\varepsilon\cdot\max|W|$")

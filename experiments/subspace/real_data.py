@@ -36,8 +36,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
     Returns:
         What `given.trial` measures over ``trial``, `given.drift_trial` over ``full_trial``, and
-        `given.flip_all` over ``image``; of the images drawn, ``pixels`` and ``perturbation`` in
-        units of pixels over ``picture``, whose label is the image; ``d`` and ``ell``.
+        `given.flip_all` over ``image``; ``pixels`` and ``perturbation`` in units of pixels, NaN but
+        for the images that are drawn; ``d`` and ``ell``.
     """
     progress(0.0, f"loading {settings.dataset}")
     problem = load_problem(settings, named(key, Drawn.IMAGES))
@@ -56,21 +56,22 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     data |= {name: (DIMS["full"][: values.ndim], values) for name, values in full.items()}
     data |= {name: (DIMS["image"][: values.ndim], values) for name, values in flips.items()}
     for name, values in pictures.items():
-        scaled = (values[shown] / problem.unit).reshape(-1, *problem.shape)
-        data[name] = DIMS["picture"][: scaled.ndim], scaled
+        kept = np.full((len(y), *problem.shape), np.nan)
+        kept[shown] = (values[shown] / problem.unit).reshape(-1, *problem.shape)
+        data[name] = DIMS["picture"][: kept.ndim], kept
     data |= {"norm": ("image", np.linalg.norm(x, axis=-1)), "y": ("image", y)}
     data |= {"d": ((), problem.settings.d), "ell": ((), problem.settings.ell)}
-    return Dataset(data, LABELS | {"picture": shown})
+    return Dataset(data, LABELS)
 
 
 DIMS = {
     "trial": ("trial", "time", "part"),
-    "full": ("full_trial", "side"),
+    "full": ("full_trial",),
     "image": ("image", "time"),
-    "picture": ("picture", "row", "column", "colour"),
+    "picture": ("image", "row", "column", "colour"),
 }
-LABELS = {"time": ["before", "after"], "part": ["off", "whole"], "side": ["on", "off"]}
-"""Before and after training, or before and after the flip; of the gradient; of W's movement."""
+LABELS = {"time": ["before", "after"], "part": ["off", "whole"]}
+"""Before and after training or the flip; the gradient off the span and the whole gradient."""
 
 
 def _over_networks(fn, problem: Problem, key, count: int) -> dict[str, np.ndarray]:

@@ -1,70 +1,53 @@
-"""Figures 2 and 3: smoke runs, frozen weights, and flips confirmed by evaluating the network."""
+"""Figures 2 and 3: frozen weights, and flips confirmed by evaluating the network."""
 
-import json
 from dataclasses import replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from xarray import DataArray
 
 from experiments.subspace import chessboard, diagonal
-from experiments.subspace.crossings import certified_radii, flip_distances
-from experiments.subspace.planar import METHODS, fit, network, numbers, reached, shown_seeds
+from experiments.subspace.planar import flip_table, network, reached, shown_trials
 from theory.networks import MLP
+from theory.subspace.planar import METHODS, certified_radii, fit, flip_distances
+from theory.subspace.surface import zero_set
 
-matplotlib.use("agg")
-EXPERIMENTS = [diagonal.experiment, chessboard.experiment]
+
+def ran(module, **changes) -> tuple:
+    """Data and settings of a smoke preset."""
+    settings = replace(module.experiment.presets["smoke"], **changes)
+    return module.run(settings, jax.random.key(0), lambda fraction, what: None), settings
 
 
 @pytest.fixture(scope="module")
-def smoke():
-    """The arrays of both, run once; the chessboard, whose fit no test needs, with fewer steps."""
-    out = {}
-    for experiment, changes in zip(EXPERIMENTS, ({}, {"steps": 3000}), strict=True):
-        settings, fractions = replace(experiment.presets["smoke"], **changes), []
-        report = partial(lambda seen, fraction, what: seen.append(fraction), fractions)
-        arrays = experiment.run(settings, jax.random.key(0), report)
-        assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
-        out[experiment.name] = arrays, settings
-    return out
+def line():
+    return ran(diagonal)
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
-def test_smoke_is_drawn_and_summarised(experiment, smoke):
-    arrays, settings = smoke[experiment.name]
-    assert all(isinstance(array, np.ndarray) for array in arrays.values())
-    json.dumps(experiment.summary(arrays, settings), allow_nan=False)
-    figure = experiment.draw(arrays, settings)
-    figure.draw_without_rendering()
-    plt.close(figure)
-
-
-def test_no_seed_at_the_margin_is_reported(smoke):
-    arrays, settings = smoke["subspace.diagonal"]
+def test_no_seed_at_the_margin_is_reported(line):
+    data, settings = line
     unmet = replace(settings, margin=1e6)
-    rows = numbers(arrays, unmet)
+    rows = flip_table(data, unmet)
     assert all(row["seeds_at_margin"] == 0 and "flip_median" not in row for row in rows.values())
-    plt.close(diagonal.draw(arrays, unmet))
+    plt.close(diagonal.draw(data, unmet))
 
 
-def test_weights_across_the_diagonal_are_frozen(smoke):
-    arrays, _ = smoke["subspace.diagonal"]
+def test_weights_across_the_diagonal_are_frozen(line):
     # A few thousand steps of rounding, relative to the weights at initialisation.
-    assert arrays["drift"].max() < 1e-12
+    assert line[0].drift.max() < 1e-12
 
 
-def test_weights_are_frozen_only_on_the_board_through_the_origin(smoke):
-    arrays, _ = smoke["subspace.chessboard"]
-    assert arrays["shifted_drift"].max() < 1e-12
-    assert arrays["published_drift"].min() > 0.01
+def test_weights_are_frozen_only_on_the_board_through_the_origin():
+    data, _ = ran(chessboard, steps=3000)
+    assert data.drift.sel(board="shifted").max() < 1e-12
+    assert data.drift.sel(board="published").min() > 0.01
 
 
-def test_remedies_flip_farther_and_never_inside_the_certified_radius(smoke):
-    rows = numbers(*smoke["subspace.diagonal"])
+def test_remedies_flip_farther_and_never_inside_the_certified_radius(line):
+    rows = flip_table(*line)
     assert rows["vanilla"]["seeds_at_margin"] == 6
     assert rows["smaller initialisation"]["seeds_at_margin"] >= 3
     assert rows["smaller initialisation"]["flip_over_vanilla"] > 1.5
@@ -127,7 +110,7 @@ def test_radius_and_distance_of_a_linear_network():
 def test_surface_of_a_sphere():
     side = np.linspace(-1, 1, 41)
     x, y, z = np.meshgrid(side, side, side, indexing="ij")
-    quads = chessboard.zero_set(np.sqrt(x**2 + y**2 + z**2) - 0.7, (side, side, side))
+    quads = zero_set(np.sqrt(x**2 + y**2 + z**2) - 0.7, (side, side, side))
     radii = np.linalg.norm(quads, axis=-1)
     assert np.abs(radii - 0.7).max() < 2e-3
     diagonals = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
@@ -135,13 +118,13 @@ def test_surface_of_a_sphere():
     assert abs(area / (4 * np.pi * 0.7**2) - 1) < 0.01
 
 
-def test_stored_weights_are_the_networks_that_were_measured(smoke):
-    arrays, settings = smoke["subspace.diagonal"]
-    net, board = network(arrays, 0, 1), diagonal.line()
+def test_stored_weights_are_the_networks_that_were_measured(line):
+    data, settings = line
+    one, board = data.sel(training="vanilla", trial=1), diagonal.line()
+    outputs = network(one)(board.x.astype(jnp.float32))
     # Stored in single precision.
-    margin = float(jnp.min(board.y * net(board.x.astype(jnp.float32)).astype(float)))
-    assert abs(margin - arrays["margin"][0, 1]) < 1e-5
-    assert reached(arrays, settings)[0].all()
+    assert abs(float(jnp.min(board.y * outputs.astype(float))) - one.margin) < 1e-5
+    assert reached(data, settings).sel(training="vanilla").all()
 
 
 def test_boards_and_seeds():
@@ -149,15 +132,11 @@ def test_boards_and_seeds():
     corners = np.isin(np.asarray(board.x[:, :2]), (0, 1)).all(axis=1)
     assert (np.asarray(board.y)[corners] == 1).all() and board.y.sum() == 1
     assert diagonal.line().y.tolist() == [-1, 1, -1, 1, -1, 1, -1]
-    fitted = np.array([[True, False], [False, False], [True, False]])
-    assert [shown_seeds(fitted, method).tolist() for method in range(3)] == [[0], [0], [0]]
+    fits = [[True, False], [False, False], [True, False]]
+    fitted = DataArray(fits, coords={"training": list(METHODS), "trial": range(2)})
+    assert [shown_trials(fitted, method).tolist() for method in METHODS] == [[0], [0], [0]]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"factor": 0.0}, {"margin": float("inf")}, {"resolution": 1}, {"weight_decay": 50.0}],
-    ids=str,
-)
-def test_meaningless_settings_are_refused(change):
-    with pytest.raises(ValueError, match=next(iter(change))):
-        diagonal.Settings(**change)
+def test_decay_that_diverges_is_refused():
+    with pytest.raises(ValueError, match="weight_decay must be below 1"):
+        diagonal.Settings(weight_decay=50.0)
