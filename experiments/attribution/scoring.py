@@ -29,6 +29,7 @@ from theory.attribution.scores import (
     explain,
     word_gradients,
 )
+from theory.settings import Count
 
 PERTURBATION = ("LIME", "kernel SHAP")
 """Methods that look at the explained copy's outputs alone."""
@@ -41,7 +42,7 @@ METHODS = (*SINGLE, *PERTURBATION, *ENSEMBLE)
 class PerturbedSettings(TextSettings):
     """Texts that LIME and kernel SHAP explain as well."""
 
-    perturbed: int | None = 1000
+    perturbed: Count | None = 1000
     """evaluations of the model per text by LIME and kernel SHAP; None leaves them out"""
 
     def __post_init__(self):

@@ -5,6 +5,7 @@ copies of an LSTM are trained for minutes, not seconds.
 """
 
 import hashlib
+from enum import IntEnum
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,21 @@ from theory.attribution.copies import (
     optimizer,
     train_epoch,
 )
+from theory.keys import named
+
+
+class Drawn(IntEnum):
+    """What is drawn for a set of texts with its key, and then for the training with its own.
+
+    What an experiment draws beside a prepared set is numbered by itself, from 5.
+    """
+
+    INITIAL = 0
+    TEXTS = 1
+    EMBEDDING = 2
+    TRAINING = 3
+    SHUFFLED_LABELS = 4
+
 
 BUCKETS = 4
 """Lengths to which batches of an LSTM's texts are cut, so that less padding is computed."""
@@ -80,7 +96,7 @@ def train(
     epochs = settings.passes(kind)
     rule = _optimizer(kind, settings.rate(kind), epochs * (n // batch))
     width = settings.hidden(kind)
-    keys = jax.random.split(jax.random.fold_in(key, 0), settings.copies)
+    keys = jax.random.split(named(key, Drawn.INITIAL), settings.copies)
     state = begin(untrained(kind, keys, words=words, d=settings.sizes.d, width=width), rule)
     parts = BUCKETS if kind == "lstm" and words >= 64 else 1
     sizes = tuple(-(-words * (i + 1) // parts) for i in range(parts))
@@ -175,14 +191,13 @@ def prepare(
         shuffled: train on labels that have nothing to do with the texts.
     """
     progress(0.0, f"loading {settings.dataset}")
-    corpus = load_corpus(settings, jax.random.fold_in(key, 1), position)
-    table = embed(settings, corpus, jax.random.fold_in(key, 2))
+    corpus = load_corpus(settings, named(key, Drawn.TEXTS), position)
+    table = embed(settings, corpus, named(key, Drawn.EMBEDDING))
     if shuffled:
-        order = np.asarray(jax.random.permutation(jax.random.fold_in(key, 4), len(corpus.y_train)))
-        corpus = corpus._replace(y_train=corpus.y_train[order])
-    key_train = jax.random.fold_in(key, 3)
+        y = jax.random.permutation(named(key, Drawn.SHUFFLED_LABELS), corpus.y_train)
+        corpus = corpus._replace(y_train=np.asarray(y))
     keep = settings.dataset != "planted"
-    copies = train(settings, kind, corpus, table, key_train, progress, keep)
+    copies = train(settings, kind, corpus, table, named(key, Drawn.TRAINING), progress, keep)
     right = accuracy(copies, table, corpus.x_test, corpus.y_test)
     return Prepared(corpus, *doubled(table, copies), right)
 
