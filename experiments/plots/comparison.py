@@ -77,6 +77,7 @@ def listed(interval: Interval, each: str, above: float = 0.0, none: str = "none 
         none: what is written where there is no such estimate.
 
     Example:
+        >>> from xarray import DataArray
         >>> low = DataArray([-1.0, 0.2], dims="kind", coords={"kind": ["sum", "max"]})
         >>> listed(Interval(low + 0.2, low, low + 0.4), "{kind}, by {text}")
         'max, by 0.40 [0.20, 0.60]'

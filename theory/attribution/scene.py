@@ -56,6 +56,18 @@ def draw_scene(settings: Settings, key: Key[Array, ""]) -> Scene:
     return Scene(x, y, Subspace(orthonormalise(x.T)))
 
 
+def learnable(scene: Scene) -> Scene:
+    """The scene with labels that half of the coordinates of a text decide, not random ones.
+
+    Example:
+        >>> scene = learnable(draw_scene(Settings(), jax.random.key(0)))
+        >>> float(jnp.sum(scene.y))  # as many of each
+        0.0
+    """
+    score = jnp.sum(scene.x[:, ::2], axis=1)
+    return scene._replace(y=jnp.where(score >= jnp.median(score), 1.0, -1.0).astype(scene.x.dtype))
+
+
 def draw_copies(settings: Settings, keys: Key[Array, " copies"]) -> TwoLayerReLU:
     """One network at initialisation per key.
 

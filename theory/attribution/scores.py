@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int32, Key
 
-from theory.attribution.agreement import agreement_scores, small_norm
+from theory.attribution.agreement import agreement_scores, pair_cosines, small_norm
 from theory.attribution.methods import (
     gradient,
     gradient_times_input,
@@ -149,3 +149,28 @@ def explain(
         outputs,
         jnp.abs(integrated.gap) / jnp.where(difference > 0, difference, 1),
     )
+
+
+def padding_agreement(
+    copies: Any, table: Float[Array, "vocabulary_and_padding d"], ids: Int32[Array, "texts words"]
+) -> Float[Array, ""]:
+    """Mean |cos| of the copies' gradients at padding, before it is masked; NaN without any.
+
+    Exactly 0 where the networks have no gradient at padding: then nothing has been tested.
+
+    Example:
+        >>> from theory.networks import SumReLU, two_layer_relu
+        >>> copies = jax.vmap(lambda key: SumReLU(two_layer_relu(key, 3, 8)))(
+        ...     jax.random.split(jax.random.key(0), 2)
+        ... )
+        >>> table = jnp.ones((3, 3)).at[0].set(0)
+        >>> float(padding_agreement(copies, table, jnp.array([[1, 2, 0]], jnp.int32)))
+        0.0
+    """
+
+    def one(row):
+        x = table[row]
+        cosines = pair_cosines(jax.vmap(lambda net: gradient(net, x))(copies))
+        return jnp.sum(jnp.where(row[None] == 0, jnp.abs(cosines), 0), axis=1).mean()
+
+    return jnp.sum(jax.lax.map(one, ids)) / jnp.sum(ids == 0).astype(table.dtype)
