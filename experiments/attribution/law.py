@@ -25,8 +25,14 @@ from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import THEORY, legend, logarithmic, looks
 from theory.attribution import settings as attribution
-from theory.attribution.agreement import expected_chance, pair_cosines
-from theory.attribution.scene import draw_copies, draw_scene, learnable, train_copies
+from theory.attribution.agreement import expected_chance
+from theory.attribution.scene import (
+    draw_copies,
+    draw_scene,
+    learnable,
+    span_agreement,
+    train_copies,
+)
 from theory.ensemble import ensemble
 from theory.settings import Count, Positive, Sample
 from theory.statistics import ALPHA, test_law
@@ -83,20 +89,10 @@ def trial(settings: Settings, key) -> dict[str, Array]:
         jax.vmap(by_adam)(start),
     )
 
-    def measure(copies):
-        gradients = jax.vmap(lambda net: jax.grad(lambda x: net(x))(scene.x[0]))(copies)
-        off, on = scene.span.reject(gradients), scene.span.project(gradients)
-        counts = jnp.arange(1, settings.copies + 1, dtype=off.dtype)[:, None]
-        averages = jnp.cumsum(off, axis=0) / counts
-        return {
-            "off": pair_cosines(off[:, None])[:, 0],
-            "on": pair_cosines(on[:, None])[:, 0],
-            "average": jnp.linalg.norm(averages, axis=1) / jnp.linalg.norm(off[0]),
-        }
-
     networks = [each.network for each in trained]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
-    return jax.lax.map(measure, stacked) | {"margin": jnp.stack([each.margin for each in trained])}
+    found = jax.lax.map(lambda copies: span_agreement(copies, scene.x[0], scene.span), stacked)
+    return found._asdict() | {"margin": jnp.stack([each.margin for each in trained])}
 
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
@@ -155,11 +151,8 @@ def _averages(ax: Axes, data: Dataset, settings: Settings) -> None:
     curves(ax, mean(data.average), x="copies", series="recipe", given=LOOKS, **options)
     ticks = [m for m in (1, 2, 4, 8, 16, 32) if m <= settings.copies]
     logarithmic(ax, ticks)
-    ax.set(
-        xlabel="copies averaged $M$",
-        ylabel="norm off the span / that of one copy",
-        ylim=(0.28, 1.1),
-    )
+    ax.set(xlabel="copies averaged $M$", ylim=(0.8 * settings.copies**-0.5, 1.1))
+    ax.set_ylabel("norm off the span / that of one copy")
 
 
 def _agreement(ax: Axes, data: Dataset) -> None:

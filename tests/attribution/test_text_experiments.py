@@ -11,10 +11,10 @@ import xarray as xr
 from experiments.attribution import dead_directions, filter, highlight, law, planted
 from experiments.attribution.chosen import choose
 from experiments.attribution.corpus import TextSettings, embed, load_corpus
-from experiments.attribution.scoring import tried, untrained_scores
+from experiments.attribution.scoring import untrained_scores
 from experiments.attribution.training import prepare, train, untrained
 from experiments.errors import UsageError
-from theory.attribution import agreement_scores, calibrate, random_embedding
+from theory.attribution import agreement_scores, random_embedding
 from theory.attribution.copies import Kind, draw_classifier
 from theory.attribution.directions import direction_scores
 from theory.attribution.evaluation import position_share
@@ -23,7 +23,7 @@ from theory.attribution.scores import padding_agreement, word_gradients
 KEY = jax.random.key(3)
 MODULES = {
     module.experiment.name.partition(".")[2]: module
-    for module in (dead_directions, filter, highlight, planted)
+    for module in (dead_directions, filter, planted)
 }
 KIND: Kind = "sum"
 TINY = TextSettings(
@@ -108,33 +108,6 @@ def test_position_share():
     words[:, 3] = False
     noise[:, 3] = 1e9  # padding, which is not looked at
     assert position_share(noise, words) < 0.1
-
-
-def test_highlight_gives_every_method_and_calibrated_p_values(outcomes):
-    settings, arrays = outcomes["highlight"]
-    shown = highlight.shown(arrays, settings)
-    assert tuple(shown.methods) == tried(None)
-    assert ((arrays["p_value"] * (1 + settings.chance)) % 1 < 1e-9).all()
-    assert ((arrays["p_value"] > 0) & (arrays["p_value"] <= 1)).all()
-    assert (arrays["adjusted"] >= arrays["p_value"]).all()
-    html = highlight.page(arrays, settings)
-    assert "<script" not in html and "tell" in html
-
-
-def test_p_values_come_from_sets_of_as_many_untrained_copies_as_agree():
-    settings = replace(highlight.experiment.presets["smoke"], which=2)
-    arrays = highlight.run(settings, KEY, silent)
-    agreeing = len(arrays["logits"])
-    assert agreeing == 3 < settings.copies
-    prepared = prepare(settings, settings.kind, jax.random.fold_in(KEY, 0))
-    x = prepared.table[choose(settings, prepared).ids]
-    chance = untrained_scores(
-        settings, settings.kind, x, agreeing, settings.chance, jax.random.fold_in(KEY, 2)
-    )
-    assert chance.shape == (settings.chance, len(arrays["words"]))
-    found = calibrate(jnp.array(arrays["agreement"]), jnp.array(chance))
-    assert np.array_equal(arrays["p_value"], found.p_value)
-    assert np.array_equal(arrays["adjusted"], found.adjusted)
 
 
 @pytest.mark.parametrize("kind", ["sum", "lstm"])
