@@ -16,6 +16,7 @@ from theory.settings import Bound, Count
 FEWEST = 3
 """Copies that must agree on the class of a text, the least from which the paper explains."""
 
+
 @dataclass(frozen=True)
 class ChosenSettings(TextSettings):
     """One text, and copies of a classifier to explain."""

@@ -22,15 +22,8 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import defined, mean, numbers
 from experiments.plots.style import CHANCE, GREEN, grid, legend, looks
+from theory.attribution import evaluation
 from theory.attribution.copies import Kind
-from theory.attribution.evaluation import (
-    delete,
-    deletion_curve,
-    eraser,
-    insertion_curve,
-    kendall_tau,
-    replace,
-)
 from theory.keys import named
 from theory.settings import Filled, Sample
 
@@ -84,11 +77,13 @@ def _measure(net, table, ids, others, scores):
 
         def judge(score):
             found = []
-            for remove in (delete, replace(table[other])):
-                both = eraser(probability, x, score, remove=remove)
-                deletion = deletion_curve(probability, x, score, remove, STEPS)
-                insertion = insertion_curve(probability, x, score, remove, STEPS)
-                found.append(jnp.stack([*both, deletion.area, insertion.area]))
+            for remove in (evaluation.delete, evaluation.replace(table[other])):
+                both = evaluation.eraser(probability, x, score, remove=remove)
+                curves = (
+                    curve(probability, x, score, remove, STEPS).area
+                    for curve in (evaluation.deletion_curve, evaluation.insertion_curve)
+                )
+                found.append(jnp.stack([*both, *curves]))
             return jnp.stack(found)
 
         return jax.lax.map(judge, scores)
@@ -111,9 +106,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         def report(part: float, what: str) -> None:
             progress(start[kind] + 0.6 * part / count, what)
 
-        corpus, table, copies, accuracy = prepare(
-            settings, kind, named(key, Drawn.PREPARED), report
-        )
+        prepared = prepare(settings, kind, named(key, Drawn.PREPARED), report)
+        corpus, table, copies, accuracy = prepared
         net = jax.tree.map(lambda leaf: leaf[0], copies)
         outputs = logits_of(copies, table, corpus.x_test)[0]
         long_enough = (corpus.x_test > 0).sum(axis=1) >= 2
@@ -134,7 +128,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         others = jax.random.choice(named(key, Drawn.OTHER_WORDS), seen, ids.shape)
         found = _measure(net, table, ids, others, stacked)
         tau = [
-            [kendall_tau(one, reference, row > 0) for one in each]
+            [evaluation.kendall_tau(one, reference, row > 0) for one in each]
             for each, reference, row in zip(stacked, scores["occlusion"], ids, strict=True)
         ]
         return {
@@ -151,14 +145,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 def draw(data: Dataset, settings: Settings) -> Figure:
     """One column for each kind, one row for each measure, and one for τ."""
     panels = Dataset(coords={"kind": data.kind, "measure": [*MEASURES, "Kendall's τ"]})
-    figure, cells = grid(
-        panels,
-        columns="kind",
-        rows="measure",
-        size=(7.2, 1 + 0.8 * len(data.method)),
-        sharex="row",
-        sharey=True,
-    )
+    size = 7.2, 1 + 0.8 * data.sizes["method"]
+    figure, cells = grid(panels, "kind", "measure", size=size, sharex="row", sharey=True)
     for at, ax in cells:
         if at["measure"] not in MEASURES:
             ax.axvline(0, **CHANCE)

@@ -158,7 +158,9 @@ def summary(data: Dataset, settings: Settings) -> Summary:
             "significant": int((data.adjusted <= LEVEL).sum()),
             "integrated_gradients_gap": float(data.gap),
             "accuracy_min": float(data.accuracy.min()),
-            "first_words": {name: first(data.score.sel({"method": name})) for name in data.method.values},
+            "first_words": {
+                name: first(data.score.sel({"method": name})) for name in data.method.values
+            },
         }
     )
 

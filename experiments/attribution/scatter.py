@@ -46,7 +46,7 @@ SIDES = (
     (1, (0, 3), "right", "bottom"),
     (-1, (0, -3), "center", "top"),
 )
-"""Where a name may stand: beside a point or at an end of its bar, how far off, and its alignment."""
+"""Where a name may stand: at a point or an end of its bar, how far off, and its alignment."""
 
 SPECTRUM_TEXTS = 1000
 """Texts whose flattened embeddings are decomposed."""
