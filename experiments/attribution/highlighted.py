@@ -146,15 +146,13 @@ def page(data: Dataset, facts: Mapping[str, Any], title: str, note: str) -> str:
         (False, True)
     """
     words = data.text.values.tolist()
-    found = marks(data).assign(scores=data.score)
-    methods = [
-        {"name": name, "largest": abs(one["scores"]).max()} | one
-        for i, name in enumerate(data.method.values)
-        for one in [{mark: part.values[i] for mark, part in found.items()}]
-    ]
+    found = marks(data).assign(
+        name=data.method, scores=data.score, largest=abs(data.score).max("word")
+    )
+    methods = [{k: x.values[i] for k, x in found.items()} for i in range(data.sizes["method"])]
+    known = {"ink": INK, "shade": shade, "longest": LONGEST, "level": LEVEL, "top": TOP}
     html = report.template(Path(__file__).with_suffix(".html")).render(
-        title=title,
-        note=note,
+        known | {"title": title, "note": note},
         facts=store.jsonable(facts),
         texts=[shorten(word) for word in words],
         lengths=[len(word) for word in words],
@@ -163,10 +161,5 @@ def page(data: Dataset, facts: Mapping[str, Any], title: str, note: str) -> str:
         adjusted=data.adjusted.values,
         direction=_direction(words),
         agreement=AGREEMENT if AGREEMENT in data.method else None,
-        ink=INK,
-        shade=shade,
-        longest=LONGEST,
-        level=LEVEL,
-        top=TOP,
     )
     return UNFIT.sub("\ufffd", html)

@@ -24,12 +24,8 @@ from experiments.attribution.scoring import untrained_scores
 from experiments.attribution.training import Prepared, prepare
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, THEORY, VERMILION, legend
-from theory.attribution.agreement import (
-    agreement_scores,
-    calibrate,
-    expected_chance,
-    pair_cosines,
-)
+from theory.attribution import agreement_scores, calibrate
+from theory.attribution.agreement import expected_chance, pair_cosines
 from theory.attribution.copies import Kind
 from theory.attribution.scores import word_gradients
 from theory.keys import named
@@ -77,7 +73,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         copies at its words, and ``accuracy`` of every copy. ``spectrum_words`` and
         ``spectrum_texts``: cumulative shares of variance.
     """
-    parts, kinds = [], settings.kinds
+    parts: list[Dataset] = []
+    kinds, prepared = settings.kinds, None
     for i, kind in enumerate(kinds):
 
         def report(part: float, what: str, i=i) -> None:
@@ -85,6 +82,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
         prepared = prepare(settings, kind, named(key, Drawn.PREPARED), report)
         parts.append(_looked_at(settings, kind, prepared, named(key, Drawn.UNTRAINED)))
+    assert prepared is not None
     progress(1.0, "done")
     along = DataArray(list(kinds), dims="kind", name="kind")
     found = xr.concat(parts, along, join="outer", data_vars="all", fill_value={"text": ""})
@@ -146,7 +144,8 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     """One row for each kind of classifier, and the spectra below."""
     rows = data.sizes["kind"]
     figure = plt.figure(figsize=(7.2, 2.3 * rows + 2.3))
-    above, below = figure.subfigures(2, 1, height_ratios=(2.3 * rows + 0.3, 2))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(2.3 * rows + 0.3, 2))
+    above, below = parts
     axes = above.subplots(rows, 3, squeeze=False, width_ratios=(5, 5, 4))
     panels = []
     for kind, (every, some, norms) in zip(settings.kinds, axes, strict=True):
@@ -159,8 +158,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         norms.hist(words.length, bins=min(20, words.sizes["word"]), color=BLUE)
         norms.axvline(words.length.median(), color=BLACK, lw=1, label="median norm")
         norms.set(xlabel=r"gradient norm $\|g_t\|$", ylabel="words", title=f"C: {kind}, norms")
-    spectra = below.subplots(1, 2)
-    for ax, name in zip(spectra, ("words", "texts"), strict=True):
+    for ax, name in zip(below.subplots(1, 2), ("words", "texts"), strict=True):
         share = data[f"spectrum_{name}"]
         ax.plot(share[share.dims[0]], share, color=BLUE)
         label = f"95 %: {_enough(share)} of {share.size}"
@@ -195,10 +193,10 @@ def _name(ax: Axes, words: Dataset) -> None:
     bars = (words.score - words.spread, words.score + words.spread)
     low, high = (ax.transData.transform(np.column_stack([words.norm, end])) for end in bars)
     taken = [Bbox(corners) for corners in np.stack([low - 3, high + 3], axis=1)]
-    taken += [line.get_window_extent() for line in ax.lines if len(line.get_xdata()) == 2]
+    taken += [line.get_window_extent() for line in ax.lines if np.size(line.get_xdata()) == 2]
     written = set()
-    largest = _largest(words).isel(word=slice(TOP))
-    for one in map(largest.isel, ({"word": i} for i in range(largest.sizes["word"]))):
+    for word in _largest(words).word[:TOP]:
+        one = words.sel(word=word)
         text = printable(one.text.item(), 14)
         if text in written or len(written) == NAMED:
             continue
