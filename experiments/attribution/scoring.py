@@ -43,14 +43,11 @@ class PerturbedSettings(TextSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.perturbed is None:
-            return
         needed = SAMPLES_PER_WORD * self.sizes.tokens
-        if self.perturbed < needed:
+        if self.perturbed is not None and self.perturbed < needed:
             raise ValueError(
-                f"perturbed is {self.perturbed} and must be at least {needed}, "
-                f"{SAMPLES_PER_WORD} for each of {self.sizes.tokens} words, or None to leave out "
-                "LIME and SHAP"
+                f"perturbed is {self.perturbed}, and texts of {self.sizes.tokens} words need "
+                f"{needed}, {SAMPLES_PER_WORD} a word; give None to leave out LIME and SHAP"
             )
 
     def require_libraries(self) -> None:

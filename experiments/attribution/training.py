@@ -52,8 +52,6 @@ BUCKETS = 4
 _epoch = jax.jit(train_epoch, static_argnames=("optimizer", "sizes"))
 _batches = jax.jit(draw_batches, static_argnames=("batch", "sizes"))
 _logits = jax.jit(logits)
-
-
 untrained = jax.jit(draw_untrained, static_argnames=("kind", "words", "d", "width"))
 
 # An optimiser is a static argument: the same one must come back for the same program.
