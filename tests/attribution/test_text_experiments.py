@@ -51,9 +51,9 @@ def test_sentences_come_from_the_numbers(outcomes):
     place = {"kind": "sum", "position": "random position", "measure": "AUROC"}
     ours, theirs = (place | {"method": name} for name in (planted.AGREEMENT, planted.BASELINE))
     # The difference of the second place is .02 in the mean, and its interval holds 0.
-    made.score.loc[ours] = 0.9, 0.9001
-    made.score.loc[theirs] = 0.6, 0.6001
-    made.score.loc[ours | {"position": "fixed position"}] = 0.5, 0.54
+    made.score.loc[ours] = [0.9, 0.9001]
+    made.score.loc[theirs] = [0.6, 0.6001]
+    made.score.loc[ours | {"position": "fixed position"}] = [0.5, 0.54]
     good, against = planted.summary(made, settings).sentences
     assert "above chance for sum, random position, 0.90 [0." in good
     assert "does for sum, random position, by 0.30 [0.30, 0.30], and lower for none" in against
