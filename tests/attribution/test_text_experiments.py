@@ -176,7 +176,7 @@ def test_too_few_agreeing_copies_are_one_sentence(prepared):
 @pytest.mark.parametrize(
     ("module", "changes", "message"),
     [
-        (planted, {"sweep": (3, 9)}, "sweep is .* must end at copies = 8"),
+        (planted, {"sweep": (3, 9)}, "sweep is .* more than copies = 8"),
         (dead_directions, {"dim": 64}, "dim is 64 and must be below d = 64"),
         (law, {"samples": 511}, "samples is 511 .* ell >= 2"),
     ],
