@@ -93,14 +93,13 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         # ρ of constant scores is undefined, and no evidence: certainly not of ρ = 0.
         known = np.isfinite(rho)
         count = known.sum(axis=-1)
-        positions = int(words.any(axis=0).sum())
         compared = ("randomised", "method")
         return {
             "rho": (compared, np.where(known, rho, 0).sum(-1) / np.where(count, count, np.nan)),
             "undefined": (compared, len(ids) - count),
             "padding": ((), _padding_agreement(trained.copies, trained.table, ids)),
             "position_share": ((), position_share(np.asarray(explained["agreement"]), words)),
-            "position_chance": ((), (positions - 1) / max(1, int(words.sum()) - 1)),
+            "position_chance": ((), (words.any(axis=0).sum() - 1) / max(1, words.sum() - 1)),
             "accuracy": ((), trained.accuracy.mean()),
             "shuffled_accuracy": ((), shuffled.accuracy.mean()),
         }
