@@ -1,7 +1,7 @@
 """The text that is explained, and the copies that explain it."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -11,32 +11,25 @@ from experiments.attribution.corpus import TextSettings
 from experiments.attribution.training import Prepared, logits_of
 from experiments.data.words import TOKENISERS
 from experiments.errors import UsageError
+from theory.settings import Bound, Count
 
 FEWEST = 3
 """Copies that must agree on the class of a text, the least from which the paper explains."""
-
-FEWEST_SETS = 19
-"""Sets of untrained copies from which the smallest p-value, 1/(1 + B), is .05."""
 
 
 @dataclass(frozen=True)
 class ChosenSettings(TextSettings):
     """One text, and copies of a classifier to explain."""
 
+    dataset: str = "scripts"
+    """planted, scripts, rt_polarity, imdb, or a folder of negative/*.txt and positive/*.txt"""
     text: str | None = None
     """the text to explain; a test text when None"""
-    which: int = 1
+    which: Count = 1
     """which of the test texts that enough copies get right, counted from 1"""
-    chance: int = 999
+    # With fewer, no p-value reaches .05.
+    chance: Annotated[int, Bound(at_least=19)] = 999
     """sets of untrained copies B behind the p-values, which are at least 1/(1 + B)"""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.chance < FEWEST_SETS:
-            raise ValueError(
-                f"chance is {self.chance} and must be at least {FEWEST_SETS}: with fewer sets of "
-                "untrained copies no p-value reaches .05"
-            )
 
     def known_words(self, text: str) -> list[str]:
         """The words of a text of one's own, found as those of the data set are."""
@@ -103,12 +96,5 @@ def choose(settings: ChosenSettings, prepared: Prepared) -> Chosen:
             f"Only {len(agree)} of {len(outputs)} copies agree on the class of this text, and "
             f"agreement needs {FEWEST}: raise copies, or choose another text."
         )
-    return Chosen(
-        ids=ids,
-        words=tuple(corpus.vocabulary.decode(ids)),
-        copies=jax.tree.map(lambda leaf: leaf[agree], prepared.copies),
-        agreeing=len(agree),
-        predicted=predicted,
-        label=label,
-        left_out=left_out,
-    )
+    words, copies = corpus.vocabulary.decode(ids), jax.tree.map(lambda x: x[agree], prepared.copies)
+    return Chosen(ids, tuple(words), copies, len(agree), predicted, label, left_out)

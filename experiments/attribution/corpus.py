@@ -1,8 +1,8 @@
 """A set of texts as numbers: words, labels ±1, the words that decide where that is known."""
 
 from dataclasses import dataclass
-from math import inf
-from typing import NamedTuple, get_args
+from enum import IntEnum
+from typing import Annotated, Any, NamedTuple, get_args
 
 import jax
 import numpy as np
@@ -15,7 +15,9 @@ from experiments.errors import UsageError
 from theory import settings as foundation
 from theory.attribution.copies import Kind
 from theory.attribution.embedding import ppmi_embedding, random_embedding
+from theory.keys import named
 from theory.sampling import planted_texts
+from theory.settings import Bound, Count, Filled, Positive, Sample
 
 RATES = {"flat": 0.03, "sum": 0.03, "max": 0.1, "lstm": 0.01}
 """Step sizes with which each kind learns the planted texts and the reviews."""
@@ -48,37 +50,26 @@ class TextSettings(foundation.Settings):
 
     dataset: str = "planted"
     """planted, scripts, rt_polarity, imdb, or a folder of negative/*.txt and positive/*.txt"""
-    tokens: int | None = None
+    tokens: Count | None = None
     """words T of a text, longer ones are cut; what suits the set when None"""
-    vocabulary: int | None = None
+    vocabulary: Count | None = None
     """words V that the classifiers know, the most frequent; what suits the set when None"""
-    d: int | None = None
+    d: Sample | None = None
     """dimension of a word's embedding, shared by all copies; what suits the set when None"""
     ppmi: bool | None = None
     """embed words by their neighbours (PPMI, SVD), not at random; what suits the set when None"""
-    samples: int | None = None
+    samples: Count | None = None
     """training texts n, at most as many as the set has; what suits the set when None"""
-    epochs: int | None = None
+    epochs: Count | None = None
     """passes over the training texts; what suits set and kind when None"""
-    batch: int | None = None
+    batch: Count | None = None
     """texts of a training step; what suits the set when None"""
-    width: int = 64
+    width: Count = 64
     """neurons m of the two-layer networks; an LSTM has half as many hidden units in each layer"""
-    copies: int = 5
+    copies: Annotated[int, Bound(at_least=3)] = 5
     """copies M of the classifier, independently initialised; the first one is explained"""
-    learning_rate: float | None = None
+    learning_rate: Positive | None = None
     """step size at the start; what suits the kind of classifier when None"""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.copies < 3:
-            raise ValueError(
-                f"copies is {self.copies}; the agreement of copies needs at least 3 of them"
-            )
-        if self.learning_rate is not None and not 0 < self.learning_rate < inf:
-            raise ValueError(f"learning_rate is {self.learning_rate} and must be positive")
-        if self.d == 1:
-            raise ValueError("d is 1, a dimension in which all directions agree; give at least 2")
 
     @property
     def sizes(self) -> Sizes:
@@ -115,20 +106,28 @@ class TextSettings(foundation.Settings):
 class ComparedSettings(TextSettings):
     """Several kinds of classifiers, each explained on several texts, on several data sets."""
 
-    kinds: tuple[Kind, ...] = get_args(Kind)
+    kinds: Filled[Kind] = get_args(Kind)
     """classifiers: flat, sum, max, lstm"""
-    texts: int = 40
+    texts: Sample = 40
     """test texts explained, of each data set"""
-    trials: int = 5
+    trials: Sample = 5
     """data sets, each with its own texts, embedding and copies"""
 
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.kinds:
-            raise ValueError("kinds is empty; give one of flat, sum, max, lstm")
-        for name in ("texts", "trials"):
-            if getattr(self, name) < 2:
-                raise ValueError(f"{name} is {getattr(self, name)}; an interval needs at least 2")
+
+SMOKE: dict[str, Any] = dict(
+    tokens=8, d=8, vocabulary=30, samples=256, width=16, copies=3, epochs=2, trials=2
+)
+"""Settings of the smallest run of everything."""
+
+PAPER: dict[str, Any] = dict(samples=16_000, width=256, texts=200, trials=20)
+"""Settings of a run as large as a paper's, on planted texts."""
+
+
+class Part(IntEnum):
+    """The two parts of a set, each drawn or shuffled with a key of its own."""
+
+    TRAIN = 0
+    TEST = 1
 
 
 class Corpus(NamedTuple):
@@ -169,55 +168,43 @@ def load_corpus(settings: TextSettings, key, position: int | None = None) -> Cor
         vocabulary.encode(map(tokenise, part), settings.sizes.tokens)
         for part in (texts.train_texts, texts.test_texts)
     )
-    order = np.asarray(jax.random.permutation(jax.random.fold_in(key, 0), len(train)))
+    order, shuffle = (
+        np.asarray(jax.random.permutation(named(key, part), len(ids)))
+        for part, ids in ((Part.TRAIN, train), (Part.TEST, test))
+    )
     order = order[: settings.sizes.samples]
-    shuffle = np.asarray(jax.random.permutation(jax.random.fold_in(key, 1), len(test)))
     target = None
     if settings.dataset == "scripts":
         telling = [i for i, word in enumerate(vocabulary.words) if word in TELL_TALE]
         target = np.isin(test[shuffle], telling)
-    return Corpus(
-        vocabulary,
-        train[order],
-        _signs(texts.y_train[order]),
-        test[shuffle],
-        _signs(texts.y_test[shuffle]),
-        target,
+    y_train, y_test = (
+        np.where(y > 0, 1, -1).astype(np.float32)
+        for y in (texts.y_train[order], texts.y_test[shuffle])
     )
-
-
-def _signs(y: NDArray[np.int64]) -> NDArray[np.float32]:
-    return np.where(y > 0, 1, -1).astype(np.float32)
+    return Corpus(vocabulary, train[order], y_train, test[shuffle], y_test, target)
 
 
 def _planted(settings: TextSettings, key, position: int | None) -> Corpus:
-    if position is not None and not 0 <= position < settings.sizes.tokens:
+    tokens, vocabulary = settings.sizes.tokens, settings.sizes.vocabulary
+    samples = {Part.TRAIN: settings.sizes.samples, Part.TEST: max(100, settings.sizes.samples // 8)}
+    if position is not None and not 0 <= position < tokens:
         raise UsageError(
-            f"There is no position {position} in texts of {settings.sizes.tokens} words: give one "
-            f"from 0 to {settings.sizes.tokens - 1}."
+            f"There is no position {position} in texts of {tokens} words: give one from 0 to "
+            f"{tokens - 1}."
         )
-    parts = []
-    for part, count in enumerate((settings.sizes.samples, max(100, settings.sizes.samples // 8))):
-        part_key = jax.random.fold_in(key, part)
+    drawn = []
+    for part, count in samples.items():
         try:
-            texts = planted_texts(
-                part_key, count, settings.sizes.tokens, settings.sizes.vocabulary, position=position
-            )
+            texts = planted_texts(named(key, part), count, tokens, vocabulary, position=position)
         except ValueError as error:
             raise UsageError(f"Such texts cannot be planted: {error}.") from error
-        parts.append([np.asarray(array) for array in texts])
-    (x_train, y_train, _), (x_test, y_test, target) = parts
+        x, y, target = map(np.asarray, texts)
+        drawn.append((x, y.astype(np.float32), target))
+    (x_train, y_train, _), test = drawn
     # Words 1 and 2 decide, 3 and 4 are decoys: see `planted_texts`.
     names = ("", "tell+", "tell−", "decoy1", "decoy2")
-    words = (*names, *(f"w{i}" for i in range(len(names), settings.sizes.vocabulary + 1)))
-    return Corpus(
-        Vocabulary(words),
-        x_train,
-        y_train.astype(np.float32),
-        x_test,
-        y_test.astype(np.float32),
-        target,
-    )
+    words = (*names, *(f"w{i}" for i in range(len(names), vocabulary + 1)))
+    return Corpus(Vocabulary(words), x_train, y_train, *test)
 
 
 def decided(corpus: Corpus, count: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:

@@ -5,42 +5,50 @@ words of other texts in their place. Intervals are over texts: the copies are tr
 """
 
 from dataclasses import dataclass
-from typing import Any
+from enum import IntEnum
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from xarray import Dataset
 
 from experiments.attribution.corpus import ComparedSettings
 from experiments.attribution.scoring import PerturbedSettings, score, score_perturbed, tried
 from experiments.attribution.training import logits_of, prepare
+from experiments.cells import over
 from experiments.errors import UsageError
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.estimates import defined_interval, finite, mean_interval
-from experiments.plots.style import BLACK, BLUE, GREEN, STYLE, VERMILION
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.dots import dots
+from experiments.plots.estimates import defined, mean, numbers
+from experiments.plots.style import CHANCE, GREEN, grid, legend, looks
+from theory.attribution import evaluation
 from theory.attribution.copies import Kind
-from theory.attribution.evaluation import (
-    delete,
-    deletion_curve,
-    eraser,
-    insertion_curve,
-    kendall_tau,
-    replace,
-)
+from theory.keys import named
+from theory.settings import Filled, Sample
 
-RANDOM = "random"
-OPERATORS = ("deleted", "replaced")
+RANDOM = "random order"
+OPERATORS = ("words deleted", "words replaced")
 """What becomes of removed words. Padding in their place would be as if they were deleted to all
 classifiers but "flat", which do not see it."""
-MEASURES = ("comprehensiveness", "sufficiency", "deletion", "insertion")
+MEASURES = {
+    "comprehensiveness": "drop of p, large is good",
+    "sufficiency": "drop of p, small is good",
+    "deletion": "area below p, small is good",
+    "insertion": "area below p, large is good",
+}
+"""What is measured of the probability p of the explained class, in words for an axis."""
 STEPS = 64
 """Steps of a curve: one word at a time up to so many words, some at a time in longer texts."""
 
-BETTER = {"comprehensiveness": "large", "sufficiency": "small"}
-BETTER |= {"deletion": "small", "insertion": "large"}
+
+class Drawn(IntEnum):
+    """What is drawn with the key of a run."""
+
+    PREPARED = 0
+    SMOOTHING = 1
+    ORDER = 2
+    OTHER_WORDS = 3
 
 
 @dataclass(frozen=True)
@@ -49,15 +57,10 @@ class Settings(ComparedSettings, PerturbedSettings):
 
     dataset: str = "scripts"
     """planted, scripts, rt_polarity, imdb, or a folder of negative/*.txt and positive/*.txt"""
-    kinds: tuple[Kind, ...] = ("sum", "max", "lstm")
+    kinds: Filled[Kind] = ("sum", "max", "lstm")
     """classifiers: flat, sum, max, lstm"""
-    texts: int = 60
+    texts: Sample = 60
     """test texts explained, all classified rightly by the first copy"""
-
-
-def methods(settings: Settings) -> tuple[str, ...]:
-    """The methods that are tried, a random order last."""
-    return (*tried(settings.perturbed), RANDOM)
 
 
 @jax.jit
@@ -74,11 +77,13 @@ def _measure(net, table, ids, others, scores):
 
         def judge(score):
             found = []
-            for remove in (delete, replace(table[other])):
-                both = eraser(probability, x, score, remove=remove)
-                deletion = deletion_curve(probability, x, score, remove, STEPS)
-                insertion = insertion_curve(probability, x, score, remove, STEPS)
-                found.append(jnp.stack([*both, deletion.area, insertion.area]))
+            for remove in (evaluation.delete, evaluation.replace(table[other])):
+                both = evaluation.eraser(probability, x, score, remove=remove)
+                curves = (
+                    curve(probability, x, score, remove, STEPS).area
+                    for curve in (evaluation.deletion_curve, evaluation.insertion_curve)
+                )
+                found.append(jnp.stack([*both, *curves]))
             return jnp.stack(found)
 
         return jax.lax.map(judge, scores)
@@ -86,22 +91,22 @@ def _measure(net, table, ids, others, scores):
     return jax.lax.map(one, (ids, others, scores))
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
+def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Train, explain, take apart.
 
     Returns:
-        ``found`` (kinds, texts, methods, operators, measures), ``tau`` (kinds, texts, methods),
-        Kendall's τ with leave-one-out, and ``accuracy`` (kinds, copies).
+        ``found`` over kind, text, method, operator and measure; ``tau``, Kendall's τ with
+        leave-one-out, NaN where it has none; ``accuracy`` of every copy.
     """
     settings.require_libraries()
-    names, kinds = methods(settings), settings.kinds
-    found, tau, right = [], [], []
-    for i, kind in enumerate(kinds):
+    methods, count = (*tried(settings.perturbed), RANDOM), len(settings.kinds)
+    start = dict(zip(settings.kinds, np.arange(count) / count, strict=True))
 
-        def report(part: float, what: str, i=i) -> None:
-            progress((i + 0.6 * part) / len(kinds), what)
+    def cell(kind: Kind):
+        def report(part: float, what: str) -> None:
+            progress(start[kind] + 0.6 * part / count, what)
 
-        prepared = prepare(settings, kind, jax.random.fold_in(key, 0), report)
+        prepared = prepare(settings, kind, named(key, Drawn.PREPARED), report)
         corpus, table, copies, accuracy = prepared
         net = jax.tree.map(lambda leaf: leaf[0], copies)
         outputs = logits_of(copies, table, corpus.x_test)[0]
@@ -113,123 +118,79 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
                 f"{settings.texts}: lower it, or train longer."
             )
         ids = corpus.x_test[rows[: settings.texts]]
-        progress((i + 0.6) / len(kinds), f"explaining, {kind}")
-        scores = score(kind, copies, table, ids, jax.random.fold_in(key, 1)).scores
+        progress(start[kind] + 0.6 / count, f"explaining, {kind}")
+        scores = score(kind, copies, table, ids, named(key, Drawn.SMOOTHING)).scores
         scores |= score_perturbed(copies, table, ids, settings.perturbed)
-        scores[RANDOM] = np.asarray(jax.random.uniform(jax.random.fold_in(key, 2), ids.shape))
-        stacked = np.stack([scores[name] for name in names], axis=1)
+        scores[RANDOM] = np.asarray(jax.random.uniform(named(key, Drawn.ORDER), ids.shape))
+        stacked = np.stack([scores[name] for name in methods], axis=1)
         seen = jnp.asarray(corpus.x_train[corpus.x_train > 0])
-        progress((i + 0.8) / len(kinds), f"taking texts apart, {kind}")
-        drawn = jax.random.choice(jax.random.fold_in(key, 3), seen, ids.shape)
-        found.append(np.asarray(_measure(net, table, ids, drawn, stacked)))
-        tau.append(
-            [
-                [kendall_tau(scores[m][k], scores["occlusion"][k], ids[k] > 0) for m in names]
-                for k in range(len(ids))
-            ]
-        )
-        right.append(accuracy)
-    progress(1.0, "done")
-    return {"found": np.stack(found), "tau": np.array(tau), "accuracy": np.stack(right)}
+        progress(start[kind] + 0.8 / count, f"taking texts apart, {kind}")
+        others = jax.random.choice(named(key, Drawn.OTHER_WORDS), seen, ids.shape)
+        found = _measure(net, table, ids, others, stacked)
+        tau = [
+            [evaluation.kendall_tau(one, reference, row > 0) for one in each]
+            for each, reference, row in zip(stacked, scores["occlusion"], ids, strict=True)
+        ]
+        return {
+            "found": (("text", "method", "operator", "measure"), found),
+            "tau": (("text", "method"), tau),
+            "accuracy": (("copy",), accuracy),
+        }
+
+    labels = {"method": methods, "operator": OPERATORS, "measure": tuple(MEASURES)}
+    labels |= {"text": range(settings.texts), "copy": range(settings.copies)}
+    return over(cell, progress, labels, kind=settings.kinds)
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
-    """One row for each kind, one panel for each measure, both operators."""
-    names, kinds = methods(settings), settings.kinds
-    y = np.arange(len(names))[::-1]
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(
-            len(kinds), 5, figsize=(7.2, 0.9 + 2.2 * len(kinds)), sharey=True, squeeze=False
-        )
-        for i, kind in enumerate(kinds):
-            for m, measure in enumerate(MEASURES):
-                ax = axes[i, m]
-                values = arrays["found"][i, :, :, :, m]
-                chance = values[:, names.index(RANDOM)].mean()
-                ax.axvline(chance, color=BLACK, lw=0.8, ls=":", label="random order")
-                for o, (operator, colour) in enumerate(
-                    zip(OPERATORS, (BLUE, VERMILION), strict=True)
-                ):
-                    interval = mean_interval(values[:, :, o])
-                    ax.errorbar(
-                        interval.centre,
-                        y + 0.15 - 0.3 * o,
-                        xerr=interval.bars,
-                        fmt="os"[o],
-                        ms=3,
-                        capsize=1.5,
-                        color=colour,
-                        label=f"words {operator}",
-                    )
-                ax.set_title(f"{measure}\n({BETTER[measure]} is good)" if i == 0 else "")
-                ax.set_xlabel("probability" if i == len(kinds) - 1 else "")
-                ax.locator_params(axis="x", nbins=3)
-            _taus(axes[i, -1], arrays["tau"][i], y)
-            axes[i, 0].set_yticks(y, names)
-            axes[i, 0].set_ylabel(kind)
-        axes[0, -1].set_title("Kendall's τ\n(occlusion)")
-        axes[-1, -1].set_xlabel("τ")
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+def draw(data: Dataset, settings: Settings) -> Figure:
+    """One column for each kind, one row for each measure, and one for τ."""
+    panels = Dataset(coords={"kind": data.kind, "measure": [*MEASURES, "Kendall's τ"]})
+    size = 7.2, 1 + 0.8 * data.sizes["method"]
+    figure, cells = grid(panels, "kind", "measure", size=size, sharex="row", sharey=True)
+    for at, ax in cells:
+        if at["measure"] not in MEASURES:
+            ax.axvline(0, **CHANCE)
+            interval = defined(data.tau.sel(kind=at["kind"]), "text")
+            dots(ax, interval, y="method", color=GREEN, marker="D")
+            ax.set(xlim=(-1.15, 1.15), xlabel="τ with occlusion")
+            continue
+        interval = mean(data.found.sel(at), "text")
+        for operator, look in looks(OPERATORS).items():
+            level = interval.centre.sel({"method": RANDOM, "operator": operator})
+            ax.axvline(float(level), **CHANCE | {"color": look["color"]}, label=RANDOM)
+        dots(ax, interval, y="method", series="operator")
+        ax.set_xlabel(MEASURES[at["measure"]])
+    legend(figure, cells)
     return figure
 
 
-def _taus(ax: Axes, tau: np.ndarray, y: np.ndarray) -> None:
-    interval = defined_interval(tau)
-    ax.axvline(0, color=BLACK, lw=0.8, ls=":")
-    ax.errorbar(interval.centre, y, xerr=interval.bars, fmt="D", ms=3, capsize=1.5, color=GREEN)
-    ax.set_xlim(-1.05, 1.05)
-
-
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """By kind and method, every measure with its interval, both operators, and Kendall's τ."""
-    out: dict[str, Any] = {}
-    for i, kind in enumerate(settings.kinds):
-        rows, tau = {}, defined_interval(arrays["tau"][i])
-        for m, name in enumerate(methods(settings)):
-            values = {
-                f"{measure}_{operator}": arrays["found"][i, :, m, o, j]
-                for j, measure in enumerate(MEASURES)
-                for o, operator in enumerate(OPERATORS)
-            }
-            rows[name] = {label: mean_interval(v).rounded() for label, v in values.items()}
-            rows[name]["kendall_tau"] = finite([np.round(x[m], 4) for x in tau])
-            rows[name]["texts_with_a_tau"] = int(np.isfinite(arrays["tau"][i, :, m]).sum())
-        out[kind] = rows
-        out[f"{kind}, accuracy"] = [round(float(a), 4) for a in arrays["accuracy"][i]]
-    return out
+    return Summary(
+        tables={
+            "found": numbers(mean(data.found, "text")),
+            "kendall_tau": numbers(defined(data.tau, "text")),
+            "texts_with_a_tau": numbers(data.tau.count("text")),
+            "accuracy": numbers(data.accuracy),
+        }
+    )
 
+
+SMOKE = Settings(
+    dataset="planted", kinds=("sum",), tokens=8, d=8, vocabulary=30, samples=256, width=16,
+    copies=3, epochs=8, texts=6, perturbed=None,
+)  # fmt: skip
+PAPER = Settings(
+    dataset="imdb", kinds=("lstm",), tokens=500, d=64, width=512, learning_rate=0.001, texts=200,
+    perturbed=2000,
+)  # fmt: skip
 
 experiment = Experiment(
     name="attribution.faithfulness",
     title="Which attributions are faithful to the model",
     label="evaluation by removal",
     provenance="derived",
-    presets={
-        "smoke": Settings(
-            kinds=("sum",),
-            dataset="planted",
-            tokens=8,
-            d=8,
-            vocabulary=30,
-            samples=256,
-            width=16,
-            copies=3,
-            epochs=8,
-            texts=6,
-            perturbed=None,
-        ),  # fmt: skip
-        "course": Settings(),
-        "paper": Settings(
-            dataset="imdb",
-            kinds=("lstm",),
-            tokens=500,
-            d=64,
-            width=512,
-            learning_rate=0.001,
-            texts=200,
-            perturbed=2000,
-        ),  # fmt: skip
-    },
+    presets={"smoke": SMOKE, "course": Settings(), "paper": PAPER},
     run=run,
     draw=draw,
     summary=summary,

@@ -1,173 +1,175 @@
-"""Figure D of the paper: one text highlighted by every method, as a page and for print.
+"""Figure D of the paper: one text highlighted by every method, as a page and as a heat map.
 
 ``--text`` explains a text of one's own. Copies trained on real texts are kept in the user's cache,
 so that a second text takes seconds.
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
-import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from xarray import DataArray, Dataset
 
-from experiments.attribution import highlighted, highlighted_figure
+from experiments.attribution import highlighted, scoring
 from experiments.attribution.chosen import ChosenSettings, choose
-from experiments.attribution.highlighted import Highlighted
-from experiments.attribution.scoring import (
-    METHODS,
-    PerturbedSettings,
-    score,
-    score_perturbed,
-    untrained_scores,
-)
+from experiments.attribution.highlighted import AGREEMENT, INK, LEVEL, TOP, printable, shade
 from experiments.attribution.training import prepare
-from experiments.experiment import Arrays, Experiment, Progress
+from experiments.experiment import Experiment, Progress, Summary
 from theory.attribution.agreement import calibrate
 from theory.attribution.copies import Kind
+from theory.keys import named
 
 CLASSES = {1: "positive", -1: "negative", 0: "unknown"}
 
+DRAWN = 40
+"""Words of the heat map, which has room for no more; the page has them all."""
+
+
+class Drawn(IntEnum):
+    """What is drawn with the key of a run."""
+
+    PREPARED = 0
+    SMOOTHING = 1
+    UNTRAINED = 2
+
 
 @dataclass(frozen=True)
-class Settings(ChosenSettings, PerturbedSettings):
+class Settings(ChosenSettings, scoring.PerturbedSettings):
     """One text highlighted by every method."""
 
-    dataset: str = "scripts"
-    """planted, scripts, rt_polarity, imdb, or a folder of negative/*.txt and positive/*.txt"""
     kind: Kind = "max"
     """classifier: flat, sum, max or lstm"""
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
+def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Train, choose and explain.
 
     Returns:
-        ``words`` (T,), one array of scores (T,) per method, ``p_value`` and ``adjusted`` (T,),
-        ``logits`` of the copies that agree, and single numbers: ``copies``, ``predicted``,
-        ``label`` (0 when unknown), ``left_out``, ``gap``, ``accuracy``.
+        What `highlighted` shows, ``text``, ``score``, ``p_value`` and ``adjusted``; the ``logit``
+        of the copies that agree, the ``accuracy`` of all; ``predicted`` and ``label`` (±1, 0 when
+        unknown), ``left_out`` words, and the ``gap`` of integrated gradients.
     """
     settings.require_libraries()
-    prepared = prepare(settings, settings.kind, jax.random.fold_in(key, 0), progress)
+    prepared = prepare(settings, settings.kind, named(key, Drawn.PREPARED), progress)
     progress(0.95, "explaining")
     chosen = choose(settings, prepared)
-    ids = chosen.ids[None]
-    words = len(chosen.words)
-    x = prepared.table[chosen.ids]
-    explained = score(settings.kind, chosen.copies, prepared.table, ids, jax.random.fold_in(key, 1))
-    scores = explained.scores | score_perturbed(
-        chosen.copies, prepared.table, ids, settings.perturbed
-    )
-    chance = untrained_scores(
-        settings, settings.kind, x, chosen.agreeing, settings.chance, jax.random.fold_in(key, 2)
-    )
-    found = calibrate(jnp.asarray(scores["agreement"][0, :words]), jnp.asarray(chance))
+    copies, table, ids = chosen.copies, prepared.table, chosen.ids[None]
+    explained = scoring.score(settings.kind, copies, table, ids, named(key, Drawn.SMOOTHING))
+    found = explained.scores | scoring.score_perturbed(copies, table, ids, settings.perturbed)
+    methods, words = scoring.tried(settings.perturbed), np.arange(len(chosen.words))
+    scores = np.stack([found[name][0, words] for name in methods])
+    x, sets, key = table[chosen.ids], settings.chance, named(key, Drawn.UNTRAINED)
+    chance = scoring.untrained_scores(settings, settings.kind, x, chosen.agreeing, sets, key)
+    significance = calibrate(jnp.asarray(found[AGREEMENT][0, words]), jnp.asarray(chance))
     progress(1.0, "done")
-    return {name: np.asarray(scores[name][0, :words]) for name in METHODS if name in scores} | {
-        "words": np.array(chosen.words),
-        "p_value": np.asarray(found.p_value),
-        "adjusted": np.asarray(found.adjusted),
-        "logits": np.asarray(explained.logits[0]),
-        "copies": np.asarray(settings.copies),
-        "predicted": np.asarray(chosen.predicted),
-        "label": np.asarray(chosen.label or 0),
-        "left_out": np.asarray(chosen.left_out),
-        "gap": np.asarray(explained.gap[0]),
-        "accuracy": prepared.accuracy,
+    return Dataset(
+        {"text": ("word", list(chosen.words)), "score": (("method", "word"), scores)}
+        | {name: ("word", np.asarray(p)) for name, p in significance._asdict().items()}
+        | {"logit": ("agreeing", explained.logits[0]), "accuracy": ("copy", prepared.accuracy)}
+        | {"predicted": chosen.predicted, "label": chosen.label or 0}
+        | {"left_out": chosen.left_out, "gap": explained.gap[0]},
+        {"method": list(methods), "word": words + 1, "copy": np.arange(settings.copies)},
+    )
+
+
+def facts(data: Dataset, settings: Settings) -> dict[str, Any]:
+    """About the text and the networks, for the page."""
+    return {
+        "texts": settings.dataset,
+        "classifier": settings.kind,
+        "copies that agree": f"{data.logit.size} of {settings.copies}",
+        "predicted": CLASSES[int(data.predicted)],
+        "label": CLASSES[int(data.label)],
+        "logit": round(float(data.logit[0]), 3),
+        "test accuracy": round(float(data.accuracy.mean()), 3),
+        "words left out": int(data.left_out),
+        "sets of untrained copies": settings.chance,
     }
 
 
-def shown(arrays: Arrays, settings: Settings) -> Highlighted:
-    """The arrays as a highlighted text."""
-    logits = arrays["logits"]
-    return Highlighted(
-        words=tuple(arrays["words"].tolist()),
-        methods={name: arrays[name] for name in METHODS if name in arrays},
-        p_value=arrays["p_value"],
-        adjusted=arrays["adjusted"],
-        facts={
-            "texts": settings.dataset,
-            "classifier": settings.kind,
-            "copies that agree": f"{len(logits)} of {int(arrays['copies'])}",
-            "predicted": CLASSES[int(arrays["predicted"])],
-            "label": CLASSES[int(arrays["label"])],
-            "logit": round(float(logits[0]), 3),
-            "test accuracy": round(float(arrays["accuracy"].mean()), 3),
-            "words left out": int(arrays["left_out"]),
-            "sets of untrained copies": settings.chance,
-        },
+def draw(data: Dataset, settings: Settings) -> Figure:
+    """Methods × words, those words of largest mean strength over the methods."""
+    marks = highlighted.marks(data)
+    order = np.argsort(-marks.strength.mean("method").values, kind="stable")[:DRAWN]
+    shown = marks.isel(word=order)
+    figure, ax = plt.subplots(figsize=(7.2, 1.9 + 0.17 * len(order)))
+    colours = LinearSegmentedColormap.from_list("strength", [*map(shade, (-1, 0, 1))])
+    image = ax.imshow(shown.strength.T, cmap=colours, vmin=-1, vmax=1, aspect="auto")
+    for i, j in np.argwhere(shown.top.values):
+        text = str(int(shown["rank"][i, j]))
+        ax.text(i, j, text, ha="center", va="center", fontsize=6, color=INK)
+    for i, j in np.argwhere(shown.significant.values):
+        ax.add_patch(Rectangle((i - 0.46, j - 0.42), 0.92, 0.84, fill=False, color=INK, lw=0.9))
+    words = [f"{printable(data.text[i].item(), 20)} ({i + 1})" for i in order]
+    ax.set_yticks(range(len(order)), words, parse_math=False, fontsize=7)
+    ax.set_xticks(range(len(data.method)), data.method.values, rotation=40, ha="left", fontsize=8)
+    ax.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False)
+    ax.grid(False)
+    ax.set_xlabel(
+        f"number: rank among all words, of the {TOP} largest positive scores\n"
+        f"frame: copies agree more than by chance, at level {LEVEL} over all words"
     )
+    which = "all" if len(order) == data.sizes["word"] else f"{len(order)} of {data.sizes['word']}"
+    ax.set_ylabel(f"{which} words (place in the text), by their mean over methods")
+    figure.colorbar(image, label="score / strongest |score| of the method", aspect=40)
+    return figure
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
-    """The text under every method, for print."""
-    return highlighted_figure.draw(shown(arrays, settings))
-
-
-def page(arrays: Arrays, settings: Settings) -> str:
+def page(data: Dataset, settings: Settings) -> str:
     """The text under every method, as a page."""
     note = (
         "Every method scores every word. Words on which independently trained copies agree more "
         "than untrained ones do, at 5 % over all words of the text, are outlined: their direction "
         "was learned, which is not to say that they decided."
     )
-    if (arrays["adjusted"] <= highlighted.LEVEL).all():
+    if (data.adjusted <= LEVEL).all():
         note += (
             " Here the copies agree on every word: that tells this text from chance, and no word "
             "from another."
         )
-    return highlighted.page(shown(arrays, settings), "Words that matter, by method", note)
+    return highlighted.page(data, facts(data, settings), "Words that matter, by method", note)
 
 
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """The words each method puts first, and how many agree significantly."""
-    words = arrays["words"]
-    methods = shown(arrays, settings).methods
-    return {
-        "words": len(words),
-        "significant": int((arrays["adjusted"] <= highlighted.LEVEL).sum()),
-        "integrated_gradients_gap": float(arrays["gap"]),
-        "accuracy_min": float(arrays["accuracy"].min()),
-        "first_words": {
-            name: [str(words[i]) for i in np.argsort(-scores, kind="stable")[:5]]
-            for name, scores in methods.items()
-        },
-    }
 
+    def first(scores: DataArray) -> list[str]:
+        return data.text.values[np.argsort(-scores.values, kind="stable")[:5]].tolist()
+
+    return Summary(
+        tables={
+            "words": data.sizes["word"],
+            "significant": int((data.adjusted <= LEVEL).sum()),
+            "integrated_gradients_gap": float(data.gap),
+            "accuracy_min": float(data.accuracy.min()),
+            "first_words": {
+                name: first(data.score.sel({"method": name})) for name in data.method.values
+            },
+        }
+    )
+
+
+SMOKE = Settings(
+    dataset="planted", tokens=8, d=8, vocabulary=30, samples=256, width=16, copies=4, epochs=8,
+    chance=99, perturbed=None,
+)  # fmt: skip
+PAPER = Settings(
+    dataset="imdb", kind="lstm", tokens=500, vocabulary=1000, samples=25_000, d=64, width=512,
+    epochs=5, learning_rate=0.001, perturbed=2000,
+)  # fmt: skip
 
 experiment = Experiment(
     name="attribution.highlight",
     title="One text highlighted by every method",
     label="figure D",
     provenance="paper",
-    presets={
-        "smoke": Settings(
-            dataset="planted",
-            tokens=8,
-            d=8,
-            vocabulary=30,
-            samples=256,
-            width=16,
-            copies=4,
-            epochs=8,
-            chance=99,
-            perturbed=None,
-        ),  # fmt: skip
-        "course": Settings(),
-        "paper": Settings(
-            dataset="imdb",
-            kind="lstm",
-            tokens=500,
-            vocabulary=1000,
-            samples=25_000,
-            d=64,
-            width=512,
-            epochs=5,
-            learning_rate=0.001,
-            perturbed=2000,
-        ),  # fmt: skip
-    },
+    presets={"smoke": SMOKE, "course": Settings(), "paper": PAPER},
     run=run,
     draw=draw,
     summary=summary,

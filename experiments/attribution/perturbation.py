@@ -7,8 +7,7 @@ and occlusion do.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +17,21 @@ from experiments.errors import UsageError
 Value = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
 """From masks of the words kept, (rows, words), to the model's output for each, (rows,)."""
 
-# A jitted model compiles once per shape, and the libraries ask for one row, for two, for all
-# their samples: with batches of one size it compiles once per number of words.
 BATCH = 256
-"""Rows of every array of masks that a `Value` is called with."""
+"""Rows of every array of masks that a `Value` is called with.
 
-# Kernel SHAP draws masks in pairs, a mask and its complement, and a pair is one equation: below
-# two samples per word the fit has no unique solution, and SHAP returns errors as large as the
-# values. For linear models of 5 to 12 words, 4000 seeds each, 244 of 32 000 fits were wrong at 3
-# samples per word and 5, each with SHAP's own warning, at 4: these are fitted to twice as many.
-# LIME's ridge would hide the same lack.
+A jitted model compiles once per shape, and the libraries ask for one row, for two, for all samples.
+"""
+
 SAMPLES_PER_WORD = 4
-"""Samples that a text needs, per word."""
+"""Samples that a text needs, per word.
+
+Kernel SHAP draws masks in pairs, a mask and its complement, and a pair is one equation: below two
+samples per word the fit has no unique solution, and SHAP returns errors as large as the values. For
+linear models of 5 to 12 words, 4000 seeds each, 244 of 32 000 fits were wrong at 3 samples per word
+and 5, each with SHAP's own warning, at 4: these are fitted to twice as many. LIME's ridge would
+hide the same lack.
+"""
 
 SINGULAR = "Linear regression equation is singular"
 """How SHAP's warning of a fit without a unique solution begins."""
@@ -38,15 +40,14 @@ SINGULAR = "Linear regression equation is singular"
 def lime(value: Value, words: int, samples: int, seed: int) -> NDArray[np.float64]:
     """The coefficients of LIME's local linear model of a text.
 
-    `LimeTextExplainer` explains a text of numbered words, so that the masks drawn (a uniform
-    number of words removed), the weights (an exponential kernel of width 25 on 100 × the cosine
-    distance) and the ridge regression with penalty 1 are LIME's own. Ours are the raw output in
-    place of a probability, and that no words are selected: each gets its coefficient.
+    `LimeTextExplainer` explains a text of numbered words: the masks drawn (a uniform number of
+    words removed), the weights (an exponential kernel of width 25 on 100 × the cosine distance) and
+    the ridge regression with penalty 1 are LIME's own. Ours are the raw output in place of a
+    probability, and that each word gets its coefficient, without selection.
 
-    The ridge shrinks: for a linear model and masks of weight w that keep a share p of the words,
-    the coefficients come out smaller by about 1/(1 + samples·mean(w p(1 − p))), 1% at 32 words
-    and 1000 samples, and by 80% for a text of one word, because the kernel gives a text without
-    any words almost no weight.
+    The ridge shrinks: of a linear model, with masks of weight w that keep a share p of the words,
+    by about 1/(1 + samples·mean(w p(1 − p))), 1% at 32 words and 1000 samples, and by 80% for a
+    text of one word, because a text without words has almost no weight.
 
     Args:
         value: the model as a function of the words kept; called with `BATCH` rows at a time.
@@ -65,9 +66,8 @@ def lime(value: Value, words: int, samples: int, seed: int) -> NDArray[np.float6
     """
     if words == 0:
         return np.zeros(0)
-    with _importing():
-        from lime.lime_text import LimeTextExplainer
-    _check_samples(words, samples)
+    _check(words, samples)
+    from lime.lime_text import LimeTextExplainer
 
     def outputs(texts: list[str]) -> NDArray[np.float64]:
         masks = np.zeros((len(texts), words), bool)
@@ -78,8 +78,7 @@ def lime(value: Value, words: int, samples: int, seed: int) -> NDArray[np.float6
     explainer = LimeTextExplainer(feature_selection="none", random_state=seed)
     text = " ".join(map(str, range(words)))
     explanation = explainer.explain_instance(text, outputs, labels=(0,), num_samples=samples)
-    # Pairs (word, coefficient), largest first; words are numbered as they appear.
-    coefficients = dict(explanation.local_exp[0])
+    coefficients = dict(explanation.local_exp[0])  # by word, numbered as they appear
     return np.array([coefficients[word] for word in range(words)])
 
 
@@ -91,27 +90,17 @@ def kernel_shap(value: Value, words: int, samples: int, seed: int) -> NDArray[np
     model, and for every model where `samples` reaches 2^words − 2, all masks there are. SHAP
     rounds values below 1e-10 to 0.
 
-    Args:
-        value: the model as a function of the words kept; called with `BATCH` rows at a time.
-        words: words of the text.
-        samples: evaluations of the model, at least `SAMPLES_PER_WORD` per word; twice as many, and
-            so on, where the masks drawn do not determine the values.
-        seed: from 0 to 2³² − 1; numpy's global state, from which SHAP draws, is left as it was.
-
-    Returns:
-        One value per word, (words,) float64.
-
-    Raises:
-        UsageError: SHAP is not installed, there are too few samples, or an output is not finite.
+    Arguments, returns and errors as of `lime`; samples are doubled where the masks drawn do not
+    determine the values. NumPy's global state, from which SHAP draws, is left as it was.
 
     References:
         Lundberg, Lee, 2017 (arXiv 1705.07874).
     """
     if words == 0:
         return np.zeros(0)
-    with _importing():
-        from shap import KernelExplainer
-    _check_samples(words, samples)
+    _check(words, samples)
+    from shap import KernelExplainer
+
     # SHAP prints to stdout where a model fails on the background, so it has to fail here before.
     _evaluate(value, np.zeros((1, words), bool))
     state = np.random.get_state()
@@ -142,7 +131,8 @@ def _evaluate(value: Value, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     return outputs
 
 
-def _check_samples(words: int, samples: int) -> None:
+def _check(words: int, samples: int) -> None:
+    require_libraries()
     if samples < SAMPLES_PER_WORD * words:
         raise UsageError(
             f"--perturbed is {samples} and must be at least {SAMPLES_PER_WORD * words} "
@@ -156,18 +146,12 @@ def require_libraries() -> None:
     Raises:
         UsageError: LIME or SHAP is not installed.
     """
-    with _importing():
-        import lime.lime_text  # noqa: F401
-        import shap  # noqa: F401
-
-
-@contextmanager
-def _importing() -> Iterator[None]:
     with warnings.catch_warnings():
         # What the libraries' own code is warned of as it loads is nothing its user can mend.
         warnings.simplefilter("ignore")
         try:
-            yield
+            import lime.lime_text  # noqa: F401
+            import shap  # noqa: F401
         except ImportError as error:
             # The reason as well: installed beside a numpy too new for it, numba does not load.
             raise UsageError(

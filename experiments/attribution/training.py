@@ -5,7 +5,8 @@ copies of an LSTM are trained for minutes, not seconds.
 """
 
 import hashlib
-from functools import cache, partial
+from enum import IntEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +25,26 @@ from theory.attribution.copies import (
     Training,
     begin,
     draw_batches,
-    draw_classifier,
+    draw_untrained,
     logits,
     optimizer,
     train_epoch,
 )
+from theory.keys import named
+
+
+class Drawn(IntEnum):
+    """What is drawn for a set of texts with its key, and then for the training with its own.
+
+    What an experiment draws beside a prepared set is numbered by itself, from 5.
+    """
+
+    INITIAL = 0
+    TEXTS = 1
+    EMBEDDING = 2
+    TRAINING = 3
+    SHUFFLED_LABELS = 4
+
 
 BUCKETS = 4
 """Lengths to which batches of an LSTM's texts are cut, so that less padding is computed."""
@@ -36,14 +52,7 @@ BUCKETS = 4
 _epoch = jax.jit(train_epoch, static_argnames=("optimizer", "sizes"))
 _batches = jax.jit(draw_batches, static_argnames=("batch", "sizes"))
 _logits = jax.jit(logits)
-
-
-@partial(jax.jit, static_argnames=("kind", "words", "d", "width"))
-def untrained(kind: Kind, keys, *, words: int, d: int, width: int) -> Any:
-    """Copies at initialisation, one per key, in single precision."""
-    draw = partial(draw_classifier, kind, words=words, d=d, width=width)
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), jax.vmap(lambda k: draw(k))(keys))
-
+untrained = jax.jit(draw_untrained, static_argnames=("kind", "words", "d", "width"))
 
 # An optimiser is a static argument: the same one must come back for the same program.
 _optimizer = cache(optimizer)
@@ -80,7 +89,7 @@ def train(
     epochs = settings.passes(kind)
     rule = _optimizer(kind, settings.rate(kind), epochs * (n // batch))
     width = settings.hidden(kind)
-    keys = jax.random.split(jax.random.fold_in(key, 0), settings.copies)
+    keys = jax.random.split(named(key, Drawn.INITIAL), settings.copies)
     state = begin(untrained(kind, keys, words=words, d=settings.sizes.d, width=width), rule)
     parts = BUCKETS if kind == "lstm" and words >= 64 else 1
     sizes = tuple(-(-words * (i + 1) // parts) for i in range(parts))
@@ -175,14 +184,13 @@ def prepare(
         shuffled: train on labels that have nothing to do with the texts.
     """
     progress(0.0, f"loading {settings.dataset}")
-    corpus = load_corpus(settings, jax.random.fold_in(key, 1), position)
-    table = embed(settings, corpus, jax.random.fold_in(key, 2))
+    corpus = load_corpus(settings, named(key, Drawn.TEXTS), position)
+    table = embed(settings, corpus, named(key, Drawn.EMBEDDING))
     if shuffled:
-        order = np.asarray(jax.random.permutation(jax.random.fold_in(key, 4), len(corpus.y_train)))
-        corpus = corpus._replace(y_train=corpus.y_train[order])
-    key_train = jax.random.fold_in(key, 3)
+        y = jax.random.permutation(named(key, Drawn.SHUFFLED_LABELS), corpus.y_train)
+        corpus = corpus._replace(y_train=np.asarray(y))
     keep = settings.dataset != "planted"
-    copies = train(settings, kind, corpus, table, key_train, progress, keep)
+    copies = train(settings, kind, corpus, table, named(key, Drawn.TRAINING), progress, keep)
     right = accuracy(copies, table, corpus.x_test, corpus.y_test)
     return Prepared(corpus, *doubled(table, copies), right)
 

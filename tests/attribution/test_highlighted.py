@@ -1,17 +1,15 @@
 """Highlighted text: what is marked and how, and that hostile text stays text."""
 
 import re
-import warnings
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
+from xarray import Dataset
 
-from experiments.attribution import highlighted, highlighted_figure
-from experiments.attribution.highlighted import AGREEMENT, INK, TOP, Highlighted, marks, shade
-from experiments.plots.style import STYLE
+from experiments.attribution import highlighted
+from experiments.attribution.highlighted import INK, TOP, marks, shade
 
 HOSTILE = (
     *("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onclick='x", "a&b &amp;"),
@@ -22,19 +20,27 @@ HOSTILE = (
 )
 
 
-def text(words=("a", "b", "c", "d"), p_value=None, **methods) -> Highlighted:
+def text(words=("a", "b", "c", "d"), p_value=None, **methods) -> Dataset:
     """A text under methods whose scores are given as lists."""
     p = np.linspace(0.001, 0.9, len(words)) if p_value is None else np.array(p_value, float)
-    scores = {name: np.array(values, float) for name, values in methods.items()}
-    return Highlighted(tuple(words), scores, p, np.minimum(1, len(words) * p), {"data set": "none"})
+    by_word = {
+        "text": np.array([*words], object),
+        "p_value": p,
+        "adjusted": np.minimum(1, len(p) * p),
+    }
+    scores = {"score": (("method", "word"), np.array([*methods.values()], float))}
+    by_word = {name: ("word", values) for name, values in by_word.items()}
+    return Dataset(by_word | scores, {"method": [*methods]})
 
 
-def hostile() -> Highlighted:
-    """Hostile words under methods, one of a hostile name, with facts that are no better."""
+def hostile() -> Dataset:
+    """Hostile words under methods, one of a hostile name."""
     scores = np.random.default_rng(0).normal(size=len(HOSTILE))
-    shown = text(HOSTILE, agreement=np.abs(scores), signed=scores, zero=0 * scores)
-    shown.methods["<script>\x00\ud800$"] = scores
-    return shown._replace(facts={word[:50]: word[:50] for word in HOSTILE} | {"none": None})
+    bad = {"<script>\x00\ud800$": scores}
+    return text(HOSTILE, agreement=np.abs(scores), signed=scores, zero=0 * scores, **bad)
+
+
+FACTS = {word[:50]: word[:50] for word in HOSTILE} | {"none": None}
 
 
 class Page(HTMLParser):
@@ -71,8 +77,8 @@ class Page(HTMLParser):
             self.panels[-1][-1][{"bdi": "text", "sup": "rank"}[self.open[-1]]] += data
 
 
-def read(shown: Highlighted, title="A text", note="") -> Page:
-    return Page(highlighted.page(shown, title, note))
+def read(shown: Dataset, facts=None) -> Page:
+    return Page(highlighted.page(shown, facts or {}, "A text", ""))
 
 
 def clean(word: str) -> str:
@@ -83,37 +89,36 @@ def clean(word: str) -> str:
 
 
 def test_ties_share_a_rank_and_the_largest_positive_scores_are_marked():
-    found = marks(text(any=[0.5, 2.0, 0.5, -3.0]), "any")
-    assert found.rank.tolist() == [2, 1, 2, 4]
-    assert found.top.tolist() == [True, True, True, False]
+    found = marks(text(any=[0.5, 2.0, 0.5, -3.0])).sel({"method": "any"})
+    assert found["rank"].values.tolist() == [2, 1, 2, 4]
+    assert found.top.values.tolist() == [True, True, True, False]
     np.testing.assert_allclose(found.strength, [1 / 6, 2 / 3, 1 / 6, -1])
-    many = marks(text("x" * 40, any=[*range(40, 0, -1)]), "any")
+    many = marks(text("x" * 40, any=[*range(40, 0, -1)]))
     assert np.flatnonzero(many.top).tolist() == list(range(TOP))
-    tied = marks(text("x" * 40, any=[2.0] * 14 + [1.0] * 3 + [0.0] * 23), "any")
+    tied = marks(text("x" * 40, any=[2.0] * 14 + [1.0] * 3 + [0.0] * 23))
     assert np.flatnonzero(tied.top).tolist() == list(range(17))  # not 15 of words that are equal
 
 
 @pytest.mark.parametrize("scores", [[0.0] * 4, [-0.0] * 4, [-1.0, -2.0, -3.0, -4.0]])
 def test_nothing_is_marked_where_nothing_counts_for_the_class(scores):
     shown = text(any=scores)
-    assert not marks(shown, "any").top.any()
+    assert not marks(shown).top.any()
     (words,) = read(shown).panels
     assert not any(word["rank"] for word in words)
 
 
-def test_scores_of_any_size_give_strengths_up_to_one():
-    for factor in (5e-324, 1e-300, 1e300):
-        found = marks(text(any=[factor, 0, -factor, factor]), "any")
-        assert found.strength.tolist() == [1, 0, -1, 1]
+@pytest.mark.parametrize("factor", [5e-324, 1e-300, 1e300])
+def test_scores_of_any_size_give_strengths_up_to_one(factor):
+    found = marks(text(any=[factor, 0, -factor, factor]))
+    assert found.strength.values.tolist() == [[1, 0, -1, 1]]
 
 
-@pytest.mark.parametrize("wrong", [[np.nan, 0, 0, 0], [np.inf, 0, 0, 0], [1.0, 2.0]])
-def test_only_one_finite_number_per_word(wrong):
-    for shown in (text(any=wrong), text(any=[0, 0, 0, 0])._replace(adjusted=np.array(wrong))):
-        with pytest.raises(AssertionError):
-            highlighted.page(shown, "", "")
-        with pytest.raises(AssertionError):
-            highlighted_figure.draw(shown)
+@pytest.mark.parametrize("wrong", [[np.nan, 0, 0, 0], [np.inf, 0, 0, 0]])
+@pytest.mark.parametrize("name", ["score", "p_value", "adjusted"])
+def test_only_finite_numbers(name, wrong):
+    shown = text(any=[0, 0, 0, 0])
+    with pytest.raises(AssertionError):
+        highlighted.page(shown.assign({name: shown[name] + np.array(wrong)}), {}, "", "")
 
 
 def test_text_is_readable_on_every_background():
@@ -170,7 +175,7 @@ def test_the_table_holds_every_number():
 
 def test_hostile_text_stays_text():
     shown = hostile()
-    html = highlighted.page(shown, "".join(HOSTILE[:30]), "".join(HOSTILE[:30]))
+    html = highlighted.page(shown, FACTS, "".join(HOSTILE[:30]), "".join(HOSTILE[:30]))
     html.encode()  # no lone surrogate is left
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe]", html)
     page = Page(html)
@@ -183,7 +188,7 @@ def test_hostile_text_stays_text():
         assert re.fullmatch(
             r"(background:#\w{6}(;text-decoration-color:#\w{8})?)?", attributes.get("style", "")
         )
-    assert len(page.panels) == len(shown.methods)
+    assert len(page.panels) == shown.sizes["method"]
     for words in page.panels:
         assert [word["text"] for word in words] == [clean(word) for word in HOSTILE]
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -191,7 +196,7 @@ def test_hostile_text_stays_text():
 
 
 def test_a_long_word_is_cut_and_its_length_kept():
-    html = highlighted.page(text(["y" * 1_000_000], any=[1.0]), "", "")
+    html = highlighted.page(text(["y" * 1_000_000], any=[1.0]), {}, "", "")
     assert len(html) < 20_000
     ((word,),) = Page(html).panels
     assert word["text"] == "y" * 40 + "…"
@@ -203,7 +208,7 @@ def test_texts_of_any_length(count):
     scores = np.linspace(-1, 1, count)
     shown = text([f"word{i}" for i in range(count)], agreement=np.abs(scores), signed=scores)
     assert [len(words) for words in read(shown).panels] == [count, count]
-    assert len(highlighted.page(shown, "", "")) < 600 * count + 20_000
+    assert len(highlighted.page(shown, {}, "", "")) < 600 * count + 20_000
 
 
 def test_the_direction_of_the_text():
@@ -213,7 +218,7 @@ def test_the_direction_of_the_text():
 
 
 def test_accessible():
-    page = read(hostile())
+    page = read(hostile(), FACTS)
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(later <= level + 1 for level, later in zip(levels, levels[1:], strict=False))
@@ -222,45 +227,3 @@ def test_accessible():
     names = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     labels = [a["aria-labelledby"] for _, a in page.elements if "aria-labelledby" in a]
     assert len(names) == len(set(names)) and set(labels) <= set(names)
-
-
-def drawn(shown: Highlighted, path) -> list[str]:
-    """The texts of the figure, saved as the gallery saves it; a warning is an error."""
-    with warnings.catch_warnings(), plt.style.context(STYLE):
-        warnings.simplefilter("error")
-        figure = highlighted_figure.draw(shown)
-        for name in ("figure.png", "figure.svg"):
-            figure.savefig(path / name)
-        plt.close(figure)
-    return [artist.get_text() for artist in figure.axes[0].texts]
-
-
-def test_a_figure_of_hostile_text_raises_no_warning(tmp_path):
-    texts = drawn(hostile(), tmp_path)
-    for word in ("<script>alert(1)</sc…", "$x^2$", "nul\ufffdl", "lone\ufffd", "\ufffd\ufffd", "␣"):
-        assert word in texts
-    svg = (tmp_path / "figure.svg").read_text(encoding="utf-8")
-    assert "<script" not in svg
-
-
-def test_a_figure_shows_the_first_words_and_says_so(tmp_path):
-    shown = text([f"w{i}" for i in range(200)], any=np.arange(200.0), other=np.zeros(200))
-    texts = drawn(shown, tmp_path)
-    assert texts.count("… and 120 more words") == 2
-    assert texts.count("w79") == 2 and "w80" not in texts
-    short = drawn(text(agreement=[1, 2, 3, 4]), tmp_path)
-    assert short[:2] == ["data set: none", AGREEMENT]
-    assert not any("more words" in piece for piece in short)
-
-
-def test_nothing_is_drawn_outside_the_figure(tmp_path):
-    rng = np.random.default_rng(0)
-    words = ["W" * size for size in rng.integers(1, 60, 80)]
-    shown = text(words, any=rng.normal(size=80), agreement=rng.random(80), third=rng.random(80))
-    figure = highlighted_figure.draw(shown._replace(facts={"a" * 300: "b" * 300, "c": [1.5] * 20}))
-    (ax,) = figure.axes
-    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
-    for patch in ax.patches:
-        box = patch.get_extents().transformed(ax.transData.inverted())
-        assert left <= box.x0 and box.x1 <= right and top <= box.y0 and box.y1 <= bottom
-    plt.close(figure)
