@@ -98,7 +98,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     marks = highlighted.marks(data)
     order = np.argsort(-marks.strength.mean("method").values, kind="stable")[:DRAWN]
     shown = marks.isel(word=order)
-    figure, ax = plt.subplots(figsize=(7.2, 1.9 + 0.17 * len(order)))
+    figure, ax = plt.subplots(figsize=(7.2, 1.9 + 0.17 * max(len(order), 12)))
     colours = LinearSegmentedColormap.from_list("strength", [*map(shade, (-1, 0, 1))])
     image = ax.imshow(shown.strength.T, cmap=colours, vmin=-1, vmax=1, aspect="auto")
     for i, j in np.argwhere(shown.top.values):
@@ -116,8 +116,8 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         f"frame: copies agree more than by chance, at level {LEVEL} over all words"
     )
     which = "all" if len(order) == data.sizes["word"] else f"{len(order)} of {data.sizes['word']}"
-    ax.set_ylabel(f"{which} words (place in the text), by their mean over methods")
-    figure.colorbar(image, label="score / strongest |score| of the method", aspect=40)
+    ax.set_ylabel(f"{which} words (place in the text),\nby their mean over methods")
+    figure.colorbar(image, label="score / strongest |score|\nof the method", aspect=40)
     return figure
 
 

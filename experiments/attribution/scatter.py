@@ -35,11 +35,8 @@ NAMED = 4
 """Words of a panel whose names are written out, at most: those of largest score that have room."""
 
 SIDES = (
-    (0, (5, 0), "left", "center"),
-    (0, (-5, 0), "right", "center"),
-    (1, (0, 3), "center", "bottom"),
-    (1, (0, 3), "left", "bottom"),
-    (1, (0, 3), "right", "bottom"),
+    *((0, (5, 0), "left", "center"), (0, (-5, 0), "right", "center")),
+    *((1, (0, 3), side, "bottom") for side in ("center", "left", "right")),
     (-1, (0, -3), "center", "top"),
 )
 """Where a name may stand: at a point or an end of its bar, how far off, and its alignment."""
@@ -156,7 +153,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
             ax.set_title(f"{'A' if ax is every else 'B'}: {kind}, {title}")
             panels.append((ax, shown))
         norms.hist(words.length, bins=min(20, words.sizes["word"]), color=BLUE)
-        norms.axvline(words.length.median(), color=BLACK, lw=1, label="median norm")
+        norms.axvline(words.length.median(), color=BLACK, lw=1, ls="--", label="median norm")
         norms.set(xlabel=r"gradient norm $\|g_t\|$", ylabel="words", title=f"C: {kind}, norms")
     for ax, name in zip(below.subplots(1, 2), ("words", "texts"), strict=True):
         share = data[f"spectrum_{name}"]
