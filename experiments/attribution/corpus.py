@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Annotated, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple, get_args
 
 import jax
 import numpy as np
@@ -112,6 +112,22 @@ class ComparedSettings(TextSettings):
     """test texts explained, of each data set"""
     trials: Sample = 5
     """data sets, each with its own texts, embedding and copies"""
+
+
+SMOKE: dict[str, Any] = {
+    "tokens": 8,
+    "d": 8,
+    "vocabulary": 30,
+    "samples": 256,
+    "width": 16,
+    "copies": 3,
+    "epochs": 2,
+    "trials": 2,
+}
+"""Settings of the smallest run of everything."""
+
+PAPER: dict[str, Any] = {"samples": 16_000, "width": 256, "texts": 200, "trials": 20}
+"""Settings of a run as large as a paper's, on planted texts."""
 
 
 class Part(IntEnum):

@@ -8,7 +8,6 @@ was anything to learn.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,20 +18,29 @@ from jaxtyping import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
+from xarray import Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.estimates import mean_interval
-from experiments.plots.style import BLACK, BLUE, GREEN, STYLE, VERMILION, error_bars
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.curves import curves
+from experiments.plots.estimates import mean, numbers
+from experiments.plots.style import THEORY, legend, logarithmic, looks
 from theory.attribution import settings as attribution
-from theory.attribution.agreement import expected_chance, pair_cosines
-from theory.attribution.scene import Scene, draw_copies, draw_scene, train_copies
+from theory.attribution.agreement import expected_chance
+from theory.attribution.scene import (
+    draw_copies,
+    draw_scene,
+    learnable,
+    span_agreement,
+    train_copies,
+)
 from theory.ensemble import ensemble
+from theory.settings import Count, Positive, Sample
 from theory.statistics import ALPHA, test_law
 from theory.training import hidden_layer_only, train
 
-RECIPES = ("descent", "descent, labels shuffled", "Adam")
-RECIPE_STYLES = ((BLUE, "--", "o"), (GREEN, ":", "s"), (VERMILION, "-.", "^"))
-"""Colour, line and marker, so that nothing rests on colour alone."""
+TRUE, SHUFFLED, ADAM = "descent", "descent, labels shuffled", "Adam"
+RECIPES = (TRUE, SHUFFLED, ADAM)
+LOOKS = looks(RECIPES, {TRUE: {"ls": "--"}, SHUFFLED: {"ls": ":"}, ADAM: {"ls": "-."}})
 
 EQUIVALENT = 0.05
 """Difference of cosines up to which agreement on the span counts as the same.
@@ -53,29 +61,14 @@ class Settings(attribution.Settings):
     """training texts n"""
     width: int = 100
     """neurons m"""
-    copies: int = 8
+    copies: Sample = 8
     """copies M, the largest number that is averaged"""
-    adam_rate: float = 0.003
+    adam_rate: Positive = 0.003
     """step size of Adam"""
-    adam_steps: int = 300
+    adam_steps: Count = 300
     """steps of Adam, unless the margin is reached before"""
-    trials: int = 24
+    trials: Sample = 24
     """data sets, each with its own copies"""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.copies < 2 or self.trials < 2:
-            raise ValueError(
-                f"copies is {self.copies} and trials is {self.trials}; both must be at least 2"
-            )
-        if not 0 < self.adam_rate < np.inf:
-            raise ValueError(f"adam_rate is {self.adam_rate} and must be positive and finite")
-
-
-def learnable(scene: Scene) -> Scene:
-    """Labels that half of the first coordinates of a text decide, in place of random ones."""
-    score = jnp.sum(scene.x[:, ::2], axis=1)
-    return scene._replace(y=jnp.where(score >= jnp.median(score), 1.0, -1.0).astype(scene.x.dtype))
 
 
 def trial(settings: Settings, key) -> dict[str, Array]:
@@ -86,14 +79,9 @@ def trial(settings: Settings, key) -> dict[str, Array]:
     start = draw_copies(settings, jax.random.split(key_copies, settings.copies))
 
     def by_adam(network):
-        return train(
-            network,
-            scene.x,
-            scene.y,
-            optimizer=hidden_layer_only(optax.adam(settings.adam_rate)),
-            steps=settings.adam_steps,
-            margin=settings.margin,
-        )
+        rule = hidden_layer_only(optax.adam(settings.adam_rate))
+        until = {"steps": settings.adam_steps, "margin": settings.margin}
+        return train(network, scene.x, scene.y, optimizer=rule, **until)
 
     trained = (
         train_copies(settings, scene, start),
@@ -101,126 +89,117 @@ def trial(settings: Settings, key) -> dict[str, Array]:
         jax.vmap(by_adam)(start),
     )
 
-    def measure(copies):
-        gradients = jax.vmap(lambda net: jax.grad(lambda x: net(x))(scene.x[0]))(copies)
-        off, on = scene.span.reject(gradients), scene.span.project(gradients)
-        counts = jnp.arange(1, settings.copies + 1, dtype=off.dtype)[:, None]
-        averages = jnp.cumsum(off, axis=0) / counts
-        return {
-            "off": pair_cosines(off[:, None])[:, 0],
-            "on": pair_cosines(on[:, None])[:, 0],
-            "average": jnp.linalg.norm(averages, axis=1) / jnp.linalg.norm(off[0]),
-        }
-
     networks = [each.network for each in trained]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
-    return jax.lax.map(measure, stacked) | {
-        "margin": jnp.stack([each.margin for each in trained]),
-    }
+    found = jax.lax.map(lambda copies: span_agreement(copies, scene.x[0], scene.span), stacked)
+    return found._asdict() | {"margin": jnp.stack([each.margin for each in trained])}
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """All data sets; arrays (trials, recipes, pairs or copies)."""
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """``off`` and ``on``, cosines of pairs of copies off the span and on it, and so forth.
+
+    ``average`` is the norm off the span of the mean of so many copies, over that of one; ``margin``
+    is of each copy.
+    """
     progress(0.0, f"{settings.trials} × {settings.copies} networks, in three ways")
     program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
-    arrays = jax.device_get(program(jax.random.split(key, settings.trials)))
+    found = jax.device_get(program(jax.random.split(key, settings.trials)))
     progress(1.0, "done")
-    return arrays
+    inner = {"off": "pair", "on": "pair", "average": "copies", "margin": "copy"}
+    count = np.arange(1, settings.copies + 1)
+    labels = {"trial": np.arange(settings.trials), "recipe": list(RECIPES)}
+    return Dataset(
+        {name: (("trial", "recipe", dim), found[name]) for name, dim in inner.items()},
+        labels | {"copies": count, "copy": count},
+    )
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+def _chance(settings: Settings):
+    """The law of a cosine by chance, (1 + cos)/2 ~ Beta; that is, cos² ~ Beta(½, (ℓ−1)/2)."""
+    half = (settings.ell - 1) / 2
+    return stats.beta(half, half, loc=-1, scale=2)
+
+
+def draw(data: Dataset, settings: Settings) -> Figure:
     """Off-span cosines against their law, norms of averages against 1/√M, agreement on the span."""
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(7.2, 3.2), width_ratios=(4, 3, 2))
-        _cosines(axes[0], arrays, settings)
-        _averages(axes[1], arrays, settings)
-        _agreement(axes[2], arrays)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure, axes = plt.subplots(1, 3, figsize=(7.2, 3.2), width_ratios=(4, 3, 2))
+    _cosines(axes[0], data, settings)
+    _averages(axes[1], data, settings)
+    _agreement(axes[2], data)
+    legend(figure, [({}, axes[0])])
     return figure
 
 
-def _cosines(ax: Axes, arrays: Arrays, settings: Settings) -> None:
-    grid = np.linspace(-1, 1, 801)
-    ell = settings.ell
-    # cos² ~ Beta(½, (ℓ−1)/2), so (1 + cos)/2 ~ Beta((ℓ−1)/2, (ℓ−1)/2).
-    law = stats.beta((ell - 1) / 2, (ell - 1) / 2).cdf((1 + grid) / 2)
-    ax.plot(grid, law, color=BLACK, label="chance (X1)")
-    for i, (name, (colour, line, mark)) in enumerate(zip(RECIPES, RECIPE_STYLES, strict=True)):
-        values = np.sort(arrays["off"][:, i].ravel())
+def _cosines(ax: Axes, data: Dataset, settings: Settings) -> None:
+    across = np.linspace(-1, 1, 801)
+    ax.plot(across, _chance(settings).cdf(across), **THEORY, label="chance (X1)")
+    for i, (name, style) in enumerate(LOOKS.items()):
+        values = np.sort(data.off.sel(recipe=name).values, axis=None)
         share = np.arange(1, len(values) + 1) / len(values)
         every = max(1, len(values) // 6)  # a third of that apart, two laws on one line are seen
-        ax.step(
-            values,
-            share,
-            where="post",
-            color=colour,
-            lw=1.2,
-            ls=line,
-            marker=mark,
-            markevery=(i * every // 3, every),
-            label=name,
-        )
+        marks = {"markevery": (i * every // 3, every), "lw": 1.2, "label": name}
+        ax.step(values, share, where="post", **style, **marks)
     ax.set(xlabel="cosine of two copies off the span", ylabel="distribution function")
-    ax.set_xlim(1.2 * arrays["off"].min(), 1.2 * arrays["off"].max())
+    ax.set_xlim(1.2 * float(data.off.min()), 1.2 * float(data.off.max()))
 
 
-def _averages(ax: Axes, arrays: Arrays, settings: Settings) -> None:
-    counts = np.arange(1, settings.copies + 1)
-    ax.plot(counts, counts**-0.5, color=BLACK, label=r"$1/\sqrt{M}$ (X2)")
-    for i, (colour, line, mark) in enumerate(RECIPE_STYLES):
-        interval = mean_interval(arrays["average"][:, i])
-        beside = counts * 1.03 ** (i - 1)  # side by side, since two recipes have the same law
-        error_bars(ax, beside, interval, color=colour, fmt=mark, ls=line, lw=0.8, ms=3)
-    ax.set(xscale="log", yscale="log", xlabel="copies averaged $M$")
-    ax.set_ylabel("norm off the span / that of one copy")
+def _averages(ax: Axes, data: Dataset, settings: Settings) -> None:
+    (theory,) = ax.plot(data.copies, data.copies**-0.5, **THEORY)
+    ax.legend([theory], [r"$1/\sqrt{M}$ (X2)"])
+    # Side by side, since two recipes have the same law.
+    options = {"dodge": 0.06, "lw": 0.8, "ms": 3}
+    curves(ax, mean(data.average), x="copies", series="recipe", given=LOOKS, **options)
     ticks = [m for m in (1, 2, 4, 8, 16, 32) if m <= settings.copies]
-    ax.set_xticks(ticks, map(str, ticks))
-    ax.set_yticks([0.3, 0.5, 1.0], ["0.3", "0.5", "1"])
-    ax.minorticks_off()
-    ax.legend()
+    logarithmic(ax, ticks)
+    ax.set(xlabel="copies averaged $M$", ylim=(0.8 * settings.copies**-0.5, 1.1))
+    ax.set_ylabel("norm off the span / that of one copy")
 
 
-def _agreement(ax: Axes, arrays: Arrays) -> None:
-    true = arrays["on"][:, 0].mean()
+def _agreement(ax: Axes, data: Dataset) -> None:
+    on = mean(data.on.mean("pair"))
+    true = float(on.centre.sel(recipe=TRUE))
     band = f"as with true\nlabels, ± {EQUIVALENT:g}"
     ax.axhspan(true - EQUIVALENT, true + EQUIVALENT, color="0.9", lw=0, label=band)
-    for i, (colour, _, mark) in enumerate(RECIPE_STYLES):
-        interval = mean_interval(arrays["on"][:, i].mean(axis=1)[:, None])
-        error_bars(ax, [i], interval, color=colour, fmt=mark)
+    for i, (name, style) in enumerate(LOOKS.items()):
+        one = on.sel(recipe=name)
+        ax.errorbar([i], [one.centre], one.bars[:, None], capsize=2, **style)
     ax.set_xticks(range(3), ["descent", "shuffled", "Adam"], rotation=30, ha="right")
-    ax.set_ylabel("cosine of two copies on the span")
-    ax.set(ylim=(0, 1.02), xlim=(-0.5, 2.5))
+    ax.set(ylabel="cosine of two copies on the span", ylim=(0, 1.02), xlim=(-0.5, 2.5))
     ax.legend(loc="lower left")
 
 
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """By recipe: mean |cos| off the span, its law, the exponent in M, the agreement on the span.
 
     Intervals are over data sets. Of shuffled labels, whether agreement on the span is equivalent:
     the interval of the difference, paired by data set and start, lies within `EQUIVALENT`.
     """
-    logs = np.log(np.arange(1, settings.copies + 1))
-    out: dict[str, Any] = {"chance": float(expected_chance(settings.ell)), "alpha": ALPHA}
-    half = (settings.ell - 1) / 2
-    for i, name in enumerate(RECIPES):
-        first = arrays["off"][:, i, 0]  # one pair per data set: pairs share copies
-        law = test_law(first, lambda values: stats.beta(half, half).cdf((1 + values) / 2))
-        exponents = np.polyfit(logs, np.log(arrays["average"][:, i]).T, 1)[0]
-        out[name] = {
-            "off_span_cosine_mean_abs": float(np.abs(arrays["off"][:, i]).mean()),
-            "off_span_p_value": law.p_value,
-            "average_exponent": mean_interval(exponents).rounded(),
-            "on_span_cosine": mean_interval(arrays["on"][:, i].mean(axis=1)).rounded(),
-            "margin_min": float(arrays["margin"][:, i].min()),
-        }
-    on = arrays["on"].mean(axis=2)
-    difference = mean_interval(on[:, 1] - on[:, 0])
-    out["on the span, shuffled labels − true ones"] = {
-        "cosine_difference": difference.rounded(),
-        "equivalence_margin": EQUIVALENT,
-        "equivalent": bool(-EQUIVALENT < difference.low and difference.high < EQUIVALENT),
+    first = data.off.isel(pair=0)  # one pair per data set: pairs share copies
+    laws = {n: test_law(first.sel(recipe=n).values, _chance(settings).cdf) for n in RECIPES}
+    logs = np.log(data.average).assign_coords(copies=np.log(data.copies.values))
+    exponents = logs.polyfit("copies", 1).polyfit_coefficients.sel(degree=1)
+    on = data.on.mean("pair")
+    difference = mean(on.sel(recipe=SHUFFLED) - on.sel(recipe=TRUE))
+    equivalent = bool(-EQUIVALENT < difference.low and difference.high < EQUIVALENT)
+    sentence = (
+        f"On the span, cosines of copies with shuffled labels differ by {difference.text(3)} from "
+        f"those with true ones, {'within' if equivalent else 'not within'} ±{EQUIVALENT:g}."
+    )
+    tables = {
+        "chance": float(expected_chance(settings.ell)),
+        "alpha": ALPHA,
+        "off_span_cosine_mean_abs": numbers(abs(data.off).mean(("trial", "pair")), digits=None),
+        "off_span_p_value": {name: law.p_value for name, law in laws.items()},
+        "average_exponent": numbers(mean(exponents)),
+        "on_span_cosine": numbers(mean(on)),
+        "margin_min": numbers(data.margin.min(("trial", "copy")), digits=None),
+        "on the span, shuffled labels − true ones": {
+            "cosine_difference": difference.rounded(),
+            "equivalence_margin": EQUIVALENT,
+            "equivalent": equivalent,
+        },
     }
-    return out
+    return Summary((sentence,), tables)
 
 
 experiment = Experiment(

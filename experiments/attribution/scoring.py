@@ -1,7 +1,6 @@
 """Every method's scores of a set of texts, the model-free ones through their libraries."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -18,16 +17,13 @@ from experiments.attribution.perturbation import (
     lime,
     require_libraries,
 )
-from experiments.attribution.training import untrained
 from theory.attribution.copies import Kind
-from theory.attribution.methods import present
 from theory.attribution.scores import (
     ENSEMBLE,
     SINGLE,
     Explained,
-    ensemble_scores,
-    explain,
-    word_gradients,
+    explain_texts,
+    untrained_agreement,
 )
 from theory.settings import Count
 
@@ -47,14 +43,11 @@ class PerturbedSettings(TextSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.perturbed is None:
-            return
         needed = SAMPLES_PER_WORD * self.sizes.tokens
-        if self.perturbed < needed:
+        if self.perturbed is not None and self.perturbed < needed:
             raise ValueError(
-                f"perturbed is {self.perturbed} and must be at least {needed}, "
-                f"{SAMPLES_PER_WORD} for each of {self.sizes.tokens} words, or None to leave out "
-                "LIME and SHAP"
+                f"perturbed is {self.perturbed}, and texts of {self.sizes.tokens} words need "
+                f"{needed}, {SAMPLES_PER_WORD} a word; give None to leave out LIME and SHAP"
             )
 
     def require_libraries(self) -> None:
@@ -86,17 +79,8 @@ COMPLETE = 1e-3
 MOST_STEPS = 1024
 """Steps at which doubling ends, whatever the gap is then."""
 
-TOGETHER = 16
-"""Texts explained at once: enough for the machine, few enough for occlusion's memory."""
-
-
-@partial(jax.jit, static_argnames="steps")
-def _explain(copies, table, ids, key, steps: int) -> Explained:
-    def one(inputs):
-        row, which = inputs
-        return explain(copies, table[row], jax.random.fold_in(key, which), steps=steps)
-
-    return jax.lax.map(one, (ids, jnp.arange(len(ids))), batch_size=TOGETHER)
+_explain = jax.jit(explain_texts, static_argnames="steps")
+_untrained_agreement = jax.jit(untrained_agreement, static_argnames=("kind", "width", "copies"))
 
 
 def score(kind: Kind, copies: Any, table, ids: NDArray[np.int32], key) -> Explained:
@@ -120,18 +104,6 @@ def score(kind: Kind, copies: Any, table, ids: NDArray[np.int32], key) -> Explai
         steps *= 2
 
 
-@partial(jax.jit, static_argnames=("kind", "width", "copies"))
-def _untrained_scores(kind, x, keys, width, copies):
-    def one(key):
-        fresh = untrained(
-            kind, jax.random.split(key, copies), words=x.shape[0], d=x.shape[1], width=width
-        )
-        fresh = jax.tree.map(lambda leaf: leaf.astype(x.dtype), fresh)
-        return ensemble_scores(word_gradients(fresh, x), present(x))["agreement"]
-
-    return jax.lax.map(one, keys, batch_size=TOGETHER)
-
-
 def untrained_scores(
     settings: TextSettings, kind: Kind, x, copies: int, sets: int, key
 ) -> Float[np.ndarray, "sets words"]:
@@ -149,7 +121,8 @@ def untrained_scores(
         key: of the copies.
     """
     words = np.any(np.asarray(x) != 0, axis=1)
-    scores = _untrained_scores(kind, x, jax.random.split(key, sets), settings.hidden(kind), copies)
+    keys, width = jax.random.split(key, sets), settings.hidden(kind)
+    scores = _untrained_agreement(kind, x, keys, width=width, copies=copies)
     return np.asarray(scores)[:, words]
 
 

@@ -6,7 +6,7 @@ copies of an LSTM are trained for minutes, not seconds.
 
 import hashlib
 from enum import IntEnum
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from theory.attribution.copies import (
     Training,
     begin,
     draw_batches,
-    draw_classifier,
+    draw_untrained,
     logits,
     optimizer,
     train_epoch,
@@ -52,14 +52,7 @@ BUCKETS = 4
 _epoch = jax.jit(train_epoch, static_argnames=("optimizer", "sizes"))
 _batches = jax.jit(draw_batches, static_argnames=("batch", "sizes"))
 _logits = jax.jit(logits)
-
-
-@partial(jax.jit, static_argnames=("kind", "words", "d", "width"))
-def untrained(kind: Kind, keys, *, words: int, d: int, width: int) -> Any:
-    """Copies at initialisation, one per key, in single precision."""
-    draw = partial(draw_classifier, kind, words=words, d=d, width=width)
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), jax.vmap(lambda k: draw(k))(keys))
-
+untrained = jax.jit(draw_untrained, static_argnames=("kind", "words", "d", "width"))
 
 # An optimiser is a static argument: the same one must come back for the same program.
 _optimizer = cache(optimizer)

@@ -1,5 +1,6 @@
 """Several ways on the same networks: which of them the seeds cannot tell from the best."""
 
+from itertools import product
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -64,3 +65,26 @@ def in_words(interval: Interval, digits: int = 1, level: float = LEVEL) -> str:
     """
     centre, low, high = interval.figures(digits)
     return f"{centre} ({100 * level:.3g} % interval {low} to {high})"
+
+
+def listed(interval: Interval, each: str, above: float = 0.0, none: str = "none here") -> str:
+    """Where an estimate is above a value with its whole interval, for a sentence.
+
+    Args:
+        interval: labelled, in every dimension.
+        each: how one is written, from its ``text`` and its labels by dimension.
+        above: the value.
+        none: what is written where there is no such estimate.
+
+    Example:
+        >>> from xarray import DataArray
+        >>> low = DataArray([-1.0, 0.2], dims="kind", coords={"kind": ["sum", "max"]})
+        >>> listed(Interval(low + 0.2, low, low + 0.4), "{kind}, by {text}")
+        'max, by 0.40 [0.20, 0.60]'
+    """
+    dims = interval.low.dims
+    places = product(*(interval.low[dim].values.tolist() for dim in dims))
+    cells = [dict(zip(dims, place, strict=True)) for place in places]
+    found = [(cell, interval.sel(**cell)) for cell in cells]
+    parts = [each.format(text=one.text(), **cell) for cell, one in found if one.low > above]
+    return "; ".join(parts) or none

@@ -40,7 +40,7 @@ class Interval(NamedTuple):
 
     def sel(self, **labels: Any) -> "Interval":
         """The part with these labels; of labelled intervals only."""
-        return Interval(*(part.sel(**labels) for part in self))
+        return Interval(*(part.sel(labels) for part in self))
 
     @property
     def bars(self) -> NDArray[np.float64]:

@@ -1,41 +1,29 @@
 """The experiments on texts at their smoke presets, texts of one's own, and trainings cut short."""
 
-import io
-import json
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 
-from experiments.attribution import (
-    dead_directions,
-    faithfulness,
-    filter,
-    highlight,
-    planted,
-    sanity,
-    scatter,
-)
+from experiments.attribution import dead_directions, filter, highlight, law, planted
 from experiments.attribution.chosen import choose
 from experiments.attribution.corpus import TextSettings, embed, load_corpus
-from experiments.attribution.scoring import tried, untrained_scores
+from experiments.attribution.scoring import untrained_scores
 from experiments.attribution.training import prepare, train, untrained
 from experiments.errors import UsageError
-from experiments.results.store import to_json
-from theory.attribution import agreement_scores, calibrate, random_embedding
+from theory.attribution import agreement_scores, random_embedding
 from theory.attribution.copies import Kind, draw_classifier
-from theory.attribution.scores import word_gradients
-
-matplotlib.use("Agg")
+from theory.attribution.directions import direction_scores
+from theory.attribution.evaluation import position_share
+from theory.attribution.scores import padding_agreement, word_gradients
 
 KEY = jax.random.key(3)
 MODULES = {
     module.experiment.name.partition(".")[2]: module
-    for module in (dead_directions, faithfulness, filter, highlight, planted, sanity, scatter)
+    for module in (dead_directions, filter, planted)
 }
 KIND: Kind = "sum"
 TINY = TextSettings(
@@ -49,47 +37,30 @@ def silent(fraction: float, what: str) -> None:
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, tuple]:
-    """Settings and arrays of every smoke preset, the arrays through a file as before drawing."""
-    out = {}
-    for name, module in MODULES.items():
-        settings, buffer = module.experiment.presets["smoke"], io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **module.experiment.run(settings, KEY, silent))
-        buffer.seek(0)
-        with np.load(buffer, allow_pickle=False) as saved:
-            out[name] = settings, dict(saved)
-    return out
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_smoke_preset_draws_and_sums_up(outcomes, name):
-    settings, arrays = outcomes[name]
-    experiment = MODULES[name].experiment
-    figure = experiment.draw(arrays, settings)
-    figure.savefig(io.BytesIO())
-    plt.close(figure)
-    assert json.loads(to_json(experiment.summary(arrays, settings)))
+    """Settings and data of the smoke presets."""
+    return {
+        name: (settings, module.experiment.run(settings, KEY, silent))
+        for name, module in MODULES.items()
+        for settings in [module.experiment.presets["smoke"]]
+    }
 
 
 def test_sentences_come_from_the_numbers(outcomes):
-    settings, arrays = outcomes["planted"]
-    names = tried(settings.perturbed)
-    made = dict(arrays)
-    made["found"] = np.full_like(arrays["found"], 0.5)
-    ours, theirs = names.index("agreement"), names.index("|gradient×input|")
+    settings, data = outcomes["planted"]
+    made = data.assign(score=xr.full_like(data.score, 0.5))
+    place = {"kind": "sum", "position": "random position", "measure": "AUROC"}
+    ours, theirs = (place | {"method": name} for name in (planted.AGREEMENT, planted.BASELINE))
     # The difference of the second place is .02 in the mean, and its interval holds 0.
-    made["found"][:, 0, 0, ours, 1] = 0.9, 0.9001
-    made["found"][:, 0, 0, theirs, 1] = 0.6, 0.6001
-    made["found"][:, 0, 1, ours, 1] = 0.5, 0.54
-    sentence = planted.summary(made, settings)["sentence"]
-    kind = settings.kinds[0]
-    assert f"above chance for {kind}, random position, 0.90 [0." in sentence
-    assert f"does for {kind}, random position, by 0.30 [0.30, 0.30], and lower for no" in sentence
-    assert "fixed" not in sentence
-    made["found"][:, 0, 0, theirs, 1] += 0.35
-    sentence = planted.summary(made, settings)["sentence"]
-    assert (
-        f"does for no classifier here, and lower for {kind}, random position, by 0.05" in sentence
-    )
+    made.score.loc[ours] = 0.9, 0.9001
+    made.score.loc[theirs] = 0.6, 0.6001
+    made.score.loc[ours | {"position": "fixed position"}] = 0.5, 0.54
+    good, against = planted.summary(made, settings).sentences
+    assert "above chance for sum, random position, 0.90 [0." in good
+    assert "does for sum, random position, by 0.30 [0.30, 0.30], and lower for none" in against
+    assert "fixed" not in good + against
+    made.score.loc[theirs] += 0.35
+    _, against = planted.summary(made, settings).sentences
+    assert "does for none here, and lower for sum, random position, by 0.05" in against
 
 
 def test_agreement_tells_live_directions_from_dead_ones():
@@ -97,25 +68,25 @@ def test_agreement_tells_live_directions_from_dead_ones():
     key_shared, key_own = jax.random.split(KEY)
     shared = jnp.broadcast_to(jax.random.normal(key_shared, (1, 40, 3)), (6, 40, 3))
     gradients = jnp.concatenate([shared, jax.random.normal(key_own, (6, 40, 3))], axis=2)
-    scores = dead_directions.direction_scores(gradients, jnp.ones((40, 6)))
+    scores = direction_scores(gradients, jnp.ones((40, 6)))
     for method in (0, 1):
         assert float(scores[method, :3].min()) == pytest.approx(1)
         assert float(scores[method, 3:].max()) < 0.3
 
 
-def test_agreement_beats_chance_on_dead_directions_where_gradient_times_input_cannot(outcomes):
-    settings, arrays = outcomes["dead-directions"]
-    product = dead_directions.METHODS.index("|gradient×input|")
-    assert (arrays["area"][:, :, 0, product] == 1).all()  # no coordinates, no product
-    assert (arrays["area"][:, :, 1, product] < 1).all()
+def test_gradient_times_input_sees_dead_directions_by_the_words_coordinates_alone(outcomes):
+    _, data = outcomes["dead-directions"]
+    product = data.area.sel({"method": "|gradient×input|"})
+    assert (product.sel(words="words of training") == 1).all()  # no coordinates, no product
+    assert (product.sel(words="words with a part off P") < 1).all()
 
 
 def test_the_filter_at_one_is_no_filter(outcomes):
-    settings, arrays = outcomes["filter"]
-    assert settings.quantiles[-1] == 1
+    _, data = outcomes["filter"]
+    kept = data.score.sel(measure="deciding words that pass")
     # A neuron's largest word may be another one: then a word has no gradient, hence no score.
-    assert (arrays["kept"][:, settings.kinds.index("sum"), -1] == 1).all()
-    assert (np.diff(arrays["kept"], axis=-1) >= 0).all()
+    assert (kept.sel(kind="sum", quantile=1) == 1).all()
+    assert (kept.diff("quantile") >= 0).all()
 
 
 def test_padding_is_seen_before_it_is_masked():
@@ -124,46 +95,19 @@ def test_padding_is_seen_before_it_is_masked():
     ids = jnp.array([[1, 2, 0], [3, 0, 0]], jnp.int32)
     flat = jax.vmap(lambda key: draw_classifier("flat", key, words=3, d=4, width=5))
     same = flat(jax.random.split(KEY, 1)[jnp.zeros(3, int)])
-    assert float(sanity.padding_agreement(same, table, ids)) == pytest.approx(1)
+    assert float(padding_agreement(same, table, ids)) == pytest.approx(1)
     summed = jax.vmap(lambda key: draw_classifier("sum", key, words=3, d=4, width=5))
-    assert float(sanity.padding_agreement(summed(jax.random.split(KEY, 3)), table, ids)) == 0
+    assert float(padding_agreement(summed(jax.random.split(KEY, 3)), table, ids)) == 0
 
 
 def test_position_share():
     words = np.ones((50, 4), bool)
-    assert sanity.position_share(np.tile(np.arange(4.0), (50, 1)), words) == 1
+    assert position_share(np.tile(np.arange(4.0), (50, 1)), words) == 1
     noise = np.random.default_rng(0).normal(size=(50, 4))
-    assert sanity.position_share(noise, words) < 0.1
+    assert position_share(noise, words) < 0.1
     words[:, 3] = False
     noise[:, 3] = 1e9  # padding, which is not looked at
-    assert sanity.position_share(noise, words) < 0.1
-
-
-def test_highlight_gives_every_method_and_calibrated_p_values(outcomes):
-    settings, arrays = outcomes["highlight"]
-    shown = highlight.shown(arrays, settings)
-    assert tuple(shown.methods) == tried(None)
-    assert ((arrays["p_value"] * (1 + settings.chance)) % 1 < 1e-9).all()
-    assert ((arrays["p_value"] > 0) & (arrays["p_value"] <= 1)).all()
-    assert (arrays["adjusted"] >= arrays["p_value"]).all()
-    html = highlight.page(arrays, settings)
-    assert "<script" not in html and "tell" in html
-
-
-def test_p_values_come_from_sets_of_as_many_untrained_copies_as_agree():
-    settings = replace(highlight.experiment.presets["smoke"], which=2)
-    arrays = highlight.run(settings, KEY, silent)
-    agreeing = len(arrays["logits"])
-    assert agreeing == 3 < settings.copies
-    prepared = prepare(settings, settings.kind, jax.random.fold_in(KEY, 0))
-    x = prepared.table[choose(settings, prepared).ids]
-    chance = untrained_scores(
-        settings, settings.kind, x, agreeing, settings.chance, jax.random.fold_in(KEY, 2)
-    )
-    assert chance.shape == (settings.chance, len(arrays["words"]))
-    found = calibrate(jnp.array(arrays["agreement"]), jnp.array(chance))
-    assert np.array_equal(arrays["p_value"], found.p_value)
-    assert np.array_equal(arrays["adjusted"], found.adjusted)
+    assert position_share(noise, words) < 0.1
 
 
 @pytest.mark.parametrize("kind", ["sum", "lstm"])
@@ -230,17 +174,16 @@ def test_too_few_agreeing_copies_are_one_sentence(prepared):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("module", "changes", "message"),
     [
-        ({"copies": 2}, "copies is 2"),
-        ({"d": 1}, "d is 1"),
-        ({"learning_rate": float("nan")}, "learning_rate"),
-        ({"epochs": 0}, "epochs is 0"),
+        (planted, {"sweep": (3, 9)}, "sweep is .* must end at copies = 8"),
+        (dead_directions, {"dim": 64}, "dim is 64 and must be below d = 64"),
+        (law, {"samples": 511}, "samples is 511 .* ell >= 2"),
     ],
 )
-def test_settings_that_make_no_sense(changes, message):
+def test_settings_that_do_not_go_together(module, changes, message):
     with pytest.raises(ValueError, match=message):
-        replace(TINY, **changes)
+        module.Settings(**changes)
 
 
 def test_sizes_suit_the_set_unless_given():

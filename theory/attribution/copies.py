@@ -146,6 +146,17 @@ def draw_batches(
     return Batches(texts, jnp.searchsorted(jnp.array(sizes, longest.dtype), longest))
 
 
+def draw_untrained(kind: Kind, keys: Key[Array, " copies"], words: int, d: int, width: int) -> Any:
+    """Copies at initialisation, one per key, in single precision, in which they are trained.
+
+    Example:
+        >>> draw_untrained("sum", jax.random.split(jax.random.key(0), 2), 5, 3, 4).network.w.shape
+        (2, 4, 3)
+    """
+    copies = jax.vmap(lambda key: draw_classifier(kind, key, words=words, d=d, width=width))(keys)
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), copies)
+
+
 def begin(copies: Any, optimizer: optax.GradientTransformation) -> Training:
     """Copies at initialisation, with their optimiser.
 

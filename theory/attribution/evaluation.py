@@ -81,6 +81,24 @@ def auroc(scores: Scores, target: Mask, words: Mask | None = None) -> float:
     return float((stats.rankdata(score)[hit].mean() - (hits + 1) / 2) / misses)
 
 
+def judged(
+    scores: Float[np.ndarray, "texts words"],
+    target: Bool[np.ndarray, "texts words"],
+    words: Bool[np.ndarray, "texts words"],
+) -> tuple[float, float]:
+    """The mean over texts of `pointing_game` and of `auroc`, whose arguments are rows of these.
+
+    Example:
+        >>> judged(np.array([[1.0, 3.0, 3.0]]), np.eye(3, dtype=bool)[1:2], np.ones((1, 3), bool))
+        (0.5, 0.75)
+    """
+    texts = list(zip(scores, target, words, strict=True))
+    pointing, area = (
+        float(np.mean([judge(*text) for text in texts])) for judge in (pointing_game, auroc)
+    )
+    return pointing, area
+
+
 def average_precision(scores: Scores, target: Mask, words: Mask | None = None) -> float:
     """The mean, over the targets, of the precision among the words scored at least as high.
 
@@ -98,6 +116,25 @@ def average_precision(scores: Scores, target: Mask, words: Mask | None = None) -
         return float("nan")
     above = stats.rankdata(-score, method="max")[hit]
     return float((stats.rankdata(-score[hit], method="max") / above).mean())
+
+
+def position_share(
+    scores: Float[np.ndarray, "texts words"], words: Bool[np.ndarray, "texts words"]
+) -> float:
+    """The share of the scores' variance that lies between positions.
+
+    By chance it is about (positions − 1)/(words − 1), because every position's mean is fitted.
+
+    Example:
+        >>> position_share(np.array([[1.0, 2.0], [1.0, 2.0]]), np.ones((2, 2), bool))
+        1.0
+    """
+    whole = scores[words].mean()
+    counts = words.sum(axis=0)
+    means = np.where(words, scores, 0).sum(axis=0) / np.maximum(counts, 1)
+    between = (counts * (means - whole) ** 2).sum()
+    within = ((scores - means) ** 2)[words].sum()
+    return float(between / (between + within)) if between + within > 0 else 0.0
 
 
 def kendall_tau(scores: Scores, reference: Scores, words: Mask | None = None) -> float:

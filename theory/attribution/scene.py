@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
+from theory.attribution.agreement import pair_cosines
 from theory.attribution.settings import Settings
 from theory.geometry import Subspace, off_by_rounding, orthonormalise
 from theory.networks import TwoLayerReLU, two_layer_relu
@@ -54,6 +55,18 @@ def draw_scene(settings: Settings, key: Key[Array, ""]) -> Scene:
     x = table[texts].reshape(settings.samples, settings.dimension)
     y = jax.random.rademacher(key_y, (settings.samples,), dtype=x.dtype)
     return Scene(x, y, Subspace(orthonormalise(x.T)))
+
+
+def learnable(scene: Scene) -> Scene:
+    """The scene with labels that half of the coordinates of a text decide, not random ones.
+
+    Example:
+        >>> scene = learnable(draw_scene(Settings(), jax.random.key(0)))
+        >>> float(jnp.sum(scene.y))  # as many of each
+        0.0
+    """
+    score = jnp.sum(scene.x[:, ::2], axis=1)
+    return scene._replace(y=jnp.where(score >= jnp.median(score), 1.0, -1.0).astype(scene.x.dtype))
 
 
 def draw_copies(settings: Settings, keys: Key[Array, " copies"]) -> TwoLayerReLU:
@@ -113,6 +126,40 @@ def off_span_gradients(
         [[0.0, 2.0], [0.0, -2.0]]
     """
     return span.reject(jax.vmap(lambda network: jax.grad(lambda x: network(x))(x))(copies))
+
+
+class SpanAgreement(NamedTuple):
+    """How copies agree off the span of the texts and on it.
+
+    Attributes:
+        off: cosines of all pairs of copies off the span.
+        on: the same on it.
+        average: norm off the span of the mean of the first 1..M copies, over that of the first.
+    """
+
+    off: Float[Array, " pairs"]
+    on: Float[Array, " pairs"]
+    average: Float[Array, " copies"]
+
+
+def span_agreement(copies: TwoLayerReLU, x: Float[Array, " D"], span: Subspace) -> SpanAgreement:
+    """The agreement of the copies' gradients at x.
+
+    Example:
+        >>> copies = TwoLayerReLU(jnp.array([[[1.0, 2.0]], [[1.0, -2.0]]]), jnp.ones((2, 1)))
+        >>> span = Subspace(jnp.array([[1.0], [0.0]]))
+        >>> [part.tolist() for part in span_agreement(copies, jnp.array([3.0, 0.0]), span)]
+        [[-1.0], [1.0], [1.0, 0.0]]
+    """
+    gradients = jax.vmap(lambda net: jax.grad(lambda x: net(x))(x))(copies)
+    off, on = span.reject(gradients), span.project(gradients)
+    counts = jnp.arange(1, len(off) + 1, dtype=off.dtype)[:, None]
+    averages = jnp.cumsum(off, axis=0) / counts
+    return SpanAgreement(
+        pair_cosines(off[:, None])[:, 0],
+        pair_cosines(on[:, None])[:, 0],
+        jnp.linalg.norm(averages, axis=1) / jnp.linalg.norm(off[0]),
+    )
 
 
 def active(copies: TwoLayerReLU, x: Float[Array, " D"]) -> Int[Array, " copies"]:

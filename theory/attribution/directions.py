@@ -1,0 +1,54 @@
+"""Which directions of the embedding did training touch? One score for each of them."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from theory.attribution.agreement import pair_cosines
+from theory.geometry import Subspace, orthonormalise
+
+METHODS = ("agreement", "signed agreement", "gradient norm", "mean gradient", "|gradient×input|")
+
+
+def direction_scores(
+    gradients: Float[Array, "copies words d"], x: Float[Array, "words d"]
+) -> Float[Array, "methods d"]:
+    """Scores of the coordinate directions, those of `METHODS`.
+
+    A direction's coefficients at the words of the text are a vector for each copy: agreement is
+    that of these vectors. A dead direction's are independent across copies, and agree by chance.
+
+    Args:
+        gradients: of every copy at every word, in the basis whose directions are asked for.
+        x: the text in that basis.
+
+    Example:
+        >>> scores = direction_scores(jnp.ones((3, 4, 2)), jnp.ones((4, 2)).at[:, 1].set(0))
+        >>> scores[0].round(3).tolist(), scores[4].tolist()
+        ([1.0, 1.0], [4.0, 0.0])
+    """
+    across = jnp.swapaxes(gradients, 1, 2)
+    cosines = pair_cosines(across)
+    return jnp.stack(
+        [
+            jnp.mean(jnp.abs(cosines), axis=0),
+            jnp.mean(cosines, axis=0),
+            jnp.linalg.norm(across[0], axis=-1),
+            jnp.linalg.norm(jnp.mean(across, axis=0), axis=-1),
+            jnp.sum(jnp.abs(gradients[0] * x), axis=0),
+        ]
+    )
+
+
+def adapted_basis(span: Subspace, key: Key[Array, ""]) -> Float[Array, "d d"]:
+    """An orthonormal basis of R^d, first of P and then of P^⊥.
+
+    Example:
+        >>> from theory.geometry import random_subspace
+        >>> span = random_subspace(jax.random.key(0), 5, 2)
+        >>> basis = adapted_basis(span, jax.random.key(1))
+        >>> basis.shape, bool(jnp.allclose(basis.T @ basis, jnp.eye(5), atol=1e-5))
+        ((5, 5), True)
+    """
+    rest = span.reject(jax.random.normal(key, (span.ell, span.dim + span.ell)))
+    return jnp.concatenate([span.basis, orthonormalise(rest.T)], axis=1)
