@@ -18,6 +18,7 @@ from xarray import DataArray, Dataset
 
 from experiments.attribution import highlighted, scoring
 from experiments.attribution.chosen import ChosenSettings, choose
+from experiments.attribution.corpus import SMOKE
 from experiments.attribution.highlighted import AGREEMENT, INK, LEVEL, TOP, printable, shade
 from experiments.attribution.training import prepare
 from experiments.experiment import Experiment, Progress, Summary
@@ -155,10 +156,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     )
 
 
-SMOKE = Settings(
-    dataset="planted", tokens=8, d=8, vocabulary=30, samples=256, width=16, copies=4, epochs=8,
-    chance=99, perturbed=None,
-)  # fmt: skip
+SMALL = SMOKE | {"dataset": "planted", "copies": 4, "epochs": 8, "chance": 99}
 PAPER = Settings(
     dataset="imdb", kind="lstm", tokens=500, vocabulary=1000, samples=25_000, d=64, width=512,
     epochs=5, learning_rate=0.001, perturbed=2000,
@@ -169,7 +167,7 @@ experiment = Experiment(
     title="One text highlighted by every method",
     label="figure D",
     provenance="paper",
-    presets={"smoke": SMOKE, "course": Settings(), "paper": PAPER},
+    presets={"smoke": Settings(**SMALL, perturbed=None), "course": Settings(), "paper": PAPER},
     run=run,
     draw=draw,
     summary=summary,
