@@ -387,7 +387,8 @@ def by_removal(
 
     Example:
         >>> x = jnp.array([[0.25], [0.5]])
-        >>> by_removal(lambda x: jnp.sum(x), x, x[:, 0], jnp.zeros((2, 1)))[0, 2:].tolist()
+        >>> measures = jax.jit(lambda x: by_removal(jnp.sum, x, x[:, 0], jnp.zeros((2, 1))))
+        >>> measures(x)[0, 2:].tolist()
         [0.3125, 0.4375]
     """
     found = []
