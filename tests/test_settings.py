@@ -67,9 +67,15 @@ def values(hint) -> tuple[list, list]:
     inside = [(value,) * length for value in inside]
     for listed in metadata:
         if isinstance(listed, Listed):
-            rising = tuple(range(1, listed.fewest + 3))
+            steps = np.arange(1, listed.fewest + 3)
+            each = [bound for bound in get_args(arms[0])[1:] if isinstance(bound, Bound)]
+            rising = next(
+                tuple(some.tolist())
+                for some in (steps, steps + 1, steps / len(steps))
+                if all(value in bound for value in some for bound in each)
+            )
             outside += [(), rising[: listed.fewest - 1]]
-            outside += [rising[::-1], (1, *rising)] if listed.rising else []
+            outside += [rising[::-1], (rising[0], *rising)] if listed.rising else []
             inside = [] if listed.rising else inside
             inside += [rising, rising[: listed.fewest]] if get_origin(arms[0]) is Annotated else []
     return outside, inside

@@ -114,19 +114,12 @@ class ComparedSettings(TextSettings):
     """data sets, each with its own texts, embedding and copies"""
 
 
-SMOKE: dict[str, Any] = {
-    "tokens": 8,
-    "d": 8,
-    "vocabulary": 30,
-    "samples": 256,
-    "width": 16,
-    "copies": 3,
-    "epochs": 2,
-    "trials": 2,
-}
+SMOKE: dict[str, Any] = dict(
+    tokens=8, d=8, vocabulary=30, samples=256, width=16, copies=3, epochs=2, trials=2
+)
 """Settings of the smallest run of everything."""
 
-PAPER: dict[str, Any] = {"samples": 16_000, "width": 256, "texts": 200, "trials": 20}
+PAPER: dict[str, Any] = dict(samples=16_000, width=256, texts=200, trials=20)
 """Settings of a run as large as a paper's, on planted texts."""
 
 

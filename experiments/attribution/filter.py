@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.attribution.corpus import ComparedSettings, decided
+from experiments.attribution.corpus import PAPER, SMOKE, ComparedSettings, decided
 from experiments.attribution.training import prepare
 from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
@@ -22,12 +22,11 @@ from experiments.plots.estimates import numbers, share
 from experiments.plots.style import CHANCE, grid, legend
 from theory.attribution.agreement import agreement_scores, small_norm
 from theory.attribution.copies import Kind
-from theory.attribution.evaluation import auroc, pointing_game
+from theory.attribution.evaluation import judged
 from theory.attribution.methods import present
 from theory.attribution.scores import word_gradients
 from theory.settings import Count, Increasing, ShareAboveZero
 
-JUDGES = (pointing_game, auroc)
 MEASURES = ("pointing accuracy", "AUROC", "deciding words that pass")
 
 PUBLISHED = 0.5
@@ -63,10 +62,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         corpus, table, copies, _ = prepare(settings, kind, jax.random.fold_in(key, trial))
         ids, target = decided(corpus, settings.texts)
         scores = np.asarray(_filtered(copies, table[ids], quantiles))
-        each = [list(zip(one, target, ids > 0, strict=True)) for one in scores.swapaxes(0, 1)]
-        found = [
-            [np.mean([judge(*t) for t in q]) for judge in (pointing_game, auroc)] for q in each
-        ]
+        found = [judged(one, target, ids > 0) for one in scores.swapaxes(0, 1)]
         kept = [(one > 0)[target].mean() for one in scores.swapaxes(0, 1)]
         chance = (target.sum(axis=1) / (ids > 0).sum(axis=1)).mean()
         return {
@@ -107,20 +103,9 @@ experiment = Experiment(
     label="the small-norm filter",
     provenance="derived",
     presets={
-        "smoke": Settings(
-            kinds=("sum", "max"),
-            tokens=8,
-            d=8,
-            vocabulary=30,
-            samples=256,
-            width=16,
-            copies=3,
-            epochs=2,
-            texts=6,
-            trials=2,
-        ),  # fmt: skip
+        "smoke": Settings(**SMOKE, kinds=("sum", "max"), texts=6),
         "course": Settings(),
-        "paper": Settings(samples=16_000, width=256, texts=200, trials=20),
+        "paper": Settings(**PAPER),
     },
     run=run,
     draw=draw,

@@ -63,7 +63,7 @@ class Settings(ComparedSettings, PerturbedSettings):
     def __post_init__(self):
         super().__post_init__()
         if max(self.sweep) > self.copies:
-            raise ValueError(f"sweep is {self.sweep} and must end at copies = {self.copies}")
+            raise ValueError(f"sweep is {self.sweep}, with more than copies = {self.copies}")
 
     @property
     def chance(self) -> dict[str, float]:
@@ -103,15 +103,11 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         scores = explained.scores | score_perturbed(copies, table, ids, settings.perturbed)
         gradients = _gradients(copies, table[ids])
         swept = [np.asarray(_of_copies(gradients[:, :m], words)) for m in settings.sweep]
+        found = [judged(np.asarray(scores[name]), target, words) for name in methods]
+        fewer = [[judged(one, target, words) for one in scores] for scores in swept]
         return {
-            "score": (
-                ("method", "measure"),
-                [judged(np.asarray(scores[name]), target, words) for name in methods],
-            ),
-            "swept": (
-                ("copies", "ensemble", "measure"),
-                [[judged(one, target, words) for one in scores] for scores in swept],
-            ),
+            "score": (("method", "measure"), found),
+            "swept": (("copies", "ensemble", "measure"), fewer),
             "accuracy": (("copy",), right),
             "gap": ((), explained.gap.max()),
         }

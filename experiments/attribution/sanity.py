@@ -78,8 +78,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         trial_key = jax.random.fold_in(key, trial)
         trained = prepare(settings, kind, trial_key)
         shuffled = prepare(settings, kind, trial_key, shuffled=True)
-        ids = trained.corpus.x_test[(trained.corpus.x_test > 0).sum(axis=1) >= 2]
-        ids = ids[: settings.texts]
+        texts = trained.corpus.x_test
+        ids = texts[(texts > 0).sum(axis=1) >= 2][: settings.texts]
         words = ids > 0
         keys = jax.random.split(named(trial_key, Drawn.UNTRAINED), settings.copies)
         sizes = {"words": ids.shape[1], "d": settings.sizes.d, "width": settings.hidden(kind)}
@@ -88,23 +88,17 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
             score(kind, copies, trained.table, ids, named(trial_key, Drawn.NOISE)).scores
             for copies in (trained.copies, fresh, shuffled.copies)
         )
-        rho = np.array(
-            [
-                [list(map(adebayo, explained[name], other[name], words)) for name in METHODS]
-                for other in others
-            ]
-        )
+        pairs = [[(explained[name], other[name]) for name in METHODS] for other in others]
+        rho = np.array([[list(map(adebayo, *pair, words)) for pair in of] for of in pairs])
         # ρ of constant scores is undefined, and no evidence: certainly not of ρ = 0.
         known = np.isfinite(rho)
         count = known.sum(axis=-1)
-        padded = bool((ids == 0).any())
-        padding = _padding_agreement(trained.copies, trained.table, ids) if padded else np.nan
         positions = int(words.any(axis=0).sum())
         compared = ("randomised", "method")
         return {
             "rho": (compared, np.where(known, rho, 0).sum(-1) / np.where(count, count, np.nan)),
             "undefined": (compared, len(ids) - count),
-            "padding": ((), padding),
+            "padding": ((), _padding_agreement(trained.copies, trained.table, ids)),
             "position_share": ((), position_share(np.asarray(explained["agreement"]), words)),
             "position_chance": ((), (positions - 1) / max(1, int(words.sum()) - 1)),
             "accuracy": ((), trained.accuracy.mean()),
@@ -130,8 +124,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     """ρ of every method under both randomisations, padding and positions by kind."""
     figure = plt.figure(figsize=(7.2, 5.8))
     parts: Any = figure.subfigures(2, 1, height_ratios=(3, 1.3))
-    shared = {"sharex": True, "sharey": True}
-    _, cells = grid(data, "kind", size=(7.2, 4.0), within=parts[0], **shared)
+    _, cells = grid(data, "kind", size=(7.2, 4.0), within=parts[0], sharex=True, sharey=True)
     for at, ax in cells:
         ax.axvline(0, **CHANCE, label="shows the learned alone")
         dots(ax, defined(data.rho.sel(at)), y="method", series="randomised", ms=3)

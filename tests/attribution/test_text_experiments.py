@@ -51,9 +51,9 @@ def test_sentences_come_from_the_numbers(outcomes):
     place = {"kind": "sum", "position": "random position", "measure": "AUROC"}
     ours, theirs = (place | {"method": name} for name in (planted.AGREEMENT, planted.BASELINE))
     # The difference of the second place is .02 in the mean, and its interval holds 0.
-    made.score.loc[ours] = 0.9, 0.9001
-    made.score.loc[theirs] = 0.6, 0.6001
-    made.score.loc[ours | {"position": "fixed position"}] = 0.5, 0.54
+    made.score.loc[ours] = [0.9, 0.9001]
+    made.score.loc[theirs] = [0.6, 0.6001]
+    made.score.loc[ours | {"position": "fixed position"}] = [0.5, 0.54]
     good, against = planted.summary(made, settings).sentences
     assert "above chance for sum, random position, 0.90 [0." in good
     assert "does for sum, random position, by 0.30 [0.30, 0.30], and lower for none" in against
@@ -176,7 +176,7 @@ def test_too_few_agreeing_copies_are_one_sentence(prepared):
 @pytest.mark.parametrize(
     ("module", "changes", "message"),
     [
-        (planted, {"sweep": (3, 9)}, "sweep is .* must end at copies = 8"),
+        (planted, {"sweep": (3, 9)}, "sweep is .* more than copies = 8"),
         (dead_directions, {"dim": 64}, "dim is 64 and must be below d = 64"),
         (law, {"samples": 511}, "samples is 511 .* ell >= 2"),
     ],
