@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.attribution.corpus import ComparedSettings
+from experiments.attribution.corpus import SMOKE, ComparedSettings
 from experiments.attribution.scoring import PerturbedSettings, score, score_perturbed, tried
 from experiments.attribution.training import logits_of, prepare
 from experiments.cells import over
@@ -22,8 +22,8 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import defined, mean, numbers
 from experiments.plots.style import CHANCE, GREEN, grid, legend, looks
-from theory.attribution import evaluation
 from theory.attribution.copies import Kind
+from theory.attribution.evaluation import by_removal, kendall_tau
 from theory.keys import named
 from theory.settings import Filled, Sample
 
@@ -75,18 +75,9 @@ def _measure(net, table, ids, others, scores):
         def probability(x):
             return jax.nn.sigmoid(towards * net(x))
 
-        def judge(score):
-            found = []
-            for remove in (evaluation.delete, evaluation.replace(table[other])):
-                both = evaluation.eraser(probability, x, score, remove=remove)
-                curves = (
-                    curve(probability, x, score, remove, STEPS).area
-                    for curve in (evaluation.deletion_curve, evaluation.insertion_curve)
-                )
-                found.append(jnp.stack([*both, *curves]))
-            return jnp.stack(found)
-
-        return jax.lax.map(judge, scores)
+        return jax.lax.map(
+            lambda score: by_removal(probability, x, score, table[other], STEPS), scores
+        )
 
     return jax.lax.map(one, (ids, others, scores))
 
@@ -128,7 +119,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         others = jax.random.choice(named(key, Drawn.OTHER_WORDS), seen, ids.shape)
         found = _measure(net, table, ids, others, stacked)
         tau = [
-            [evaluation.kendall_tau(one, reference, row > 0) for one in each]
+            [kendall_tau(one, reference, row > 0) for one in each]
             for each, reference, row in zip(stacked, scores["occlusion"], ids, strict=True)
         ]
         return {
@@ -176,10 +167,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     )
 
 
-SMOKE = Settings(
-    dataset="planted", kinds=("sum",), tokens=8, d=8, vocabulary=30, samples=256, width=16,
-    copies=3, epochs=8, texts=6, perturbed=None,
-)  # fmt: skip
+SMALL = SMOKE | {"dataset": "planted", "kinds": ("sum",), "epochs": 8, "texts": 6}
 PAPER = Settings(
     dataset="imdb", kinds=("lstm",), tokens=500, d=64, width=512, learning_rate=0.001, texts=200,
     perturbed=2000,
@@ -190,7 +178,7 @@ experiment = Experiment(
     title="Which attributions are faithful to the model",
     label="evaluation by removal",
     provenance="derived",
-    presets={"smoke": SMOKE, "course": Settings(), "paper": PAPER},
+    presets={"smoke": Settings(**SMALL, perturbed=None), "course": Settings(), "paper": PAPER},
     run=run,
     draw=draw,
     summary=summary,

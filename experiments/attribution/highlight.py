@@ -18,6 +18,7 @@ from xarray import DataArray, Dataset
 
 from experiments.attribution import highlighted, scoring
 from experiments.attribution.chosen import ChosenSettings, choose
+from experiments.attribution.corpus import SMOKE
 from experiments.attribution.highlighted import AGREEMENT, INK, LEVEL, TOP, printable, shade
 from experiments.attribution.training import prepare
 from experiments.experiment import Experiment, Progress, Summary
@@ -98,7 +99,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     marks = highlighted.marks(data)
     order = np.argsort(-marks.strength.mean("method").values, kind="stable")[:DRAWN]
     shown = marks.isel(word=order)
-    figure, ax = plt.subplots(figsize=(7.2, 1.9 + 0.17 * len(order)))
+    figure, ax = plt.subplots(figsize=(7.2, 1.9 + 0.17 * max(len(order), 12)))
     colours = LinearSegmentedColormap.from_list("strength", [*map(shade, (-1, 0, 1))])
     image = ax.imshow(shown.strength.T, cmap=colours, vmin=-1, vmax=1, aspect="auto")
     for i, j in np.argwhere(shown.top.values):
@@ -116,8 +117,8 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         f"frame: copies agree more than by chance, at level {LEVEL} over all words"
     )
     which = "all" if len(order) == data.sizes["word"] else f"{len(order)} of {data.sizes['word']}"
-    ax.set_ylabel(f"{which} words (place in the text), by their mean over methods")
-    figure.colorbar(image, label="score / strongest |score| of the method", aspect=40)
+    ax.set_ylabel(f"{which} words (place in the text),\nby their mean over methods")
+    figure.colorbar(image, label="score / strongest |score|\nof the method", aspect=40)
     return figure
 
 
@@ -155,10 +156,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     )
 
 
-SMOKE = Settings(
-    dataset="planted", tokens=8, d=8, vocabulary=30, samples=256, width=16, copies=4, epochs=8,
-    chance=99, perturbed=None,
-)  # fmt: skip
+SMALL = SMOKE | {"dataset": "planted", "copies": 4, "epochs": 8, "chance": 99}
 PAPER = Settings(
     dataset="imdb", kind="lstm", tokens=500, vocabulary=1000, samples=25_000, d=64, width=512,
     epochs=5, learning_rate=0.001, perturbed=2000,
@@ -169,7 +167,7 @@ experiment = Experiment(
     title="One text highlighted by every method",
     label="figure D",
     provenance="paper",
-    presets={"smoke": SMOKE, "course": Settings(), "paper": PAPER},
+    presets={"smoke": Settings(**SMALL, perturbed=None), "course": Settings(), "paper": PAPER},
     run=run,
     draw=draw,
     summary=summary,

@@ -19,6 +19,7 @@ from matplotlib.transforms import Bbox
 from xarray import DataArray, Dataset
 
 from experiments.attribution.chosen import ChosenSettings, choose
+from experiments.attribution.corpus import SMOKE
 from experiments.attribution.highlighted import LEVEL, TOP, printable
 from experiments.attribution.scoring import untrained_scores
 from experiments.attribution.training import Prepared, prepare
@@ -27,6 +28,7 @@ from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, THEORY, VERMILIO
 from theory.attribution import agreement_scores, calibrate
 from theory.attribution.agreement import expected_chance, pair_cosines
 from theory.attribution.copies import Kind
+from theory.attribution.embedding import explained_variance
 from theory.attribution.scores import word_gradients
 from theory.keys import named
 from theory.settings import Filled
@@ -35,11 +37,8 @@ NAMED = 4
 """Words of a panel whose names are written out, at most: those of largest score that have room."""
 
 SIDES = (
-    (0, (5, 0), "left", "center"),
-    (0, (-5, 0), "right", "center"),
-    (1, (0, 3), "center", "bottom"),
-    (1, (0, 3), "left", "bottom"),
-    (1, (0, 3), "right", "bottom"),
+    *((0, (5, 0), "left", "center"), (0, (-5, 0), "right", "center")),
+    *((1, (0, 3), side, "bottom") for side in ("center", "left", "right")),
     (-1, (0, -3), "center", "top"),
 )
 """Where a name may stand: at a point or an end of its bar, how far off, and its alignment."""
@@ -89,10 +88,11 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     texts = prepared.corpus.x_train  # the same for every kind
     table = np.asarray(prepared.table)
     flat = table[texts[:SPECTRUM_TEXTS]].reshape(-1, texts.shape[1] * table.shape[1])
-    return found.assign(
-        spectrum_words=_explained(table[texts[texts > 0]], "component"),
-        spectrum_texts=_explained(flat, "text_component"),
-    )
+    for name, x in ("words", table[texts[texts > 0]]), ("texts", flat):
+        share = explained_variance(x)
+        dim = f"component_of_{name}"
+        found = found.assign({f"spectrum_{name}": (dim, share), dim: np.arange(1, 1 + len(share))})
+    return found
 
 
 def _looked_at(settings: Settings, kind: Kind, prepared: Prepared, key) -> Dataset:
@@ -114,15 +114,6 @@ def _looked_at(settings: Settings, kind: Kind, prepared: Prepared, key) -> Datas
         | {"untrained": ((), chance.mean()), "accuracy": ("copy", prepared.accuracy)},
         {"word": np.arange(1, count + 1), "copy": np.arange(settings.copies)},
     )
-
-
-def _explained(x: np.ndarray, dim: str) -> DataArray:
-    """Cumulative share of variance of the principal components, from the smaller Gram matrix."""
-    x = x - x.mean(axis=0)
-    gram = x.T @ x if x.shape[1] <= x.shape[0] else x @ x.T
-    variance = np.maximum(np.linalg.eigvalsh(gram)[::-1], 0)
-    share = np.cumsum(variance) / variance.sum()
-    return DataArray(share, {dim: np.arange(1, len(share) + 1)})
 
 
 def _of(data: Dataset, kind: str) -> Dataset:
@@ -156,11 +147,11 @@ def draw(data: Dataset, settings: Settings) -> Figure:
             ax.set_title(f"{'A' if ax is every else 'B'}: {kind}, {title}")
             panels.append((ax, shown))
         norms.hist(words.length, bins=min(20, words.sizes["word"]), color=BLUE)
-        norms.axvline(words.length.median(), color=BLACK, lw=1, label="median norm")
+        norms.axvline(words.length.median(), color=BLACK, lw=1, ls="--", label="median norm")
         norms.set(xlabel=r"gradient norm $\|g_t\|$", ylabel="words", title=f"C: {kind}, norms")
     for ax, name in zip(below.subplots(1, 2), ("words", "texts"), strict=True):
         share = data[f"spectrum_{name}"]
-        ax.plot(share[share.dims[0]], share, color=BLUE)
+        ax.plot(share[f"component_of_{name}"], share, color=BLUE)
         label = f"95 %: {_enough(share)} of {share.size}"
         ax.axhline(0.95, color=ORANGE, ls="--", lw=1, label=label)
         ax.set(xlabel="principal components", ylabel="share of variance", ylim=(0, 1.03))
@@ -234,10 +225,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     return Summary(tables=tables)
 
 
-SMOKE = Settings(
-    dataset="planted", kinds=("sum",), tokens=8, d=8, vocabulary=30, samples=256, width=16,
-    copies=4, epochs=8, chance=99,
-)  # fmt: skip
+SMALL = SMOKE | {"dataset": "planted", "copies": 4, "epochs": 8, "chance": 99}
 PAPER = Settings(
     dataset="imdb", kinds=("lstm",), tokens=500, vocabulary=1000, samples=25_000, d=64, width=512,
     epochs=5, learning_rate=0.001,
@@ -248,7 +236,7 @@ experiment = Experiment(
     title="Agreement against gradient norm, word by word",
     label="figures A, B, C and E",
     provenance="paper",
-    presets={"smoke": SMOKE, "course": Settings(), "paper": PAPER},
+    presets={"smoke": Settings(**SMALL, kinds=("sum",)), "course": Settings(), "paper": PAPER},
     run=run,
     draw=draw,
     summary=summary,

@@ -76,11 +76,11 @@ def test_names_in_the_scatter_cover_nothing():
     }  # fmt: skip
     data = Dataset({n: (("kind", "word"), v[None]) for n, v in by_word.items()}).assign(
         untrained=("kind", [0.1]),
-        spectrum_words=("component", np.linspace(0.1, 1, 10)),
-        spectrum_texts=("text_component", np.linspace(0.1, 1, 20)),
+        spectrum_words=("component_of_words", np.linspace(0.1, 1, 10)),
+        spectrum_texts=("component_of_texts", np.linspace(0.1, 1, 20)),
     )
     data = data.assign_coords(
-        kind=["sum"], word=range(count), component=range(10), text_component=range(20)
+        kind=["sum"], word=range(count), component_of_words=range(10), component_of_texts=range(20)
     )
     figure = drawn(scatter, data, scatter.Settings(kinds=("sum",)))
     panels = [ax for ax in figure.axes if "norm $n_t$" in ax.get_xlabel()]

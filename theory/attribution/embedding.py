@@ -92,3 +92,16 @@ def ppmi_embedding(
     rows *= np.sign(u[np.abs(u[:, :d]).argmax(axis=0), np.arange(d)])
     norm = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.pad(rows / np.where(norm > 0, norm, 1), ((1, 0), (0, 0)))
+
+
+def explained_variance(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " components"]:
+    """Cumulative shares of variance of the principal components, min(n, d) of them.
+
+    Example:
+        >>> explained_variance(np.array([[2.0, 0], [-2, 0], [0, 1], [0, -1]])).tolist()
+        [0.8, 1.0]
+    """
+    x = x - x.mean(axis=0)
+    gram = x.T @ x if x.shape[1] <= x.shape[0] else x @ x.T  # the smaller one
+    variance = np.maximum(np.linalg.eigvalsh(gram)[::-1], 0)
+    return np.cumsum(variance) / variance.sum()

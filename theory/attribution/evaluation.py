@@ -363,3 +363,40 @@ def insertion_curve(
     """
     words, rank = present(x), _rank(x, scores)
     return _curve(probability, x, lambda k: remove(x, words & (rank >= k)), steps)
+
+
+def by_removal(
+    probability: Probability,
+    x: Float[Array, "words d"],
+    scores: Float[Array, " words"],
+    others: Float[Array, "words d"],
+    steps: int | None = None,
+) -> Float[Array, "2 4"]:
+    """Everything that removing words tells of their scores.
+
+    Args:
+        probability: of the explained class.
+        x: the text.
+        scores: finite, one per word.
+        others: words to put in the place of removed ones, as of `replace`.
+        steps: as of `deletion_curve`.
+
+    Returns:
+        One row for `delete`, one for `replace`: comprehensiveness, sufficiency, and the areas of
+        the deletion and the insertion curve.
+
+    Example:
+        >>> x = jnp.array([[0.25], [0.5]])
+        >>> measures = jax.jit(lambda x: by_removal(jnp.sum, x, x[:, 0], jnp.zeros((2, 1))))
+        >>> measures(x)[0, 2:].tolist()
+        [0.3125, 0.4375]
+    """
+    found = []
+    for remove in (delete, replace(others)):
+        both = eraser(probability, x, scores, remove=remove)
+        curves = (
+            curve(probability, x, scores, remove, steps).area
+            for curve in (deletion_curve, insertion_curve)
+        )
+        found.append(jnp.stack([*both, *curves]))
+    return jnp.stack(found)
