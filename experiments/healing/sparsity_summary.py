@@ -153,7 +153,7 @@ def _sentence(data: Dataset, label: str) -> str:
         "accuracy."
     ]
     if "STARFISH" not in best:
-        first = accuracy.arm.values[accuracy.mean("trial").argmax()]
+        first = accuracy.mean("trial").idxmax("arm").item()
         ahead = mean(100 * (accuracy.sel(arm=first) - accuracy.sel(arm="STARFISH")))
         parts.append(f"It is behind the best, {first}, by {in_words(ahead)} points of accuracy.")
     if told:
@@ -171,7 +171,7 @@ def _confidence(data: Dataset, label: str) -> str:
         shown["distillation"] = score.sel(arm="distillation")
     parts = [
         f"{name} has "
-        + ", ".join(f"{m} {float(x):.3f}" for m, x in values.mean("trial").groupby("measure"))
+        + ", ".join(f"{m} {x:.3f}" for m, x in numbers(values.mean("trial"), None).items())
         for name, values in shown.items()
     ]
     return (
