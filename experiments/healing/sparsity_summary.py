@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from xarray import DataArray, Dataset
 
@@ -62,14 +63,9 @@ def _found(data: Dataset, settings) -> dict[str, Any]:
     found = summarise(data.score, accuracy.dense)
     healed = by_network(data.score)
     for name, entry in found["methods"].items():
-        closed = healed.sel(arm=name).copy(
-            data=gap_closed(
-                *(
-                    np.asarray(x)
-                    for x in (healed.sel(arm=name), accuracy.pruned, accuracy.retrained)
-                )
-            )
-        )
+        one = healed.sel(arm=name)
+        ends = one, accuracy.pruned, accuracy.retrained
+        closed = one.copy(data=gap_closed(*(jnp.asarray(part.values) for part in ends)))
         rate = float(data.rate.sel(arm=name))
         entry |= {
             "gap_closed": numbers(mean(closed)) if np.isfinite(closed).all() else None,

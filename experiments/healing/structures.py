@@ -112,43 +112,28 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     nets = repeated(dense, settings.draws)
     x = calibration.x.reshape(-1, *calibration.x.shape[2:])
     keys = jax.random.split(key_masks, len(x))
+    compared, found, programs = chosen(settings.methods, ARMS), [], {}
     made = ways(settings)
-    cells = {
-        way: members(dense, jax.jit(jax.vmap(masks))(nets, x, keys), calibration)
-        for way, masks in made.items()
-    }
-    found = []
-    whole = [way for way in made if way[0].endswith("neurons")]
-    single = [way for way in made if way not in whole]
-    for some, start, part in ((single, 0.05, 0.6), (whole, 0.65, 0.35)):
-        if not some:
-            continue
-        among = [arm for arm in chosen(settings.methods, ARMS) if some is whole or arm is not FOLD]
+    names = list(dict.fromkeys(structure for structure, _ in made))
+    for i, name in enumerate(names):
+        cells = {
+            criterion: members(dense, jax.jit(jax.vmap(masks))(nets, x, keys), calibration)
+            for (structure, criterion), masks in made.items()
+            if structure == name
+        }
+        among = [arm for arm in compared if name.endswith("neurons") or arm is not FOLD]
         scores = compare(
-            settings,
-            on_test(settings, images),
-            among,
-            {", ".join(way): cells[way] for way in some},
-            "way",
-            lambda done, what, start=start, part=part: progress(start + part * done, what),
-        )[["score", "rate", "seconds"]]
-        pruned = [evaluate(cells[way].start, images, settings.draws) for way in some]
-        structure, criterion = zip(*some, strict=True)
-        found.append(
-            scores.assign(pruned=xr.concat(pruned, "way")).assign_coords(
-                structure=("way", list(structure)), criterion=("way", list(criterion))
-            )
-        )
+            settings, on_test(settings, images), among, cells, "criterion",
+            lambda done, what, i=i, name=name: progress((i + done) / len(names), f"{name}, {what}"),
+            programs,
+        )[["score", "rate", "seconds"]]  # fmt: skip
+        starts = [evaluate(cell.start, images, settings.draws) for cell in cells.values()]
+        found.append(scores.assign(pruned=xr.concat(starts, scores.criterion)))
     progress(1.0, "done")
-    data = xr.concat(found, "way", join="outer").assign(dense=evaluate(dense, images))
-    return by_way(data, [arm.name for arm in ARMS if arm.name in settings.methods])
-
-
-def by_way(data: Dataset, methods: list[str]) -> Dataset:
-    """The dimension way as structure and criterion, each in the order in which it is met."""
-    order = {name: list(dict.fromkeys(data[name].values)) for name in ("structure", "criterion")}
-    apart = data.drop_vars("way", errors="ignore").set_index(way=list(order)).unstack("way")
-    return apart.reindex(arm=methods, **order)
+    data = xr.concat(found, "structure", join="outer").assign_coords(structure=names)
+    criteria = list(dict.fromkeys(criterion for _, criterion in made))
+    data = data.reindex(arm=[arm.name for arm in compared], criterion=criteria)
+    return data.assign(dense=evaluate(dense, images))
 
 
 CRITERIA = {
@@ -180,7 +165,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         ax.label_outer()
     for ax in panels.flat[len(cells) :]:
         ax.set_axis_off()
-    legend(figure, cells, "lower", 6)
+    legend(figure, cells, "lower", 3)
     return figure
 
 
