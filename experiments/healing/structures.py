@@ -202,7 +202,7 @@ experiment = Experiment(
     provenance="derived",
     presets={
         "smoke": Settings(
-            methods=("ridge, layer by layer", "STARFISH", "neurons folded"),
+            methods=("STARFISH", "neurons folded"),
             width=16,
             depth=2,
             epochs=3,
