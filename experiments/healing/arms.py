@@ -8,133 +8,37 @@ are seen by "labels" alone.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from experiments.errors import UsageError
 from experiments.healing.dense import ImageSettings
 from theory.ensemble import ensemble
-from theory.healing.alignment import Method, distance
 from theory.healing.corrections import correct_biases, reconstruct, refit_head, repair
 from theory.healing.descent import masked_descent
-from theory.healing.heal import block_states
 from theory.healing.masks import apply_masks
-from theory.networks import MLP, affine
-from theory.training import annealed_adam, cross_entropy
-
-TEMPERATURE = 4.0
-"""Of the softmax that distillation compares (Hinton, Vinyals, Dean 2015)."""
-
-
-class Member(NamedTuple):
-    """One pruned network and what there is to heal it with.
-
-    Attributes:
-        dense: the network before pruning, an `MLP` or another with ``logits(x)``.
-        start: where healing starts, pruned.
-        masks: of the weights.
-        x, y: calibration images and labels.
-        teacher: the images that the dense network is shown, `x` but for a control.
-    """
-
-    dense: Any
-    start: Any
-    masks: Any
-    x: Float[Array, "n d"]
-    y: Array
-    teacher: Float[Array, "n d"]
-
-
-def hidden(net: MLP, x: Array) -> tuple[Array, ...]:
-    """Hidden states after their ReLU."""
-    return tuple(jax.nn.relu(h) for h in net.preactivations(x)[:-1])
-
-
-def hidden_and_logits(net: MLP, x: Array) -> tuple[Array, ...]:
-    """Hidden states, and the logits as one more."""
-    *below, logits = net.preactivations(x)
-    return *map(jax.nn.relu, below), logits
-
-
-def last_hidden(net: MLP, x: Array) -> tuple[Array, ...]:
-    """The state that the head reads."""
-    return hidden(net, x)[-1:]
-
-
-def _layer(i: int, net: MLP, h: Array) -> Array:
-    return jax.nn.relu(affine(h, net.weights[i], net.biases[i]))
-
-
-@dataclass(frozen=True)
-class Aligned:
-    """A method that aligns states; one by one, each from its dense input, by ``block``.
-
-    Attributes:
-        states: ``states(net, x)``.
-        method: directions, or values.
-        block: ``block(i, net, h)``, state i from the one before or from the image; None for all
-            states of one pass through the network.
-    """
-
-    states: Callable[..., Any] = hidden
-    method: Method = "starfish"
-    block: Callable[[int, Any, Array], Array] | None = None
-
-    def data(self, member: Member) -> Any:
-        """What a batch is cut from."""
-        targets = self.states(member.dense, member.teacher)
-        inputs = member.x if self.block is None else (member.x, *targets[:-1])
-        return inputs, targets
-
-    def loss(self, net: Any, data: Any) -> Float[Array, ""]:
-        """The distance of the states."""
-        inputs, targets = data
-        if self.block is None:
-            return distance(self.states(net, inputs), targets, self.method)
-        blocks = [partial(self.block, i) for i in range(len(targets))]
-        return distance(block_states(blocks, net, inputs), targets, self.method)
-
-
-@dataclass(frozen=True)
-class Distilled:
-    """The divergence of the softened outputs, T²·KL."""
-
-    def data(self, member: Member) -> Any:
-        """What a batch is cut from."""
-        return member.x, member.dense.logits(member.teacher)
-
-    def loss(self, net: Any, data: Any) -> Float[Array, ""]:
-        """Zero where the outputs agree."""
-        x, target = data
-        log_p = jax.nn.log_softmax(target / TEMPERATURE)
-        log_q = jax.nn.log_softmax(net.logits(x) / TEMPERATURE)
-        return TEMPERATURE**2 * jnp.mean(jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1))
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Cross-entropy of the labels."""
-
-    def data(self, member: Member) -> Any:
-        """What a batch is cut from."""
-        return member.x, member.y
-
-    def loss(self, net: Any, data: Any) -> Float[Array, ""]:
-        """In nats."""
-        return cross_entropy(net, data)
+from theory.healing.objectives import (
+    Aligned,
+    Distilled,
+    Labelled,
+    Member,
+    hidden_and_logits,
+    last_hidden,
+    layer,
+)
+from theory.networks import MLP
+from theory.training import annealed_adam
 
 
 def survivors(net: MLP) -> Any:
     """What is trained: the weights of the hidden layers, as far as their masks leave them."""
-    layers = len(net.weights) - 1
-    flags: Any = (*[True] * layers, False)
+    flags: Any = (*[True] * (len(net.weights) - 1), False)
     return MLP(flags, False)  # pyright: ignore[reportArgumentType]
 
 
@@ -178,7 +82,7 @@ ARMS = (
     Arm("MSE", Aligned(method="mse")),
     Arm("MSE + logits", Aligned(hidden_and_logits, "mse")),
     Arm("last hidden", Aligned(last_hidden)),
-    Arm("block-wise MSE", Aligned(method="mse", block=_layer)),
+    Arm("block-wise MSE", Aligned(method="mse", block=layer)),
     Arm("distillation", Distilled()),
     Arm("distillation + biases", Distilled(), trainable=survivors_and_biases),
     Arm("distillation, head refitted", closed=_refit, after="distillation"),
@@ -188,7 +92,23 @@ ARMS = (
 )
 """Methods compared; those with `after` follow the method that they start from."""
 
-NAMES = tuple(arm.name for arm in ARMS)
+Main = Literal[
+    "ridge, layer by layer",
+    "STARFISH",
+    "STARFISH + logits",
+    "STARFISH, head refitted",
+    "distillation",
+    "distillation, head refitted",
+    "labels",
+]  # fmt: skip
+Name = Literal[
+    Main, "biases corrected", "REPAIR", "head refitted", "STARFISH + biases", "MSE",
+    "MSE + logits", "last hidden", "block-wise MSE", "distillation + biases", "labels + biases",
+    "labels, head refitted",
+]  # fmt: skip
+
+MAIN: tuple[Main, ...] = get_args(Main)
+"""Methods that are compared where there is no room for all, and drawn as curves."""
 
 RIVALS = {
     "STARFISH": ("distillation", "labels"),
@@ -197,6 +117,23 @@ RIVALS = {
     "STARFISH, head refitted": ("distillation, head refitted", "labels, head refitted"),
 }
 """The faithful method and its named extensions, each with rivals that train the same."""
+
+
+def chosen(names: Sequence[str], among: Sequence[Arm] = ARMS) -> tuple[Arm, ...]:
+    """The methods of these names, in the order of all.
+
+    Raises:
+        ValueError: one starts from another that is not chosen.
+
+    Example:
+        >>> chosen(["STARFISH, head refitted"])
+        Traceback (most recent call last):
+        ValueError: methods has STARFISH, head refitted and must have STARFISH, where that starts
+    """
+    for arm in among:
+        if arm.name in names and arm.after is not None and arm.after not in names:
+            raise ValueError(f"methods has {arm.name} and must have {arm.after}, where that starts")
+    return tuple(arm for arm in among if arm.name in names)
 
 
 def _descend(arm: Arm, member: Member, rate, steps: int, batch: int) -> Any:

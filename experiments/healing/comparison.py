@@ -1,27 +1,27 @@
 """All methods on the same pruned networks, and which of them the seeds cannot tell apart."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from jaxtyping import Array, Float, Int
-from numpy.typing import NDArray
+from xarray import DataArray, Dataset
 
-from experiments.experiment import Arrays, Progress
-from experiments.healing.arms import Arm, Member, choose_rate, compiled, timed
+from experiments.experiment import Progress
+from experiments.healing.arms import Arm, choose_rate, compiled, timed
 from experiments.healing.dense import Calibration, Images, ImageSettings, train
-from experiments.plots.comparison import standings
-from experiments.plots.estimates import mean_interval, share_interval
+from experiments.plots.comparison import Standing, standings
+from experiments.plots.estimates import mean, numbers, share
 from theory.ensemble import ensemble
 from theory.healing.masks import apply_masks
+from theory.healing.objectives import Member
 from theory.metrics import accuracy, calibration_error, negative_log_likelihood
 
-MEASURES = ("accuracy", "NLL", "ECE")
-ACCURACY = 0
+MEASURES = {"accuracy": accuracy, "NLL": negative_log_likelihood, "ECE": calibration_error}
 
 CHOSEN_ON = 3
 """Dense networks whose first draws choose the step size of a method."""
@@ -31,25 +31,34 @@ CHOSEN_ON = 3
 def _evaluate(nets: Any, x: Float[Array, "n ..."], y: Int[Array, " n"]):
     def member(net):
         logits = net.logits(x)
-        return jnp.stack(
-            [f(logits, y) for f in (accuracy, negative_log_likelihood, calibration_error)]
-        )
+        return jnp.stack([measure(logits, y) for measure in MEASURES.values()])
 
     return ensemble(member, nets)
 
 
-def evaluate(nets: Any, images: Images) -> NDArray[np.float32]:
-    """`MEASURES` of networks with a leading axis on the test images, (members, 3)."""
-    return np.asarray(_evaluate(nets, jnp.asarray(images.x_test), jnp.asarray(images.y_test)))
+def evaluate(nets: Any, images: Images, draws: int | None = None) -> DataArray:
+    """`MEASURES` on the test images.
+
+    Args:
+        nets: with a leading axis of trials, or of trials · draws.
+        images: to test on.
+        draws: how many of each trial; None where there is one network for each trial.
+
+    Returns:
+        Dimensions ``trial``, ``draw`` unless there are none, and ``measure``.
+    """
+    found = np.asarray(_evaluate(nets, jnp.asarray(images.x_test), jnp.asarray(images.y_test)))
+    labels = {"measure": list(MEASURES)}
+    if draws is None:
+        return DataArray(found, labels, dims=("trial", "measure"))
+    return DataArray(
+        found.reshape(-1, draws, len(MEASURES)), labels, dims=("trial", "draw", "measure")
+    )
 
 
-def on_test(images: Images) -> Callable[[Any, Member], NDArray]:
-    """`evaluate` as `compare` calls it."""
-    return lambda nets, cell: evaluate(nets, images)
-
-
-def _flat(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), tree)
+def on_test(settings: ImageSettings, images: Images) -> Callable[[Any], Mapping[str, DataArray]]:
+    """`evaluate` as `compare` calls it: variable ``score``."""
+    return lambda nets: {"score": evaluate(nets, images, settings.draws)}
 
 
 def repeated(tree: Any, draws: int) -> Any:
@@ -69,26 +78,28 @@ def members(dense: Any, masks: Any, calibration: Calibration) -> Member:
     nets = repeated(dense, draws)
     if len(jax.tree.leaves(masks)[0]) == trials:
         masks = repeated(masks, draws)
-    x, y = _flat(calibration)
+    x, y = (leaf.reshape(-1, *leaf.shape[2:]) for leaf in calibration)
     return Member(nets, apply_masks(nets, masks), masks, x, y, x)
 
 
 def references(
     images: Images,
     dense: Any,
-    masks: Sequence[Any],
+    masks: Mapping[Any, Any],
+    dim: str,
     epochs: float,
     trainable: Any,
     rate: float,
     key,
     progress: Progress,
-) -> Arrays:
+) -> Dataset:
     """What healing is measured against: nothing done, and retraining on all images and labels.
 
     Args:
         images: to train and test on.
         dense: networks with a leading axis.
-        masks: of every cell, with the same leading axis.
+        masks: by the labels of the cells, with the same leading axis.
+        dim: what the labels are of.
         epochs: passes over the training images.
         trainable: which leaves retraining trains.
         rate: step size of Adam at the start.
@@ -96,136 +107,131 @@ def references(
         progress: from 0 to 1.
 
     Returns:
-        ``pruned`` and ``retrained``, `MEASURES` of shape (cells, trials, 3).
+        ``dense`` over trial and measure, ``pruned`` and ``retrained`` over ``dim`` as well.
     """
-    pruned, retrained = [], []
-    for i, mask in enumerate(masks):
-        progress(i / len(masks), f"retraining, {i + 1} of {len(masks)}")
+    found = []
+    for i, (label, mask) in enumerate(masks.items()):
+        progress(i / len(masks), f"retraining, {dim} {label}")
         start = apply_masks(dense, mask)
         keys = jax.random.split(jax.random.fold_in(key, i), len(jax.tree.leaves(dense)[0]))
-        pruned.append(evaluate(start, images))
         again = train(start, mask, keys, images, epochs, trainable, rate)
-        retrained.append(evaluate(again, images))
-    return {"pruned": np.stack(pruned), "retrained": np.stack(retrained)}
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What every method made of every cell, a cell being one way to prune.
-
-    Attributes:
-        measures: (methods, cells, trials, draws, measures), the first three `MEASURES`.
-        rate: step size chosen, (methods, cells); NaN for closed forms.
-        seconds: to heal one network, compiling and choosing the rate apart, (methods, cells).
-        compile_seconds: to compile what heals, for all cells together, (methods,).
-    """
-
-    measures: NDArray[np.float64]
-    rate: NDArray[np.float64]
-    seconds: NDArray[np.float64]
-    compile_seconds: NDArray[np.float64]
+        nets = {"pruned": start, "retrained": again}
+        found.append(Dataset({name: evaluate(net, images) for name, net in nets.items()}))
+    data = xr.concat(found, dim).assign_coords({dim: list(masks)})
+    return data.assign(dense=evaluate(dense, images))
 
 
 def compare(
     settings: ImageSettings,
-    measure: Callable[[Any, Member], NDArray],
+    measure: Callable[[Any], Mapping[str, DataArray]],
     arms: Sequence[Arm],
-    cells: Sequence[Member],
-    names: Sequence[str],
+    cells: Mapping[Any, Member],
+    dim: str,
     progress: Progress,
-) -> Scores:
-    """Heal every cell by every method.
+) -> Dataset:
+    """Heal every cell, a cell being one way to prune, by every method.
 
     A method that starts from another's healed networks has its step size, and both their seconds.
 
     Args:
         settings: trials, draws, steps, and step sizes.
-        measure: ``measure(nets, cell)`` of healed networks, (members, measures).
+        measure: of healed networks with a leading axis of trials · draws, by name.
         arms: the methods.
-        cells: pruned networks, each from `members`.
-        names: of the cells, for the progress.
+        cells: pruned networks, each from `members`, by their labels.
+        dim: what the labels are of.
         progress: from 0 to 1.
+
+    Returns:
+        What is measured, over ``dim``, method, and its own dimensions; over ``dim`` and method
+        ``rate``, the step size chosen (NaN for closed forms), and ``seconds`` to heal one network,
+        compiling and choosing the rate apart; over method ``compile_seconds``, for all cells
+        together.
     """
-    shape = (len(cells), len(arms))
-    rates, seconds, compiling = np.zeros(shape), np.zeros(shape), np.zeros(len(arms))
-    order = {arm.name: i for i, arm in enumerate(arms)}
-    programs, measured = {}, []
-    for j, cell in enumerate(cells):
+    names = [arm.name for arm in arms]
+    compiling = dict.fromkeys(names, 0.0)
+    programs, found = {}, []
+    for j, (label, cell) in enumerate(cells.items()):
         firsts = jax.tree.map(lambda leaf: leaf[:: settings.draws][:CHOSEN_ON], cell)
-        healed = {}
+        healed, done = {}, {}
         for i, arm in enumerate(arms):
-            progress((j + i / len(arms)) / len(cells), f"{names[j]}, {arm.name}")
+            progress((j + i / len(arms)) / len(cells), f"{dim} {label}, {arm.name}")
             if arm.after is None:
-                start, rates[j, i], before = cell, choose_rate(settings, arm, firsts), 0.0
+                start, rate, before = cell, choose_rate(settings, arm, firsts), 0.0
             else:
-                other = order[arm.after]
-                start = cell._replace(start=healed[arm.after])
-                rates[j, i], before = rates[j, other], seconds[j, other]
-            program = arm.name, cell.x.shape
+                start, first = cell._replace(start=healed[arm.after]), done[arm.after]
+                rate, before = float(first.rate), float(first.seconds)
+            program = arm.name, cell.x.shape, jax.tree.structure(start)
             if program not in programs:
                 began = time.perf_counter()
                 programs[program] = compiled(settings, arm, start, settings.steps)
-                compiling[i] += time.perf_counter() - began
-            nets, took = timed(programs[program], start, rates[j, i])
-            seconds[j, i] = before + took
+                compiling[arm.name] += time.perf_counter() - began
+            nets, took = timed(programs[program], start, rate)
             if any(later.after == arm.name for later in arms):
                 healed[arm.name] = nets
-            measured.append(measure(nets, cell))
-    measures = np.stack(measured).reshape(*shape, settings.trials, settings.draws, -1)
-    compiling += [compiling[order[arm.after]] if arm.after else 0 for arm in arms]
-    return Scores(np.swapaxes(measures, 0, 1), rates.T, seconds.T, compiling)
+            done[arm.name] = Dataset({**measure(nets), "rate": rate, "seconds": before + took})
+        found.append(xr.concat(done.values(), "method"))
+    data = xr.concat(found, dim).assign_coords({dim: list(cells), "method": names})
+    data["seconds"].attrs["units"] = "s"
+    paid = [compiling[arm.name] + compiling.get(arm.after or "", 0.0) for arm in arms]
+    return data.assign(compile_seconds=("method", paid, {"units": "s"}))
 
 
-def at_an_edge(
-    settings: ImageSettings, names: Sequence[str], rates: Float[np.ndarray, " methods"]
-) -> list[str]:
+def by_network(score: DataArray) -> DataArray:
+    """Accuracies with the draws averaged: networks are the sample."""
+    return score.sel(measure="accuracy", drop=True).mean("draw")
+
+
+def ranked(accuracy: DataArray) -> dict[str, Standing]:
+    """How every method stands among all, from accuracies over method and trial."""
+    found = standings(accuracy.transpose("method", "trial").values)
+    return dict(zip(accuracy.method.values.tolist(), found, strict=True))
+
+
+def among_best(standing: Mapping[str, Standing]) -> list[str]:
+    """Methods that are not told apart from the best."""
+    return [name for name, one in standing.items() if one.among_best]
+
+
+def at_an_edge(settings: ImageSettings, rate: DataArray) -> list[str]:
     """Methods that chose the smallest or largest step size, and might have chosen one beyond.
 
     Example:
-        >>> at_an_edge(ImageSettings(rates=(0.1, 0.2, 0.3)), ("a", "b"), np.array([0.2, 0.3]))
+        >>> rate = DataArray([0.2, 0.3], {"method": ["a", "b"]}, dims="method")
+        >>> at_an_edge(ImageSettings(rates=(0.1, 0.2, 0.3)), rate)
         ['b']
     """
-    edges = min(settings.rates), max(settings.rates)
-    return [name for name, rate in zip(names, rates, strict=True) if rate in edges]
+    return rate.method[rate.isin((min(settings.rates), max(settings.rates)))].values.tolist()
 
 
-def in_numbers(measures: Float[np.ndarray, "trials measures"]) -> dict[str, list[float]]:
-    """The first of `MEASURES`, as many as there are, with their intervals, for JSON."""
-    kinds = {"accuracy": share_interval, "NLL": mean_interval, "ECE": share_interval}
+def in_numbers(score: DataArray) -> dict[str, list[float]]:
+    """Every measure with its interval over the trials, for JSON."""
     return {
-        label: kinds[label](column).rounded()
-        for label, column in zip(MEASURES, measures.T, strict=False)
+        name: numbers((mean if name == "NLL" else share)(score.sel(measure=name)))
+        for name in score.measure.values.tolist()
     }
 
 
-def summarise(
-    measures: Float[np.ndarray, "methods trials draws measures"],
-    dense: Float[np.ndarray, " trials"],
-    names: Sequence[str],
-) -> dict[str, Any]:
+def summarise(score: DataArray, dense: DataArray) -> dict[str, Any]:
     """One cell in numbers: networks are the sample, their draws are averaged.
 
     Args:
-        measures: `MEASURES` of every method.
-        dense: accuracies before pruning.
-        names: of the methods.
+        score: of method, trial, draw and measure.
+        dense: accuracies before pruning, over trials.
 
     Returns:
         ``among_best``, names of the methods not told apart from the best, and ``methods`` with the
         numbers of each by name.
     """
-    means = measures.mean(axis=2)
-    accuracies = means[..., ACCURACY]
-    ranked = standings(accuracies)
+    accuracy, standing = by_network(score), ranked(by_network(score))
     return {
-        "among_best": [name for name, one in zip(names, ranked, strict=True) if one.among_best],
+        "among_best": among_best(standing),
         "methods": {
-            name: in_numbers(means[i])
+            name: in_numbers(score.sel(method=name).mean("draw"))
             | {
-                "recovered": mean_interval(accuracies[i] / dense).rounded(),
-                "difference_to_best": ranked[i].behind.rounded(),
-                "p_value": float(f"{ranked[i].adjusted:.3g}"),
+                "recovered": numbers(mean(accuracy.sel(method=name) / dense)),
+                "difference_to_best": one.behind.rounded(),
+                "p_value": float(f"{one.adjusted:.3g}"),
             }
-            for i, name in enumerate(names)
+            for name, one in standing.items()
         },
     }

@@ -1,83 +1,79 @@
-"""How methods of healing look in all figures."""
+"""How methods of healing look in all figures: as curves, and as dots that say how they stand."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
-from numpy.typing import ArrayLike
+from xarray import DataArray
 
-from experiments.plots.estimates import share_interval
+from experiments.plots.dots import dots
+from experiments.plots.estimates import Interval, share
 from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 
-SHOWN = {
-    "STARFISH": (VERMILION, "o-"),
-    "STARFISH + logits": (ORANGE, "s-"),
-    "STARFISH, head refitted": (PURPLE, "D-"),
-    "distillation": (BLUE, "^-"),
-    "distillation, head refitted": (BLUE, "^--"),
-    "labels": (SKY, "v-"),
-    "ridge, layer by layer": (GREEN, "P-"),
+METHODS = {
+    "STARFISH": {"color": VERMILION, "marker": "o"},
+    "STARFISH + logits": {"color": ORANGE, "marker": "s"},
+    "STARFISH, head refitted": {"color": PURPLE, "marker": "D"},
+    "distillation": {"color": BLUE, "marker": "^"},
+    "distillation, head refitted": {"color": BLUE, "marker": "^", "ls": "--", "mfc": "white"},
+    "labels": {"color": SKY, "marker": "v"},
+    "ridge, layer by layer": {"color": GREEN, "marker": "P"},
 }
-"""Colours and styles of the methods that are drawn as curves."""
+"""Colours and marks of the methods that are drawn as curves."""
 
-
-def curve(ax: Axes, x: ArrayLike, values: np.ndarray, label: str, colour: str, style: str) -> None:
-    """Mean accuracies with their intervals over networks, (trials, points); dashed is hollow."""
-    interval = share_interval(values)
-    ax.errorbar(
-        x, interval.centre, interval.bars, fmt=style, ms=3, capsize=2, color=colour, label=label,
-        mfc="white" if style.endswith("--") else colour,
-    )  # fmt: skip
-
+RETRAINED = "retrained on all images"
+REFERENCES = {
+    "dense": {"color": BLACK, "lw": 0.8},
+    RETRAINED: {"color": BLACK, "lw": 0.8, "ls": "--"},
+    "pruned": {"color": BLACK, "lw": 0.8, "ls": ":"},
+}
+"""Styles of what healing is measured against."""
 
 ERRORS = (0.01, 0.03, 0.1, 0.3, 1)
 """Ticks of errors; smaller ones are drawn at the first."""
 
 
-def dots(
-    ax: Axes, y: ArrayLike, values: np.ndarray, label: str, colour: str, mark: str = "o", **options
-) -> None:
-    """Mean errors 1 − accuracy of rows at ``y``, from accuracies (rows, trials), with intervals."""
-    error = share_interval(1 - values.T)
-    centre, low, high = (np.maximum(x, ERRORS[0]) for x in error)
-    ax.errorbar(
-        centre, y, xerr=[centre - low, high - centre], fmt=mark, ms=3, capsize=1.5, lw=0.9,
-        color=colour, label=label, **options,
-    )  # fmt: skip
-
-
-RETRAINED = "retrained on all images"
+def error(accuracy: DataArray) -> Interval:
+    """Mean errors 1 − accuracy with their intervals over trials, none below the first tick."""
+    return Interval(*(part.clip(min=ERRORS[0]) for part in share(1 - accuracy)))
 
 
 def ranked_dots(
-    ax: Axes, values: np.ndarray, among: np.ndarray, dense: np.ndarray, retrained: np.ndarray
+    ax: Axes, accuracy: DataArray, best: Sequence[str], dense: DataArray, retrained: DataArray
 ) -> None:
     """Errors of methods from the top down, the best filled, beside the references.
 
     Args:
         ax: where to draw.
-        values: accuracies, (methods, trials).
-        among: which methods are among the best.
-        dense, retrained: accuracies, (trials,).
+        accuracy: over method and trial.
+        best: which methods are among the best.
+        dense, retrained: accuracies, over trial.
     """
-    y = np.arange(len(values))[::-1]
-    ax.axvline(1 - dense.mean(), color=BLACK, lw=0.8, label="dense")
-    ax.axvline(1 - retrained.mean(), color=BLACK, lw=0.8, ls="--", label=RETRAINED)
-    dots(ax, y[among], values[among], "among the best", VERMILION)
-    dots(ax, y[~among], values[~among], "behind the best", BLUE, mfc="white")
+    for name, level in (("dense", dense), (RETRAINED, retrained)):
+        ax.axvline(1 - float(level.mean()), **REFERENCES[name], label=name)
+    among = accuracy.method.isin(best)
+    for label, part, look in (
+        ("among the best", among, {"color": VERMILION, "marker": "o"}),
+        ("behind the best", ~among, {"color": BLUE, "marker": "s", "mfc": "white"}),
+    ):
+        # Rows of the others stay, without a mark.
+        dots(ax, error(accuracy.where(part)), y="method", label=label, **look)
 
 
-def errors_across(ax: Axes, title: str) -> None:
+def errors_along(ax: Axes, axis: str = "x") -> None:
     """An axis of errors from tick to tick, logarithmic: near 1 accuracies differ too little.
 
     For axes that already hold everything, shared ones included.
     """
-    ax.set(xscale="log", title=title, xlabel="test error")
-    low, high = ax.get_xlim()
-    ax.set_xlim(
-        max([e for e in ERRORS if e <= low], default=ERRORS[0]),
-        min([e for e in ERRORS if e >= high], default=ERRORS[-1]),
+    scaled = ax.xaxis if axis == "x" else ax.yaxis
+    ax.set(**{f"{axis}scale": "log", f"{axis}label": "test error"})
+    low, high = scaled.get_view_interval()
+    bounds = (
+        max([tick for tick in ERRORS if tick <= low], default=ERRORS[0]),
+        min([tick for tick in ERRORS if tick >= high], default=ERRORS[-1]),
     )
-    ax.xaxis.set_major_locator(FixedLocator(ERRORS))
-    ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.tick_params(axis="x", labelsize=7)
+    ax.set(**{f"{axis}lim": np.sort(bounds)})
+    scaled.set_major_locator(FixedLocator(ERRORS))
+    scaled.set_major_formatter(FormatStrFormatter("%g"))
+    scaled.set_minor_locator(NullLocator())

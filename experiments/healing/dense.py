@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from math import inf
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +17,7 @@ from theory import settings as foundation
 from theory.ensemble import ensemble
 from theory.healing.descent import masked_descent
 from theory.networks import MLP, mlp
+from theory.settings import Bound, Count, Filled, Positive, Sample
 from theory.training import annealed_adam, cross_entropy, train_classifiers
 
 
@@ -40,6 +40,9 @@ SIZES = {
 POOL = 0.1
 """Share of the training images that no dense network sees, from which calibration draws."""
 
+DrawnShare = Annotated[float, Bound(above=0, at_most=POOL)]
+"""Calibration images that can be drawn, as a share of the training images."""
+
 
 @dataclass(frozen=True)
 class ImageSettings(foundation.Settings):
@@ -47,25 +50,18 @@ class ImageSettings(foundation.Settings):
 
     dataset: str = "digits"
     """digits, mnist, fashion_mnist, cifar10, or an .npz file in Keras's layout"""
-    epochs: int | None = None
+    epochs: Count | None = None
     """passes over the training images of a dense network; what suits the set when None"""
-    trials: int = 6
+    trials: Sample = 6
     """dense networks, each with its own start and order of images"""
-    draws: int = 3
+    draws: Count = 3
     """draws of calibration images for each dense network"""
-    steps: int = 300
+    steps: Count = 300
     """steps of every method that trains"""
-    batch: int = 32
+    batch: Count = 32
     """calibration images of a step"""
-    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    rates: Filled[Positive] = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
     """step sizes among which every method chooses by a loss on held-out calibration images"""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials}; an interval needs at least 2 networks")
-        if not self.rates or not all(0 < rate < inf for rate in self.rates):
-            raise ValueError(f"rates is {self.rates} and must be positive step sizes")
 
     @property
     def sizes(self) -> Sizes:
@@ -84,39 +80,18 @@ class ImageSettings(foundation.Settings):
 class MLPSettings(ImageSettings):
     """Dense MLPs on images."""
 
-    width: int | None = None
+    width: Count | None = None
     """neurons of every hidden layer; what suits the set when None"""
-    depth: int = 3
+    depth: Count = 3
     """hidden layers"""
-
-
-def check_shares(*shares: float) -> None:
-    """Refuse shares of calibration images that cannot be drawn.
-
-    Raises:
-        ValueError: a share is not in (0, POOL].
-
-    Example:
-        >>> check_shares(0.5)
-        Traceback (most recent call last):
-        ValueError: share is 0.5 and must be above 0 and at most 0.1
-    """
-    for share in shares:
-        if not 0 < share <= POOL:
-            raise ValueError(f"share is {share} and must be above 0 and at most {POOL}")
 
 
 @dataclass(frozen=True)
 class CalibratedSettings(MLPSettings):
     """Dense MLPs, and one number of images to heal them with."""
 
-    share: float | None = None
+    share: DrawnShare | None = None
     """calibration images, as a share of the training images; what suits the set when None"""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.share is not None:
-            check_shares(self.share)
 
 
 class Images(NamedTuple):
