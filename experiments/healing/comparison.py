@@ -142,9 +142,9 @@ def compare(
         progress: from 0 to 1.
 
     Returns:
-        What is measured, over ``dim``, method, and its own dimensions; over ``dim`` and method
+        What is measured, over ``dim``, ``arm``, and its own dimensions; over ``dim`` and arm
         ``rate``, the step size chosen (NaN for closed forms), and ``seconds`` to heal one network,
-        compiling and choosing the rate apart; over method ``compile_seconds``, for all cells
+        compiling and choosing the rate apart; over arm ``compile_seconds``, for all cells
         together.
     """
     names = [arm.name for arm in arms]
@@ -169,11 +169,11 @@ def compare(
             if any(later.after == arm.name for later in arms):
                 healed[arm.name] = nets
             done[arm.name] = Dataset({**measure(nets), "rate": rate, "seconds": before + took})
-        found.append(xr.concat(done.values(), "method"))
-    data = xr.concat(found, dim).assign_coords({dim: list(cells), "method": names})
+        found.append(xr.concat(done.values(), "arm"))
+    data = xr.concat(found, dim).assign_coords({dim: list(cells), "arm": names})
     data["seconds"].attrs["units"] = "s"
     paid = [compiling[arm.name] + compiling.get(arm.after or "", 0.0) for arm in arms]
-    return data.assign(compile_seconds=("method", paid, {"units": "s"}))
+    return data.assign(compile_seconds=("arm", paid, {"units": "s"}))
 
 
 def by_network(score: DataArray) -> DataArray:
@@ -182,9 +182,9 @@ def by_network(score: DataArray) -> DataArray:
 
 
 def ranked(accuracy: DataArray) -> dict[str, Standing]:
-    """How every method stands among all, from accuracies over method and trial."""
-    found = standings(accuracy.transpose("method", "trial").values)
-    return dict(zip(accuracy.method.values.tolist(), found, strict=True))
+    """How every method stands among all, from accuracies over arm and trial."""
+    found = standings(accuracy.transpose("arm", "trial").values)
+    return dict(zip(accuracy.arm.values.tolist(), found, strict=True))
 
 
 def among_best(standing: Mapping[str, Standing]) -> list[str]:
@@ -196,11 +196,11 @@ def at_an_edge(settings: ImageSettings, rate: DataArray) -> list[str]:
     """Methods that chose the smallest or largest step size, and might have chosen one beyond.
 
     Example:
-        >>> rate = DataArray([0.2, 0.3], {"method": ["a", "b"]}, dims="method")
+        >>> rate = DataArray([0.2, 0.3], {"arm": ["a", "b"]}, dims="arm")
         >>> at_an_edge(ImageSettings(rates=(0.1, 0.2, 0.3)), rate)
         ['b']
     """
-    return rate.method[rate.isin((min(settings.rates), max(settings.rates)))].values.tolist()
+    return rate.arm[rate.isin((min(settings.rates), max(settings.rates)))].values.tolist()
 
 
 def in_numbers(score: DataArray) -> dict[str, list[float]]:
@@ -215,7 +215,7 @@ def summarise(score: DataArray, dense: DataArray) -> dict[str, Any]:
     """One cell in numbers: networks are the sample, their draws are averaged.
 
     Args:
-        score: of method, trial, draw and measure.
+        score: of arm, trial, draw and measure.
         dense: accuracies before pruning, over trials.
 
     Returns:
@@ -226,9 +226,9 @@ def summarise(score: DataArray, dense: DataArray) -> dict[str, Any]:
     return {
         "among_best": among_best(standing),
         "methods": {
-            name: in_numbers(score.sel(method=name).mean("draw"))
+            name: in_numbers(score.sel(arm=name).mean("draw"))
             | {
-                "recovered": numbers(mean(accuracy.sel(method=name) / dense)),
+                "recovered": numbers(mean(accuracy.sel(arm=name) / dense)),
                 "difference_to_best": one.behind.rounded(),
                 "p_value": float(f"{one.adjusted:.3g}"),
             }

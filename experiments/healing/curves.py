@@ -46,19 +46,19 @@ def ranked_dots(
 
     Args:
         ax: where to draw.
-        accuracy: over method and trial.
+        accuracy: over arm and trial.
         best: which methods are among the best.
         dense, retrained: accuracies, over trial.
     """
     for name, level in (("dense", dense), (RETRAINED, retrained)):
         ax.axvline(1 - float(level.mean()), **REFERENCES[name], label=name)
-    among = accuracy.method.isin(best)
+    among = accuracy.arm.isin(best)
     for label, part, look in (
         ("among the best", among, {"color": VERMILION, "marker": "o"}),
         ("behind the best", ~among, {"color": BLUE, "marker": "s", "mfc": "white"}),
     ):
         # Rows of the others stay, without a mark.
-        dots(ax, error(accuracy.where(part)), y="method", label=label, **look)
+        dots(ax, error(accuracy.where(part)), y="arm", label=label, **look)
 
 
 def errors_along(ax: Axes, axis: str = "x") -> None:

@@ -1,11 +1,15 @@
 """All methods once more, in the time that the fastest of those that descend takes."""
 
-import numpy as np
+from collections.abc import Sequence
 
-from experiments.experiment import Arrays, Progress
-from experiments.healing.arms import ARMS, Member, compiled, timed
-from experiments.healing.comparison import ACCURACY, Scores, evaluate
+import xarray as xr
+from xarray import Dataset
+
+from experiments.experiment import Progress
+from experiments.healing.arms import Arm, compiled, timed
+from experiments.healing.comparison import evaluate
 from experiments.healing.dense import Images, ImageSettings
+from theory.healing.objectives import Member
 
 
 def affordable_steps(budget: float, fixed: float, per_step: float) -> int:
@@ -21,54 +25,46 @@ def affordable_steps(budget: float, fixed: float, per_step: float) -> int:
 def equal_time(
     settings: ImageSettings,
     images: Images,
+    arms: Sequence[Arm],
     cell: Member,
-    scores: Scores,
-    at: int,
+    scores: Dataset,
     progress: Progress,
-) -> Arrays:
-    """Heal one cell by all `ARMS` with the steps that the budget leaves them.
+) -> Dataset:
+    """Heal one cell by all methods with the steps that the budget leaves them.
 
     A closed form after descent is a fixed cost, and its step size is that of the full length.
 
     Args:
         settings: steps of the full length.
         images: to test on.
+        arms: the methods.
         cell: pruned networks.
-        scores: of the full length.
-        at: which of their cells it is.
+        scores: of the full length, from `compare`, of this cell.
         progress: from 0 to 1.
 
     Returns:
-        ``steps_equal_time`` (methods,), 0 for closed forms; ``equal_time`` (methods, trials,
-        draws), accuracies; ``seconds_equal_time`` (methods,), what they really took.
+        Over arm ``equal_time_steps``, 0 for closed forms, and ``equal_time_seconds``, what they
+        really took; ``equal_time``, accuracies over arm, trial and draw.
     """
-    arms = {arm.name: arm for arm in ARMS}
-    full = dict(zip(arms, scores.seconds[:, at], strict=True))
-    budget = min(full[arm.name] for arm in ARMS if arm.objective is not None)
-    steps, seconds = np.zeros(len(ARMS), int), scores.seconds[:, at].copy()
-    accuracies = scores.measures[:, at, ..., ACCURACY].copy()
-    for i, arm in enumerate(ARMS):
-        descent = arms[arm.after] if arm.after else arm
-        if descent.objective is None:
-            continue
-        progress(i / len(ARMS), f"equal time: {arm.name}")
-        descending = full[descent.name]
-        steps[i] = affordable_steps(
-            budget, full[arm.name] - descending, descending / settings.steps
-        )
-        if arm is descent and steps[i] == settings.steps:
-            continue
-        program = compiled(settings, descent, cell, int(steps[i]))
-        nets, seconds[i] = timed(program, cell, scores.rate[i, at])
-        if arm is not descent:
-            start = cell._replace(start=nets)
-            nets, more = timed(
-                compiled(settings, arm, start, settings.steps), start, scores.rate[i, at]
-            )
-            seconds[i] += more
-        accuracies[i] = evaluate(nets, images)[:, ACCURACY].reshape(accuracies[i].shape)
-    return {
-        "steps_equal_time": steps,
-        "equal_time": accuracies,
-        "seconds_equal_time": seconds,
-    }
+    by_name = {arm.name: arm for arm in arms}
+    full = {name: float(scores.seconds.sel(arm=name)) for name in by_name}
+    budget = min(full[arm.name] for arm in arms if arm.objective is not None)
+    found = []
+    for i, arm in enumerate(arms):
+        progress(i / len(arms), f"equal time: {arm.name}")
+        descent, steps = by_name[arm.after or arm.name], 0
+        seconds, accuracy = full[arm.name], scores.score.sel(arm=arm.name, measure="accuracy")
+        if descent.objective is not None:
+            descending = full[descent.name]
+            steps = affordable_steps(budget, seconds - descending, descending / settings.steps)
+        if steps and not (arm is descent and steps == settings.steps):
+            rate = float(scores.rate.sel(arm=arm.name))
+            nets, seconds = timed(compiled(settings, descent, cell, steps), cell, rate)
+            if arm is not descent:
+                start = cell._replace(start=nets)
+                nets, more = timed(compiled(settings, arm, start, settings.steps), start, rate)
+                seconds += more
+            accuracy = evaluate(nets, images, settings.draws).sel(measure="accuracy")
+        parts = {"equal_time": accuracy.drop_vars(["measure", "arm"], errors="ignore")}
+        found.append(Dataset({**parts, "equal_time_steps": steps, "equal_time_seconds": seconds}))
+    return xr.concat(found, "arm").assign_coords(arm=list(by_name))

@@ -6,100 +6,168 @@ judged against. A second time at one sparsity they take the steps that the faste
 allows. Retraining sees all training images and labels.
 """
 
+from dataclasses import dataclass
+from typing import get_args
+
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from xarray import DataArray, Dataset
 
 from experiments.errors import UsageError
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.healing.arms import ARMS, NAMES, compiled, survivors, timed
+from experiments.experiment import Experiment, Progress
+from experiments.healing import curves as looks
+from experiments.healing.arms import MAIN, Name, chosen, compiled, survivors, timed
 from experiments.healing.comparison import (
-    ACCURACY,
+    among_best,
+    by_network,
     compare,
     evaluate,
     members,
     on_test,
+    ranked,
     references,
 )
-from experiments.healing.dense import dense_mlps, draw_calibration, load
+from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
 from experiments.healing.equal_time import equal_time
-from experiments.healing.pruning import CONTROLS, Settings, broken, magnitude_masks, percent
-from experiments.healing.sparsity_figure import draw
+from experiments.healing.pruning import CONTROLS, broken, magnitude_masks, percent
 from experiments.healing.sparsity_summary import page, summary
+from experiments.plots.curves import curves
+from experiments.plots.style import legend
+from theory.keys import named
+from theory.settings import Filled, Increasing, Positive, ProperShare
 
 RETRAINING_RATE = 1e-2
 """Few weights bear, and need, larger steps than a dense network's."""
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """Train, prune, and heal by every method.
+@dataclass(frozen=True)
+class Settings(CalibratedSettings):
+    """Networks pruned by magnitude within every hidden layer; the head stays whole."""
 
-    Returns:
-        ``measures`` (methods, sparsities, trials, draws, 3), `MEASURES` on the test images;
-        ``rate`` and ``seconds`` (methods, sparsities); ``compile_seconds`` (methods,); ``dense``
-        (trials, 3); ``pruned`` and ``retrained`` (sparsities, trials, 3); ``controls`` (controls,
-        sparsities, trials, draws); what `equal_time` returns; ``images``, how many are calibrated
-        on.
+    methods: Filled[Name] = get_args(Name)
+    """ways to heal, STARFISH among them"""
+    sparsities: Increasing[ProperShare] = (0.5, 0.75, 0.9, 0.95, 0.98)
+    """shares of the weights of every hidden layer that are pruned"""
+    timed: float = 0.95
+    """the sparsity at which methods are compared once more with equal time"""
+    retraining: Positive = 0.5
+    """passes over the training images of retraining, as a share of those of training"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if "STARFISH" not in {arm.name for arm in chosen(self.methods)}:
+            raise ValueError(f"methods is {self.methods} and must have STARFISH, which is judged")
+        if self.timed not in self.sparsities:
+            raise ValueError(f"timed is {self.timed} and must be one of {self.sparsities}")
+
+
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """What `references`, `compare` and `equal_time` return, the first two over sparsity.
+
+    Besides, accuracies under ``controls`` over control, sparsity, trial and draw; and ``images``,
+    how many are calibrated on.
 
     Raises:
         UsageError: there is one calibration image.
     """
-    keys = jax.random.split(key, 5)
-    images = load(settings, keys[0])
-    calibration = draw_calibration(settings, images, settings.sizes.share, keys[2])
+    key_images, key_dense, key_draws, key_order, key_control = jax.random.split(key, 5)
+    images = load(settings, key_images)
+    calibration = draw_calibration(settings, images, settings.sizes.share, key_draws)
     count = calibration.y.shape[-1]
     if count < 2:
         raise UsageError(
             "Targets of other images need 2 calibration images: give a larger --share."
         )
     progress(0, "training dense networks")
-    dense = dense_mlps(settings, images, keys[1])
-    masks = [magnitude_masks(dense, sparsity) for sparsity in settings.sparsities]
-    arrays = references(
-        images,
-        dense,
-        masks,
-        settings.retraining * settings.sizes.epochs,
-        survivors(dense),
-        RETRAINING_RATE,
-        keys[3],
+    dense = dense_mlps(settings, images, key_dense)
+    masks = {sparsity: magnitude_masks(dense, sparsity) for sparsity in settings.sparsities}
+    epochs = settings.retraining * settings.sizes.epochs
+    found = references(
+        images, dense, masks, "sparsity", epochs, survivors(dense), RETRAINING_RATE, key_order,
         lambda done, what: progress(0.05 + 0.15 * done, what),
-    )
-    cells = [members(dense, mask, calibration) for mask in masks]
-    names = [f"{percent(sparsity)} pruned" for sparsity in settings.sparsities]
+    )  # fmt: skip
+    arms = chosen(settings.methods)
+    cells = {sparsity: members(dense, mask, calibration) for sparsity, mask in masks.items()}
     scores = compare(
-        settings,
-        on_test(images),
-        ARMS,
-        cells,
-        names,
+        settings, on_test(settings, images), arms, cells, "sparsity",
         lambda done, what: progress(0.2 + 0.6 * done, what),
-    )
-    starfish = NAMES.index("STARFISH")
-    program = compiled(settings, ARMS[starfish], cells[0], settings.steps)
-    controls = np.zeros((len(CONTROLS), len(cells), settings.trials, settings.draws))
-    for i, j in np.ndindex(len(CONTROLS), len(cells)):
-        progress(0.8 + 0.1 * (i + j / len(cells)) / len(CONTROLS), f"control: {CONTROLS[i]}")
-        cell = broken(CONTROLS[i], cells[j], jax.random.fold_in(keys[4], i))
-        nets, _ = timed(program, cell, scores.rate[starfish, j])
-        controls[i, j] = evaluate(nets, images)[:, ACCURACY].reshape(controls[i, j].shape)
-    at = settings.sparsities.index(settings.timed)
+    )  # fmt: skip
+    (starfish,) = chosen(["STARFISH"])
+    program = compiled(settings, starfish, next(iter(cells.values())), settings.steps)
+
+    def controlled(control, sparsity) -> DataArray:
+        progress(0.8 + 0.1 * control / len(CONTROLS), f"control: {CONTROLS[control]}")
+        cell = broken(control, cells[sparsity], named(key_control, control))
+        rate = float(scores.rate.sel(arm="STARFISH", sparsity=sparsity))
+        healed = evaluate(timed(program, cell, rate)[0], images, settings.draws)
+        return healed.sel(measure="accuracy", drop=True)
+
+    rows = [xr.concat([controlled(c, s) for s in cells], "sparsity") for c in CONTROLS]
+    controls = xr.concat(rows, "control").assign_coords(control=list(CONTROLS.values()))
     equal = equal_time(
-        settings, images, cells[at], scores, at, lambda done, what: progress(0.9 + 0.1 * done, what)
-    )
+        settings, images, arms, cells[settings.timed], scores.sel(sparsity=settings.timed),
+        lambda done, what: progress(0.9 + 0.1 * done, what),
+    )  # fmt: skip
     progress(1.0, "done")
-    return (
-        arrays
-        | equal
-        | {
-            "measures": scores.measures,
-            "rate": scores.rate,
-            "seconds": scores.seconds,
-            "compile_seconds": scores.compile_seconds,
-            "dense": evaluate(dense, images),
-            "controls": controls,
-            "images": np.array(count),
-        }
-    )
+    parts = [found, scores, equal.drop_vars("sparsity", errors="ignore")]
+    return xr.merge(parts, join="exact").assign(controls=controls, images=count)
+
+
+def draw(data: Dataset, settings: Settings) -> Figure:
+    """Error against sparsity with controls above, every method below, equal time at the end."""
+    # Kept weights halve from tick to tick.
+    data = data.assign_coords(halvings=("sparsity", -np.log2(1 - data.sparsity.values)))
+    figure = plt.figure(figsize=(7.2, 10.4))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(5, 5.6))
+    left, right = top.subfigures(1, 2, width_ratios=(1.5, 1))
+    healed, dense = by_network(data.score), data.dense.sel(measure="accuracy")
+    references = {
+        label: data[name].sel(measure="accuracy")
+        for label, name in ((looks.RETRAINED, "retrained"), ("pruned", "pruned"))
+    }
+    shown = healed.sel(arm=[name for name in MAIN if name in healed.arm])
+    ax = left.subplots()
+    ax.axhline(1 - float(dense.mean()), **looks.REFERENCES["dense"], label="dense")
+    _curves(ax, references, shown, looks.METHODS, "arm")
+    ax.set_title(f"healed with {int(data.images)} images")
+    legend(left, [({}, ax)], "lower", 2)
+    ax = right.subplots(sharey=ax)
+    broken = data.controls.mean("draw").rename(control="arm")
+    controls = xr.concat([healed.sel(arm=["STARFISH"]), broken], "arm")
+    _curves(ax, {"pruned": references["pruned"]}, controls, {}, "arm")
+    ax.set(title="controls of STARFISH", ylabel="")
+    legend(right, [({}, ax)], "lower", 2)
+    hard = [s for s in settings.sparsities if s >= 0.9] or settings.sparsities[:1]
+    panels = bottom.subplots(1, len(hard) + 1, sharey=True)
+    for ax, sparsity in zip(panels, [*hard, settings.timed], strict=True):
+        last = ax is panels[-1]
+        accuracy = data.equal_time.mean("draw") if last else healed.sel(sparsity=sparsity)
+        retrained = references[looks.RETRAINED].sel(sparsity=sparsity)
+        looks.ranked_dots(ax, accuracy, among_best(ranked(accuracy)), dense, retrained)
+        looks.errors_along(ax)
+        ax.set_title(f"{percent(sparsity)}, equal time" if last else f"{percent(sparsity)} pruned")
+    steps = [f"{steps} steps" if steps else "" for steps in data.equal_time_steps.values]
+    side = panels[-1].secondary_yaxis("right")
+    side.set_yticks(range(len(steps)), steps[::-1], fontsize=6)
+    side.tick_params(length=0)
+    side.spines["right"].set_visible(False)
+    legend(bottom, [({}, ax) for ax in panels], "lower")
+    return figure
+
+
+def _curves(ax: Axes, references: dict[str, DataArray], accuracy: DataArray, given, series) -> None:
+    """Errors against the weights that are left, an octave of them from tick to tick."""
+    for label, values in references.items():
+        curves(ax, looks.error(values), x="halvings", label=label, **looks.REFERENCES[label])
+    found = looks.error(accuracy)
+    curves(ax, found, x="halvings", series=series, given=given, dodge=0.05, ms=3.5, capsize=1.5)
+    ax.set_xticks(accuracy.halvings, map(percent, accuracy.sparsity.values))
+    ax.set_xlabel("weights pruned")
+    looks.errors_along(ax, "y")
 
 
 experiment = Experiment(
@@ -109,6 +177,7 @@ experiment = Experiment(
     provenance="derived",
     presets={
         "smoke": Settings(
+            methods=("STARFISH", "STARFISH, head refitted", "distillation"),
             width=16,
             depth=2,
             epochs=3,
