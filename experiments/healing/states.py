@@ -5,7 +5,7 @@ Similarities are those of test images, in the pruned or healed network against t
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -76,13 +76,13 @@ class Settings(CalibratedSettings):
 
 def compared(settings: Settings) -> list[Arm]:
     """The methods chosen, with one for each layer where layers are aligned alone."""
-    arms = []
-    for name, objective in METHODS.items():
-        if name in settings.methods:
-            layers = range(settings.depth if name == ALONE else 0)
-            arms += [Arm(f"layer {i + 1} alone", Aligned(partial(_only, i))) for i in layers]
-            arms += [] if objective is None else [Arm(name, objective)]
-    return arms
+    single = {f"layer {i + 1} alone": Aligned(partial(_only, i)) for i in range(settings.depth)}
+    return [
+        Arm(*made)
+        for name, objective in METHODS.items()
+        if name in settings.methods
+        for made in (single if objective is None else {name: objective}).items()
+    ]
 
 
 @jax.jit
@@ -98,9 +98,9 @@ def _similarities(nets: MLP, dense: MLP, x):
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Align one choice of states after another.
 
-    ``score`` over method, trial, draw and measure; ``similarity`` of hidden states and logits over
-    method, trial, draw, index and state; ``rate`` over method, the step size chosen; without
-    method and draw ``dense``, ``pruned`` and ``pruned_similarity``.
+    ``score`` over arm, trial, draw and measure; ``similarity`` of hidden states and logits over
+    arm, trial, draw, index and state; ``rate`` over arm, the step size chosen; without arm and
+    draw ``dense``, ``pruned`` and ``pruned_similarity``.
     """
     keys = jax.random.split(key, 3)
     images = load(settings, keys[0])
@@ -119,24 +119,19 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         return {"score": evaluate(nets, images, settings.draws), "similarity": similarity}
 
     data = compare(
-        settings,
-        measure,
-        compared(settings),
-        {settings.sparsity: cell},
-        "sparsity",
+        settings, measure, compared(settings), {settings.sparsity: cell}, "sparsity",
         lambda done, what: progress(0.1 + 0.9 * done, what),
-    )
+    )  # fmt: skip
     progress(1.0, "done")
     pruned = Dataset(measure(cell.start)).isel(draw=0)
-    return data[["score", "similarity", "rate"]].squeeze("sparsity", drop=True).assign(
-        dense=evaluate(dense, images),
-        pruned=pruned.score,
-        pruned_similarity=pruned.similarity,
+    kept = data[["score", "similarity", "rate"]].squeeze("sparsity", drop=True)
+    return kept.assign(
+        dense=evaluate(dense, images), pruned=pruned.score, pruned_similarity=pruned.similarity
     )
 
 
 def _with_pruned(healed: DataArray, pruned: DataArray) -> DataArray:
-    return xr.concat([pruned.expand_dims(method=["pruned"]), healed.mean("draw")], "method")
+    return xr.concat([pruned.expand_dims(arm=["pruned"]), healed.mean("draw")], "arm")
 
 
 DRAWN = {
@@ -155,18 +150,17 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     figure, panels = plt.subplots(1, 3, figsize=(7.2, 4.0))
     similarity = _with_pruned(data.similarity, data.pruned_similarity)
     similarity = similarity.assign_coords(at=("state", np.arange(settings.depth + 1)))
-    found = mean(similarity.sel(method=[name for name in DRAWN if name in similarity.method]))
+    found = mean(similarity.sel(arm=[name for name in DRAWN if name in similarity.arm]))
+    names = [*(f"$h_{{{i + 1}}}$" for i in range(settings.depth)), "logits"]
     for index, ax in zip(SIMILARITIES, panels, strict=False):
         ax.axhline(1, **REFERENCES["dense"], label="dense")
-        one, look = found.sel(index=index), {"ms": 3, "lw": 1, "capsize": 1.5}
-        curves(ax, one, x="at", series="method", given=DRAWN, dodge=0.05, **look)
-        names = [f"${name[0]}_{{{name[1:]}}}$" for name in data.state.values[:-1]]
-        ax.set_xticks(similarity["at"], [*names, "logits"])
-        ax.set(title=index, xlabel="state", ylabel="similarity to the dense state")
-    panels[1].set_ylabel("")
+        look = {"ms": 3, "lw": 1, "capsize": 1.5, "given": DRAWN, "dodge": 0.05}
+        curves(ax, found.sel(index=index), x="at", series="arm", **look)
+        ax.set_xticks(similarity["at"], names)
+        ax.set(xlabel="state", ylabel=f"{index} with the dense state")
     errors = _with_pruned(data.score, data.pruned).sel(measure="accuracy")
     panels[2].axvline(1 - float(data.dense.sel(measure="accuracy").mean()), **REFERENCES["dense"])
-    dots(panels[2], error(errors), y="method", color=VERMILION)
+    dots(panels[2], error(errors), y="arm", color=VERMILION)
     panels[2].yaxis.tick_right()
     panels[2].set_title(f"{percent(settings.sparsity)} pruned")
     errors_along(panels[2])
@@ -177,24 +171,21 @@ def draw(data: Dataset, settings: Settings) -> Figure:
 def summary(data: Dataset, settings: Settings) -> Summary:
     """Accuracies and similarities of every choice."""
     accuracy, dense = 100 * by_network(data.score), data.dense.sel(measure="accuracy")
+    alone = [name for name in accuracy.arm.values if name.endswith("alone")]
+    levels = {BEFORE: jointly(1)} | dict.fromkeys(alone, jointly(len(alone) or 1))
     changes = []
-    if STARFISH in settings.methods:
-        change = accuracy - accuracy.sel(method=STARFISH)
-        alone = [name for name in accuracy.method.values if name.endswith("alone")]
-        for names, count in (([BEFORE] * (BEFORE in settings.methods), 1), (alone, len(alone))):
-            level = jointly(count) if count else 0
-            changes += [
-                f"by {in_words(mean(change.sel(method=name), level=level), level=level)} with "
-                + name
-                for name in names
-            ]
+    for name in accuracy.arm.values if STARFISH in accuracy.arm else ():
+        if name in levels:
+            change = accuracy.sel(arm=name) - accuracy.sel(arm=STARFISH)
+            words = in_words(mean(change, level=levels[name]), level=levels[name])
+            changes.append(f"{name} {words}")
     similarity = _with_pruned(data.similarity, data.pruned_similarity).mean("trial")
     tables = {
         "dense": numbers(share(dense)),
         "pruned": numbers(share(data.pruned.sel(measure="accuracy"))),
-        "similarity": numbers(similarity.transpose("index", "method", "state")),
+        "similarity": numbers(similarity.transpose("index", "arm", "state")),
     }
-    sentence = f"Instead of all states after the ReLU, accuracy changes {'; '.join(changes)}."
+    sentence = f"Points of accuracy gained over all states after ReLU: {'; '.join(changes)}."
     return Summary((sentence,) if changes else (), tables | summarise(data.score, dense))
 
 
@@ -213,7 +204,7 @@ experiment = Experiment(
             steps=4,
             rates=(1e-2,),
             sparsity=0.75,
-            methods=(STARFISH, BEFORE, ALONE),
+            methods=(STARFISH, ALONE),
         ),  # fmt: skip
         "course": Settings(),
         "paper": Settings(trials=20, steps=1600),
