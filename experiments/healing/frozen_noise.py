@@ -19,8 +19,6 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
-from jaxtyping import Array
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from xarray import Dataset
@@ -32,11 +30,8 @@ from experiments.plots.estimates import Interval, mean, numbers
 from experiments.plots.style import BLUE, GREEN, PURPLE, VERMILION, legend
 from theory import settings as foundation
 from theory.ensemble import ensemble
-from theory.geometry import orthonormalise
-from theory.healing.masked_noise import LAYER, MASKS, ROTATED, ROWS, WANDA, decided, expected
-from theory.networks import two_layer_relu
+from theory.healing.masked_noise import LAYER, MASKS, ROTATED, ROWS, WANDA, expected, trial
 from theory.settings import Bound, Count, Increasing, Margin, ProperShare, Rising, Sample
-from theory.training import train_in_span
 
 
 @dataclass(frozen=True)
@@ -73,38 +68,6 @@ class Settings(foundation.Settings):
             )
 
 
-def trial(settings: Settings, ell, key) -> dict[str, Array]:
-    """One network at ℓ = ``ell``, which may be traced; what every mask does to it, as in `run`."""
-    key_p, key_x, key_rule, key_net, key_again, key_turn = jax.random.split(key, 6)
-    d, n = settings.d, settings.samples
-    on = jnp.argsort(jax.random.uniform(key_p, (d,))) >= ell
-    points = jnp.where(on[None, :], jax.random.normal(key_x, (2 * n, d)), 0)
-    points = points * (d**0.5 / jnp.linalg.norm(points, axis=1, keepdims=True))
-    y = jnp.where(points @ jax.random.normal(key_rule, (d,)) > 0, 1.0, -1.0).astype(points.dtype)
-    x, test = points[:n], points[n:]
-    sigma = settings.scale * d**-0.5
-    trained = train_in_span(
-        two_layer_relu(key_net, d, settings.width, sigma),
-        x,
-        y[:n],
-        optimizer=optax.sgd(4 / d),
-        steps=settings.steps,
-        margin=settings.margin,
-    )
-    again = two_layer_relu(key_again, d, settings.width, sigma).w
-    turn = orthonormalise(jax.random.normal(key_turn, (d, d)))
-    found = [
-        decided(trained.network, x, test, on, again, turn, sparsity)._asdict()
-        for sparsity in settings.sparsities
-    ]
-    squares = jnp.mean(trained.network.w**2, axis=0)
-    return jax.tree.map(lambda *parts: jnp.stack(parts), *found) | {
-        "moved": jnp.sqrt(jnp.mean(squares, where=on)) / sigma,
-        "mean_square": jnp.mean(trained.network(test) ** 2),
-        "margin": trained.margin,
-    }
-
-
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """What every mask does to networks, over ell, trial, sparsity and mask.
 
@@ -113,7 +76,15 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     ‖N_pruned − N‖/‖N‖ over test points. Of the networks: ``moved`` τ/σ, ``mean_square`` of N at
     test points, ``margin`` reached. ``share`` is ℓ/d.
     """
-    program = jax.jit(lambda ell, keys: ensemble(lambda key: trial(settings, ell, key), keys))
+    s = settings
+
+    def one(ell, key):
+        return trial(
+            key, ell, s.sparsities, d=s.d, width=s.width, samples=s.samples, scale=s.scale,
+            steps=s.steps, margin=s.margin,
+        )  # fmt: skip
+
+    program = jax.jit(lambda ell, keys: ensemble(lambda key: one(ell, key), keys))
     keys = {ell: jax.random.fold_in(key, i) for i, ell in enumerate(settings.ells)}
     dims = ("trial", "sparsity", "mask")
 

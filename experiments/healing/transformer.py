@@ -5,12 +5,11 @@ layer norms, biases and head stay whole and frozen. A row that is aligned is a t
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import xarray as xr
-from jaxtyping import Array
 from matplotlib.figure import Figure
 from xarray import Dataset
 
@@ -35,9 +34,9 @@ from experiments.healing.pruning import percent
 from experiments.plots.comparison import in_words
 from experiments.plots.estimates import mean, numbers, share
 from experiments.plots.style import grid, legend
-from theory.healing.masks import magnitude, smallest
 from theory.healing.objectives import Aligned, Distilled, Labelled
-from theory.networks import Block, VisionTransformer, cut_patches, vision_transformer
+from theory.healing.residual import last_stream, magnitude_masks, stream, streams, survivors
+from theory.networks import VisionTransformer, cut_patches, vision_transformer
 from theory.settings import Count, Filled, Increasing, Positive, ProperShare, Sample
 
 PATCHES = {"digits": 2, "mnist": 7, "fashion_mnist": 7, "cifar10": 8}
@@ -46,51 +45,13 @@ PATCHES = {"digits": 2, "mnist": 7, "fashion_mnist": 7, "cifar10": 8}
 TRAINING_RATE = 3e-3
 
 
-def matrices(net: VisionTransformer, in_blocks: Any, elsewhere: Any) -> Any:
-    """A pytree like a transformer with something for every matrix of a block, else another."""
-
-    def block(matrices):
-        rest = (elsewhere,) * len(matrices)
-        return Block(*matrices, biases=rest, scales=(elsewhere,) * 2, shifts=(elsewhere,) * 2)
-
-    blocks: Any = tuple(block(in_blocks(b[:6])) for b in net.blocks)
-    return VisionTransformer(
-        blocks=blocks,
-        **{name: elsewhere for name in VisionTransformer._fields if name != "blocks"},
-    )
-
-
-def survivors(net: VisionTransformer) -> Any:
-    """What is trained: the matrices of the blocks."""
-    return matrices(net, lambda found: (True,) * len(found), False)
-
-
-def magnitude_masks(dense: VisionTransformer, share: float) -> Any:
-    """Masks of the smallest weights of every matrix, for networks of a leading axis."""
-    return jax.vmap(lambda net: matrices(net, lambda w: smallest(magnitude(w), share), None))(dense)
-
-
-def streams(net: VisionTransformer, x: Array) -> tuple[Array, ...]:
-    """The residual stream after every block."""
-    return net.states(x)[:-1]
-
-
-def last_stream(net: VisionTransformer, x: Array) -> tuple[Array, ...]:
-    """The residual stream that is averaged for the head."""
-    return streams(net, x)[-1:]
-
-
-def _block(i: int, net: VisionTransformer, h: Array) -> Array:
-    return net.blocks[i](net.embed(h) if i == 0 else h)
-
-
 OBJECTIVES = {
     "STARFISH": Aligned(streams),
     "STARFISH + logits": Aligned(VisionTransformer.states),
     "MSE": Aligned(streams, "mse"),
     "MSE + logits": Aligned(VisionTransformer.states, "mse"),
     "last block": Aligned(last_stream),
-    "block-wise MSE": Aligned(streams, "mse", _block),
+    "block-wise MSE": Aligned(streams, "mse", stream),
     "distillation": Distilled(),
     "labels": Labelled(),
 }

@@ -28,11 +28,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+import optax
+from jaxtyping import Array, Bool, Float, Int, Key
 from scipy import optimize, stats
 
+from theory.geometry import orthonormalise
 from theory.healing.masks import apply_masks, magnitude, smallest, smallest_of_rows, wanda
-from theory.networks import TwoLayerReLU
+from theory.networks import TwoLayerReLU, two_layer_relu
+from theory.training import train_in_span
 
 LAYER, ROWS, WANDA = "magnitude, layer", "magnitude, rows", "Wanda, rows"
 ROTATED = "Wanda, rows, P rotated"
@@ -104,6 +107,61 @@ def decided(
         flips=jnp.append(flips, jnp.nan),
         change=jnp.stack(changes),
     )
+
+
+def trial(
+    key: Key[Array, ""],
+    ell: Int[Array, ""],
+    sparsities: tuple[float, ...],
+    *,
+    d: int,
+    width: int,
+    samples: int,
+    scale: float,
+    steps: int,
+    margin: float,
+) -> dict[str, Float[Array, "..."]]:
+    """Train one network on a linear rule on a random P, and prune it.
+
+    Args:
+        key: of P, the rule, and all that is drawn.
+        ell: ℓ = dim P^⊥, which may be traced.
+        sparsities: shares of the hidden weights that are pruned.
+        d: input dimension.
+        width: neurons m.
+        samples: training points n, on which masks are calibrated too, and as many test points.
+        scale: standard deviation σ of the hidden weights at the start, in units of 1/√d.
+        steps: largest number of training steps.
+        margin: stop when every y_j N(x_j) is at least this.
+
+    Returns:
+        What `Decided` holds, over sparsities and masks; ``moved`` τ/σ, ``mean_square`` of N at
+        test points, and ``margin`` reached.
+    """
+    key_p, key_x, key_rule, key_net, key_again, key_turn = jax.random.split(key, 6)
+    on = jnp.argsort(jax.random.uniform(key_p, (d,))) >= ell
+    points = jnp.where(on[None, :], jax.random.normal(key_x, (2 * samples, d)), 0)
+    points = points * (d**0.5 / jnp.linalg.norm(points, axis=1, keepdims=True))
+    y = jnp.where(points @ jax.random.normal(key_rule, (d,)) > 0, 1.0, -1.0).astype(points.dtype)
+    x, test = points[:samples], points[samples:]
+    sigma = scale * d**-0.5
+    trained = train_in_span(
+        two_layer_relu(key_net, d, width, sigma),
+        x,
+        y[:samples],
+        optimizer=optax.sgd(4 / d),
+        steps=steps,
+        margin=margin,
+    )
+    again = two_layer_relu(key_again, d, width, sigma).w
+    turn = orthonormalise(jax.random.normal(key_turn, (d, d)))
+    found = [decided(trained.network, x, test, on, again, turn, s)._asdict() for s in sparsities]
+    squares = jnp.mean(trained.network.w**2, axis=0)
+    return jax.tree.map(lambda *parts: jnp.stack(parts), *found) | {
+        "moved": jnp.sqrt(jnp.mean(squares, where=on)) / sigma,
+        "mean_square": jnp.mean(trained.network(test) ** 2),
+        "margin": trained.margin,
+    }
 
 
 class Expected(NamedTuple):
