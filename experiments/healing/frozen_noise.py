@@ -12,6 +12,7 @@ What magnitude does is approximated in `theory.healing.masked_noise`.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from math import nan
 from typing import Annotated
 
@@ -76,15 +77,12 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     ‖N_pruned − N‖/‖N‖ over test points. Of the networks: ``moved`` τ/σ, ``mean_square`` of N at
     test points, ``margin`` reached. ``share`` is ℓ/d.
     """
-    s = settings
-
-    def one(ell, key):
-        return trial(
-            key, ell, s.sparsities, d=s.d, width=s.width, samples=s.samples, scale=s.scale,
-            steps=s.steps, margin=s.margin,
-        )  # fmt: skip
-
-    program = jax.jit(lambda ell, keys: ensemble(lambda key: one(ell, key), keys))
+    one = partial(
+        trial, sparsities=settings.sparsities, d=settings.d, width=settings.width,
+        samples=settings.samples, scale=settings.scale, steps=settings.steps,
+        margin=settings.margin,
+    )  # fmt: skip
+    program = jax.jit(lambda ell, keys: ensemble(partial(one, ell), keys))
     keys = {ell: jax.random.fold_in(key, i) for i, ell in enumerate(settings.ells)}
     dims = ("trial", "sparsity", "mask")
 
@@ -141,8 +139,11 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     )
     line = np.linspace(0, 1, 201)
     for s, row in zip(settings.sparsities, axes, strict=True):
-        exact = {"off": (line, np.minimum(1, line / s)), "change": ([s, 1], [0, 0])}
-        exact["flips"] = ([0, 1], [0, 0])
+        exact = {
+            "off": (line, np.minimum(1, line / s)),
+            "change": ([s, 1], [0, 0]),
+            "flips": ([0, 1], [0, 0]),
+        }
         for (name, label), ax in zip(ACROSS.items(), row, strict=True):
             found, claimed = mean(data[name].sel(sparsity=s)), theory[name].sel(sparsity=s)
             curves(ax, found, x="share", series="mask", given=LOOKS, ls="none", lw=1)

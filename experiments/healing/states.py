@@ -189,23 +189,18 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     return Summary((sentence,) if changes else (), tables | summarise(data.score, dense))
 
 
+SMOKE = Settings(
+    width=16, depth=2, epochs=3, trials=2, draws=1, steps=4, rates=(1e-2,), sparsity=0.75,
+    methods=(STARFISH, ALONE),
+)  # fmt: skip
+
 experiment = Experiment(
     name="healing.states",
     title="Which states to align, and what aligning does to every layer",
     label="states aligned",
     provenance="derived",
     presets={
-        "smoke": Settings(
-            width=16,
-            depth=2,
-            epochs=3,
-            trials=2,
-            draws=1,
-            steps=4,
-            rates=(1e-2,),
-            sparsity=0.75,
-            methods=(STARFISH, ALONE),
-        ),  # fmt: skip
+        "smoke": SMOKE,
         "course": Settings(),
         "paper": Settings(trials=20, steps=1600),
     },

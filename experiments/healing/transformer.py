@@ -184,24 +184,18 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     return Summary(tuple(sentences), tables)
 
 
+SMOKE = Settings(
+    width=8, blocks=1, heads=2, epochs=2, trials=2, draws=1, steps=4, rates=(1e-2,),
+    sparsities=(0.5,), methods=("STARFISH", "block-wise MSE"),
+)  # fmt: skip
+
 experiment = Experiment(
     name="healing.transformer",
     title="Healing a small vision transformer from its residual streams",
     label="vision transformers at 50 and 75 %",
     provenance="derived",
     presets={
-        "smoke": Settings(
-            width=8,
-            blocks=1,
-            heads=2,
-            epochs=2,
-            trials=2,
-            draws=1,
-            steps=4,
-            rates=(1e-2,),
-            sparsities=(0.5,),
-            methods=("STARFISH", "block-wise MSE"),
-        ),  # fmt: skip
+        "smoke": SMOKE,
         "course": Settings(),
         "paper": Settings(width=64, blocks=4, trials=20, steps=1600),
     },

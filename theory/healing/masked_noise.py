@@ -110,10 +110,10 @@ def decided(
 
 
 def trial(
-    key: Key[Array, ""],
     ell: Int[Array, ""],
-    sparsities: tuple[float, ...],
+    key: Key[Array, ""],
     *,
+    sparsities: tuple[float, ...],
     d: int,
     width: int,
     samples: int,
@@ -124,8 +124,8 @@ def trial(
     """Train one network on a linear rule on a random P, and prune it.
 
     Args:
-        key: of P, the rule, and all that is drawn.
         ell: ℓ = dim P^⊥, which may be traced.
+        key: of P, the rule, and all that is drawn.
         sparsities: shares of the hidden weights that are pruned.
         d: input dimension.
         width: neurons m.
