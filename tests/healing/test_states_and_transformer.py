@@ -32,7 +32,7 @@ def member():
     halves = jax.tree.map(
         lambda w: (jnp.abs(w) > jnp.median(jnp.abs(w))).astype(jnp.uint8), flat.weights[:-1]
     )
-    masks = type(flat)((*halves, None), (None,) * 3)
+    masks = flat._replace(weights=(*halves, None), biases=(None,) * 3)
     tokens = vision_transformer(keys[1], (4, 6), 3, width=8, blocks=2, heads=2)
     one = magnitude_masks(jax.tree.map(lambda leaf: leaf[None], tokens), 0.5)
     return {
@@ -61,12 +61,13 @@ def test_what_is_minimised_is_least_at_the_dense_network_but_for_labels(member, 
 @pytest.mark.parametrize("layer", [1, 2])
 def test_a_layer_alone_is_blind_to_the_layers_above(member, layer):
     one = member["states"]
-    (arm,) = (arm for arm in MLP_ARMS if arm.name == f"layer {layer} alone")
-    data, weights = arm.objective.data(one), list(one.dense.weights)
+    (alone,) = (arm.objective for arm in MLP_ARMS if arm.name == f"layer {layer} alone")
+    assert alone is not None
+    data, weights = alone.data(one), list(one.dense.weights)
     for i in range(3):
         moved = weights[:i] + [weights[i] + 0.1 * jnp.sin(weights[i])] + weights[i + 1 :]
         net = one.dense._replace(weights=tuple(moved))
-        assert (float(arm.objective.loss(net, data)) > 1e-6) == (i < layer)
+        assert (float(alone.loss(net, data)) > 1e-6) == (i < layer)
 
 
 def test_matrices_of_blocks_alone_are_pruned_and_trained(member):
