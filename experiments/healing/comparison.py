@@ -128,6 +128,7 @@ def compare(
     cells: Mapping[Any, Member],
     dim: str,
     progress: Progress,
+    programs: dict[Any, Any] | None = None,
 ) -> Dataset:
     """Heal every cell, a cell being one way to prune, by every method.
 
@@ -140,6 +141,7 @@ def compare(
         cells: pruned networks, each from `members`, by their labels.
         dim: what the labels are of.
         progress: from 0 to 1.
+        programs: kept from call to call, what was compiled in one is not compiled in the next.
 
     Returns:
         What is measured, over ``dim``, ``arm``, and its own dimensions; over ``dim`` and arm
@@ -149,7 +151,7 @@ def compare(
     """
     names = [arm.name for arm in arms]
     compiling = dict.fromkeys(names, 0.0)
-    programs, found = {}, []
+    programs, found = {} if programs is None else programs, []
     for j, (label, cell) in enumerate(cells.items()):
         firsts = jax.tree.map(lambda leaf: leaf[:: settings.draws][:CHOSEN_ON], cell)
         healed, done = {}, {}

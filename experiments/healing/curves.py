@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 from xarray import DataArray
 
+from experiments.healing.pruning import CONTROLS
 from experiments.plots.dots import dots
 from experiments.plots.estimates import Interval, share
 from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
@@ -24,13 +24,19 @@ METHODS = {
 
 RETRAINED = "retrained on all images"
 REFERENCES = {
-    "dense": {"color": BLACK, "lw": 0.8},
-    RETRAINED: {"color": BLACK, "lw": 0.8, "ls": "--"},
-    "pruned": {"color": BLACK, "lw": 0.8, "ls": ":"},
+    "dense": {"color": BLACK, "lw": 0.8, "marker": ""},
+    RETRAINED: {"color": BLACK, "lw": 0.8, "marker": "", "ls": "--"},
+    "pruned": {"color": BLACK, "lw": 0.8, "marker": "", "ls": ":"},
 }
 """Styles of what healing is measured against."""
 
-ERRORS = (0.01, 0.03, 0.1, 0.3, 1)
+CONTROLLED = {"STARFISH": METHODS["STARFISH"]} | {
+    name: {"color": colour, "marker": mark, "ls": "--", "mfc": "white"}
+    for name, colour, mark in zip(CONTROLS.values(), (BLUE, GREEN, PURPLE), "s^D", strict=True)
+}
+"""Colours and marks of STARFISH and its controls."""
+
+ERRORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 """Ticks of errors; smaller ones are drawn at the first."""
 
 
@@ -58,22 +64,14 @@ def ranked_dots(
         ("behind the best", ~among, {"color": BLUE, "marker": "s", "mfc": "white"}),
     ):
         # Rows of the others stay, without a mark.
-        dots(ax, error(accuracy.where(part)), y="arm", label=label, **look)
+        dots(ax, error(accuracy.where(part)), y="arm", label=label, ms=2.5, lw=0.9, **look)
 
 
 def errors_along(ax: Axes, axis: str = "x") -> None:
-    """An axis of errors from tick to tick, logarithmic: near 1 accuracies differ too little.
-
-    For axes that already hold everything, shared ones included.
-    """
+    """A logarithmic axis of errors: near 1 accuracies differ too little to be seen."""
     scaled = ax.xaxis if axis == "x" else ax.yaxis
     ax.set(**{f"{axis}scale": "log", f"{axis}label": "test error"})
-    low, high = scaled.get_view_interval()
-    bounds = (
-        max([tick for tick in ERRORS if tick <= low], default=ERRORS[0]),
-        min([tick for tick in ERRORS if tick >= high], default=ERRORS[-1]),
-    )
-    ax.set(**{f"{axis}lim": np.sort(bounds)})
     scaled.set_major_locator(FixedLocator(ERRORS))
     scaled.set_major_formatter(FormatStrFormatter("%g"))
     scaled.set_minor_locator(NullLocator())
+    ax.tick_params(axis=axis, labelsize=7)

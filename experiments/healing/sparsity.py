@@ -122,7 +122,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     # Kept weights halve from tick to tick.
     data = data.assign_coords(halvings=("sparsity", -np.log2(1 - data.sparsity.values)))
     figure = plt.figure(figsize=(7.2, 10.4))
-    top, bottom = figure.subfigures(2, 1, height_ratios=(5, 5.6))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(5.4, 5))
     left, right = top.subfigures(1, 2, width_ratios=(1.5, 1))
     healed, dense = by_network(data.score), data.dense.sel(measure="accuracy")
     references = {
@@ -132,15 +132,16 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     shown = healed.sel(arm=[name for name in MAIN if name in healed.arm])
     ax = left.subplots()
     ax.axhline(1 - float(dense.mean()), **looks.REFERENCES["dense"], label="dense")
-    _curves(ax, references, shown, looks.METHODS, "arm")
+    _curves(ax, references, shown, looks.METHODS)
     ax.set_title(f"healed with {int(data.images)} images")
     legend(left, [({}, ax)], "lower", 2)
-    ax = right.subplots(sharey=ax)
+    ax = right.add_subplot(sharey=ax)
     broken = data.controls.mean("draw").rename(control="arm")
     controls = xr.concat([healed.sel(arm=["STARFISH"]), broken], "arm")
-    _curves(ax, {"pruned": references["pruned"]}, controls, {}, "arm")
+    _curves(ax, {"pruned": references["pruned"]}, controls, looks.CONTROLLED)
     ax.set(title="controls of STARFISH", ylabel="")
-    legend(right, [({}, ax)], "lower", 2)
+    ax.tick_params(labelleft=False)
+    legend(right, [({}, ax)], "lower", 1)
     hard = [s for s in settings.sparsities if s >= 0.9] or settings.sparsities[:1]
     panels = bottom.subplots(1, len(hard) + 1, sharey=True)
     for ax, sparsity in zip(panels, [*hard, settings.timed], strict=True):
@@ -159,12 +160,12 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     return figure
 
 
-def _curves(ax: Axes, references: dict[str, DataArray], accuracy: DataArray, given, series) -> None:
+def _curves(ax: Axes, references: dict[str, DataArray], accuracy: DataArray, given) -> None:
     """Errors against the weights that are left, an octave of them from tick to tick."""
     for label, values in references.items():
         curves(ax, looks.error(values), x="halvings", label=label, **looks.REFERENCES[label])
     found = looks.error(accuracy)
-    curves(ax, found, x="halvings", series=series, given=given, dodge=0.05, ms=3.5, capsize=1.5)
+    curves(ax, found, x="halvings", series="arm", given=given, dodge=0.04, ms=3, capsize=1.5)
     ax.set_xticks(accuracy.halvings, map(percent, accuracy.sparsity.values))
     ax.set_xlabel("weights pruned")
     looks.errors_along(ax, "y")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from xarray import DataArray, Dataset
 
@@ -62,14 +63,9 @@ def _found(data: Dataset, settings) -> dict[str, Any]:
     found = summarise(data.score, accuracy.dense)
     healed = by_network(data.score)
     for name, entry in found["methods"].items():
-        closed = healed.sel(arm=name).copy(
-            data=gap_closed(
-                *(
-                    np.asarray(x)
-                    for x in (healed.sel(arm=name), accuracy.pruned, accuracy.retrained)
-                )
-            )
-        )
+        one = healed.sel(arm=name)
+        ends = one, accuracy.pruned, accuracy.retrained
+        closed = one.copy(data=gap_closed(*(jnp.asarray(part.values) for part in ends)))
         rate = float(data.rate.sel(arm=name))
         entry |= {
             "gap_closed": numbers(mean(closed)) if np.isfinite(closed).all() else None,
@@ -153,7 +149,7 @@ def _sentence(data: Dataset, label: str) -> str:
         "accuracy."
     ]
     if "STARFISH" not in best:
-        first = accuracy.arm.values[accuracy.mean("trial").argmax()]
+        first = accuracy.mean("trial").idxmax("arm").item()
         ahead = mean(100 * (accuracy.sel(arm=first) - accuracy.sel(arm="STARFISH")))
         parts.append(f"It is behind the best, {first}, by {in_words(ahead)} points of accuracy.")
     if told:
@@ -171,7 +167,7 @@ def _confidence(data: Dataset, label: str) -> str:
         shown["distillation"] = score.sel(arm="distillation")
     parts = [
         f"{name} has "
-        + ", ".join(f"{m} {float(x):.3f}" for m, x in values.mean("trial").groupby("measure"))
+        + ", ".join(f"{m} {x:.3f}" for m, x in numbers(values.mean("trial"), None).items())
         for name, values in shown.items()
     ]
     return (

@@ -2,27 +2,23 @@
 
 Single weights, two or one of every four, or whole neurons are removed; the weights that go are the
 smallest, within a layer or of all, those that Wanda finds least used, or any.
-
-Of a neuron that is removed the row of weights and the bias go. Its state is 0 then and stays so,
-and the cosine with the dense state is that of the kept coordinates times a factor that the mask
-and the image fix: aligning whole states aligns the kept coordinates, rows weighted by the factor.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Annotated, Literal, get_args
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
-import numpy as np
-from jaxtyping import Array
+import xarray as xr
 from matplotlib.figure import Figure
+from xarray import Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.healing.arms import ARMS, Aligned, Arm, hidden
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.healing import arms
+from experiments.healing.arms import Arm, Main, chosen
 from experiments.healing.comparison import (
-    ACCURACY,
+    by_network,
     compare,
     evaluate,
     members,
@@ -30,224 +26,170 @@ from experiments.healing.comparison import (
     repeated,
     summarise,
 )
-from experiments.healing.curves import SHOWN, dots, errors_across
+from experiments.healing.curves import REFERENCES, error, errors_along
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
-from experiments.healing.pruning import check_sparsities, percent
+from experiments.healing.pruning import percent
 from experiments.plots.comparison import in_words
-from experiments.plots.estimates import mean_interval, share_interval
-from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, STYLE, VERMILION
+from experiments.plots.dots import dots
+from experiments.plots.estimates import mean, numbers, share
+from experiments.plots.style import BLUE, GREEN, ORANGE, PURPLE, VERMILION, legend
 from theory.healing.corrections import fold_neurons
-from theory.healing.masks import (
-    magnitude,
-    n_of_m,
-    random_scores,
-    smallest,
-    smallest_of_all,
-    smallest_of_rows,
-    wanda,
+from theory.healing.masks import n_of_m, smallest, smallest_of_all, smallest_of_rows
+from theory.healing.objectives import Aligned, next_preactivations
+from theory.healing.structures import (
+    Masks,
+    by_chance,
+    by_magnitude,
+    by_use,
+    of_neurons,
+    of_weights,
 )
-from theory.networks import MLP
-
-
-def next_preactivations(net: MLP, x: Array) -> tuple[Array, ...]:
-    """What the next layers make of the hidden states, logits included."""
-    return net.preactivations(x)[1:]
-
+from theory.settings import Filled, Listed, ProperShare
 
 FOLD = Arm("neurons folded", closed=lambda dense, net, masks, x: fold_neurons(dense, masks, x))
 NEXT = Arm("STARFISH, next pre-activations", Aligned(next_preactivations))
-COMPARED = (*(arm for arm in ARMS if arm.name in SHOWN), NEXT, FOLD)
-NAMES = tuple(arm.name for arm in COMPARED)
+ARMS = (*chosen(arms.MAIN), NEXT, FOLD)
+Name = Literal[Main, "STARFISH, next pre-activations", "neurons folded"]
 
-CRITERIA = {
-    "magnitude, by layer": (BLUE, "o"),
-    "magnitude, of all": (GREEN, "s"),
-    "magnitude, by row": (PURPLE, "v"),
-    "Wanda": (VERMILION, "D"),
-    "random": (ORANGE, "^"),
-}
+LAYER, ALL, ROW = "magnitude, by layer", "magnitude, of all", "magnitude, by row"
+WANDA, RANDOM = "Wanda", "random"
+
+Shares = Annotated[tuple[ProperShare, ...], Listed(fewest=0, rising=True)]
 
 
 @dataclass(frozen=True)
 class Settings(CalibratedSettings):
     """Networks pruned in several structures, by several criteria."""
 
-    unstructured: tuple[float, ...] = (0.75, 0.9)
+    methods: Filled[Name] = get_args(Name)
+    """ways to heal, STARFISH among them; neurons are folded where neurons are pruned"""
+    unstructured: Shares = (0.75, 0.9)
     """shares of single weights pruned"""
-    neurons: tuple[float, ...] = (0.5, 0.75)
+    neurons: Shares = (0.5, 0.75)
     """shares of neurons pruned"""
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("unstructured", "neurons"):
-            if getattr(self, name):
-                check_sparsities(name, getattr(self, name))
+        if "STARFISH" not in {arm.name for arm in chosen(self.methods, ARMS)}:
+            raise ValueError(f"methods is {self.methods} and must have STARFISH, which is judged")
 
 
-Masker = Callable[[MLP, Array, Array], MLP]
-"""``masks(net, x, key)`` from a network and its calibration images."""
-
-
-def _mlp(weights: Any, biases: Any) -> MLP:
-    return MLP(weights, biases)
-
-
-def _single(choose: Callable[[list[Array]], list[Array]], scores) -> Masker:
-    def masks(net, x, key):
-        return _mlp((*choose(scores(net, x, key)), None), (None,) * len(net.biases))
-
-    return masks
-
-
-def _neurons(share: float, scores) -> Masker:
-    def masks(net, x, key):
-        # A neuron counts by the norm of its weights' scores.
-        kept = smallest([jnp.linalg.norm(s, axis=1) for s in scores(net, x, key)], share)
-        rows = [
-            jnp.broadcast_to(k[:, None], w.shape) for k, w in zip(kept, net.weights, strict=False)
-        ]
-        return _mlp((*rows, None), (*kept, None))
-
-    return masks
-
-
-def _magnitude(net, x, key):
-    return magnitude(list(net.weights[:-1]))
-
-
-def _wanda(net, x, key):
-    return wanda(list(net.weights[:-1]), [x, *hidden(net, x)[:-1]])
-
-
-def _random(net, x, key):
-    return random_scores(key, list(net.weights[:-1]))
-
-
-def structures(settings: Settings) -> dict[tuple[str, str], Masker]:
+def ways(settings: Settings) -> dict[tuple[str, str], Masks]:
     """Masks by structure and criterion."""
-    out: dict[tuple[str, str], Masker] = {}
-    layer, every, row, used, chance = CRITERIA
-    for share in settings.unstructured:
-        name = f"{percent(share)} of weights"
-        out[name, layer] = _single(lambda s, share=share: smallest(s, share), _magnitude)
-        out[name, every] = _single(lambda s, share=share: smallest_of_all(s, share), _magnitude)
-        # Wanda takes as many of every row: beside this only the criterion differs.
-        out[name, row] = _single(lambda s, share=share: smallest_of_rows(s, share), _magnitude)
-        out[name, used] = _single(lambda s, share=share: smallest_of_rows(s, share), _wanda)
-        out[name, chance] = _single(lambda s, share=share: smallest(s, share), _random)
+    out: dict[tuple[str, str], Masks] = {}
+    scores = {LAYER: by_magnitude, WANDA: by_use, RANDOM: by_chance}
+    for part in settings.unstructured:
+        layer, every, row = (
+            partial(choose, share=part) for choose in (smallest, smallest_of_all, smallest_of_rows)
+        )
+        # Wanda takes as many of every row: beside `ROW` only the criterion differs.
+        chosen_by = {LAYER: layer, ALL: every, ROW: row, WANDA: row, RANDOM: layer}
+        for criterion, choose in chosen_by.items():
+            of = scores.get(criterion, by_magnitude)
+            out[f"{percent(part)} of weights", criterion] = of_weights(choose, of)
     for n in (2, 1):
-        for criterion, scores in ((layer, _magnitude), (used, _wanda), (chance, _random)):
-            out[f"{n}:4", criterion] = _single(lambda s, n=n: n_of_m(s, n, 4), scores)
-    for share in settings.neurons:
-        for criterion, scores in ((layer, _magnitude), (used, _wanda), (chance, _random)):
-            out[f"{percent(share)} of neurons", criterion] = _neurons(share, scores)
+        for criterion, of in scores.items():
+            out[f"{n}:4", criterion] = of_weights(partial(n_of_m, n=n, m=4), of)
+    for part in settings.neurons:
+        for criterion, of in scores.items():
+            out[f"{percent(part)} of neurons", criterion] = of_neurons(part, of)
     return out
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
+def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Prune in every way, heal by every method.
 
     Returns:
-        ``measures`` (methods, cells, trials, draws, 3), `comparison.MEASURES`, cells in the order
-        of `structures`, NaN where neurons are folded that were not removed; ``rate`` and
-        ``seconds`` (methods, cells); ``dense`` (trials, 3); ``pruned`` (cells, trials, draws, 3).
+        What `compare` returns, over structure and criterion, NaN for those that do not go together
+        and where neurons are folded that were not removed; ``dense`` over trial and measure,
+        ``pruned`` over structure, criterion, trial, draw and measure.
     """
-    keys = jax.random.split(key, 4)
-    images = load(settings, keys[0])
-    calibration = draw_calibration(settings, images, settings.sizes.share, keys[2])
+    key_images, key_dense, key_draws, key_masks = jax.random.split(key, 4)
+    images = load(settings, key_images)
+    calibration = draw_calibration(settings, images, settings.sizes.share, key_draws)
     progress(0, "training dense networks")
-    dense = dense_mlps(settings, images, keys[1])
+    dense = dense_mlps(settings, images, key_dense)
     nets = repeated(dense, settings.draws)
     x = calibration.x.reshape(-1, *calibration.x.shape[2:])
-    mask_keys = jax.random.split(keys[3], len(x))
-    ways = structures(settings)
-    cells, pruned = {}, []
-    for way, masks in ways.items():
-        cells[way] = members(dense, jax.jit(jax.vmap(masks))(nets, x, mask_keys), calibration)
-        pruned.append(evaluate(cells[way].start, images))
-    whole = [way for way in ways if way[0].endswith("neurons")]
-    single = [way for way in ways if way not in whole]
-    shape = (len(COMPARED), len(ways))
-    arrays = {
-        "measures": np.full((*shape, settings.trials, settings.draws, 3), np.nan),
-        "rate": np.full(shape, np.nan),
-        "seconds": np.full(shape, np.nan),
-    }
-    # Masks of biases make other programs: those of neurons are compared apart.
-    parts = ((single, COMPARED[:-1], 0.05, 0.6), (whole, COMPARED, 0.65, 0.35))
-    for chosen, arms, start, share in parts:
-        if not chosen:
-            continue
+    keys = jax.random.split(key_masks, len(x))
+    compared, found, programs = chosen(settings.methods, ARMS), [], {}
+    made = ways(settings)
+    names = list(dict.fromkeys(structure for structure, _ in made))
+    for i, name in enumerate(names):
+        cells = {
+            criterion: members(dense, jax.jit(jax.vmap(masks))(nets, x, keys), calibration)
+            for (structure, criterion), masks in made.items()
+            if structure == name
+        }
+        among = [arm for arm in compared if name.endswith("neurons") or arm is not FOLD]
         scores = compare(
-            settings,
-            on_test(images),
-            arms,
-            [cells[way] for way in chosen],
-            [", ".join(way) for way in chosen],
-            lambda done, what, start=start, share=share: progress(start + share * done, what),
-        )
-        at = np.ix_(range(len(arms)), [list(ways).index(way) for way in chosen])
-        for name in arrays:
-            arrays[name][at] = getattr(scores, name)
+            settings, on_test(settings, images), among, cells, "criterion",
+            lambda done, what, i=i, name=name: progress((i + done) / len(names), f"{name}, {what}"),
+            programs,
+        )[["score", "rate", "seconds"]]  # fmt: skip
+        starts = [evaluate(cell.start, images, settings.draws) for cell in cells.values()]
+        found.append(scores.assign(pruned=xr.concat(starts, scores.criterion)))
     progress(1.0, "done")
-    shape = (len(ways), settings.trials, settings.draws, 3)
-    return arrays | {
-        "dense": evaluate(dense, images),
-        "pruned": np.stack(pruned).reshape(shape),
-    }
+    data = xr.concat(found, "structure", join="outer").assign_coords(structure=names)
+    criteria = list(dict.fromkeys(criterion for _, criterion in made))
+    data = data.reindex(arm=[arm.name for arm in compared], criterion=criteria)
+    return data.assign(dense=evaluate(dense, images))
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+CRITERIA = {
+    LAYER: {"color": BLUE, "marker": "o"},
+    ALL: {"color": GREEN, "marker": "s"},
+    ROW: {"color": PURPLE, "marker": "v"},
+    WANDA: {"color": VERMILION, "marker": "D"},
+    RANDOM: {"color": ORANGE, "marker": "^"},
+}
+
+
+def draw(data: Dataset, settings: Settings) -> Figure:
     """A panel for each structure: every method's error, by criterion."""
-    ways = list(structures(settings))
-    names = list(dict.fromkeys(structure for structure, _ in ways))
-    columns = -(-len(names) // 2)
-    # Where single weights go there is no neuron to fold.
-    rows = ("pruned", *NAMES[:-1], f"{FOLD.name}\n(of neurons only)")
-    y = np.arange(len(rows))[::-1]
-    accuracy = np.concatenate([arrays["pruned"][None], arrays["measures"]])[..., ACCURACY]
-    with plt.style.context(STYLE):
-        figure, panels = plt.subplots(
-            2, columns, figsize=(7.2, 7.6), sharey=True, sharex=True, squeeze=False
-        )
-        for name, ax in zip(names, panels.flat, strict=False):
-            mean = arrays["dense"][:, ACCURACY].mean()
-            ax.axvline(1 - mean, color=BLACK, lw=0.8, label="dense")
-            for i, (criterion, (colour, mark)) in enumerate(CRITERIA.items()):
-                if (name, criterion) in ways:
-                    values = accuracy[:, ways.index((name, criterion))].mean(axis=-1)
-                    dots(ax, y + 0.3 - 0.15 * i, values, criterion, colour, mark)
-        for name, ax in zip(names, panels.flat, strict=False):
-            errors_across(ax, name)
-            ax.label_outer()
-        panels[0, 0].set_yticks(y, rows)
-        figure.legend(
-            *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5
-        )
+    names = data.structure.values.tolist()
+    figure, panels = plt.subplots(
+        2, -(-len(names) // 2), figsize=(7.2, 8.4), sharey=True, sharex=True, squeeze=False
+    )
+    pruned = by_network(data.pruned).expand_dims(arm=["pruned"])
+    accuracy = xr.concat([pruned, by_network(data.score)], "arm")
+    cells = list(zip([{"structure": name} for name in names], panels.flat, strict=False))
+    for at, ax in cells:
+        level = 1 - float(data.dense.sel(measure="accuracy").mean())
+        ax.axvline(level, **REFERENCES["dense"], label="dense")
+        made = accuracy.sel(at).dropna("criterion", how="all")
+        dots(ax, error(made), y="arm", series="criterion", given=CRITERIA, ms=3, lw=0.9)
+    for at, ax in cells:
+        errors_along(ax)
+        ax.set_title(at["structure"])
+        ax.label_outer()
+    for ax in panels.flat[len(cells) :]:
+        ax.set_axis_off()
+    legend(figure, cells, "lower", 3)
     return figure
 
 
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """All methods in all structures, by criterion, and how criteria compare once healed."""
-    dense = arrays["dense"][:, ACCURACY]
-    out: dict[str, Any] = {"dense": share_interval(dense).rounded(), "sentences": []}
-    ways = list(structures(settings))
-    starfish = arrays["measures"][NAMES.index("STARFISH"), ..., ACCURACY].mean(axis=-1)
-    layer, _, row, used, _ = CRITERIA
-    for at, (structure, criterion) in enumerate(ways):
-        arms = NAMES if structure.endswith("neurons") else NAMES[:-1]
-        out[f"{structure}, {criterion}"] = summarise(
-            arrays["measures"][: len(arms), at], dense, arms
-        ) | {"pruned": share_interval(arrays["pruned"][at, ..., ACCURACY].mean(axis=-1)).rounded()}
-        if criterion == used:
+    dense = data.dense.sel(measure="accuracy", drop=True)
+    starfish = 100 * by_network(data.score).sel(arm="STARFISH", drop=True)
+    tables, sentences = {"dense": numbers(share(dense))}, []
+    made = list(ways(settings))
+    for structure, criterion in made:
+        at = data.sel(structure=structure, criterion=criterion)
+        tables[f"{structure}, {criterion}"] = summarise(at.score.dropna("arm"), dense) | {
+            "pruned": numbers(share(by_network(at.pruned)))
+        }
+        if criterion == WANDA:
             # With as many of every row, or of every four, or of every layer, as Wanda takes.
-            other = row if (structure, row) in ways else layer
-            gain = mean_interval(100 * (starfish[at] - starfish[ways.index((structure, other))]))
-            out["sentences"].append(
+            other = ROW if (structure, ROW) in made else LAYER
+            healed = starfish.sel(structure=structure)
+            gain = mean(healed.sel(criterion=WANDA) - healed.sel(criterion=other))
+            sentences.append(
                 f"{structure}: after STARFISH, masks of Wanda are worth {in_words(gain)} points of "
                 f"accuracy over those of {other}."
             )
-    return out
+    return Summary(tuple(sentences), tables)
 
 
 experiment = Experiment(
@@ -257,6 +199,7 @@ experiment = Experiment(
     provenance="derived",
     presets={
         "smoke": Settings(
+            methods=("ridge, layer by layer", "STARFISH", "neurons folded"),
             width=16,
             depth=2,
             epochs=3,

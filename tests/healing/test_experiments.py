@@ -1,51 +1,31 @@
-"""The experiments on healing: fair terms for all methods, standings, and the smoke presets."""
+"""The experiments on healing: fair terms for all methods, standings, what follows in words."""
 
-import io
-import json
+from dataclasses import replace
 
 import jax
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy import stats
+from xarray import Dataset
 
 from experiments.errors import UsageError
-from experiments.healing import (
-    calibration,
-    pruning,
-    sparsity,
-    sparsity_summary,
-    states,
-    structures,
-    transformer,
-)
-from experiments.healing.arms import ARMS, NAMES, choose_rate, compiled, timed
-from experiments.healing.comparison import evaluate, members
+from experiments.healing import calibration, pruning, sparsity, structures
+from experiments.healing.arms import ARMS, RIVALS, choose_rate, compiled, timed
+from experiments.healing.comparison import MEASURES, evaluate, members
 from experiments.healing.dense import (
     CalibratedSettings,
     dense_mlps,
     draw_calibration,
     load,
 )
+from experiments.healing.sparsity_summary import together
 from experiments.healing.tables import Table, tables_page
 from experiments.plots.comparison import standings
-from experiments.results.store import to_json
-
-matplotlib.use("Agg")
 
 KEY = jax.random.key(5)
-MODULES = {
-    module.experiment.name.partition(".")[2]: module
-    for module in (calibration, sparsity, states, structures, transformer)
-}
 TINY = CalibratedSettings(
     width=12, depth=2, epochs=4, trials=2, draws=2, steps=6, share=0.01, rates=(1e-3, 1e-2)
 )
-
-
-def silent(fraction: float, what: str) -> None:
-    assert 0 <= fraction <= 1 and what
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +92,7 @@ def test_labels_decide_nothing_but_the_labelled_method(pruned):
 
 def test_controls_break_one_thing_each(pruned):
     _, _, cell = pruned
-    others, noise, redrawn = (pruning.broken(name, cell, KEY) for name in pruning.CONTROLS)
+    others, noise, redrawn = (pruning.broken(control, cell, KEY) for control in pruning.CONTROLS)
     assert np.array_equal(others.x, cell.x) and not np.array_equal(others.teacher, cell.x)
     assert not any(np.array_equal(a, b) for a, b in zip(others.teacher[0], cell.x[0], strict=True))
     assert np.array_equal(noise.x, noise.teacher) and not np.array_equal(noise.x, cell.x)
@@ -153,7 +133,7 @@ def test_standings_of_equal_and_of_evenly_worse_methods():
 def test_neuron_masks_take_rows_and_biases_and_nothing_else(pruned):
     _, _, cell = pruned
     net = jax.tree.map(lambda leaf: leaf[0], cell.dense)
-    ways = structures.structures(structures.Settings())
+    ways = structures.ways(structures.Settings())
     masks = ways["50 % of neurons", "magnitude, by layer"](net, cell.x[0], KEY)
     for mask, bias, weight in zip(
         masks.weights[:-1], masks.biases[:-1], net.weights[:-1], strict=True
@@ -169,7 +149,7 @@ def test_neuron_masks_take_rows_and_biases_and_nothing_else(pruned):
 def test_wanda_reads_what_enters_every_layer(pruned):
     _, _, cell = pruned
     net, x = jax.tree.map(lambda leaf: leaf[0], cell.dense), np.asarray(cell.x[0])
-    masks = structures.structures(structures.Settings())["2:4", "Wanda"](net, cell.x[0], KEY)
+    masks = structures.ways(structures.Settings())["2:4", "Wanda"](net, cell.x[0], KEY)
     for weight, bias, mask in zip(net.weights[:-1], net.biases[:-1], masks.weights, strict=False):
         scores = np.abs(np.asarray(weight)) * np.linalg.norm(x, axis=0)
         groups = scores[:, : scores.shape[1] // 4 * 4].reshape(len(scores), -1, 4)
@@ -194,37 +174,34 @@ def test_measures_against_numpy(pruned):
     p /= p.sum(axis=1, keepdims=True)
     accuracy = np.mean(h.argmax(axis=1) == images.y_test)
     nll = -np.log(p[np.arange(len(p)), images.y_test]).mean()
-    assert np.allclose(found[0, :2], [accuracy, nll], rtol=1e-4)
+    first = found.isel(trial=0)
+    assert np.isclose(first.sel(measure="accuracy"), accuracy, rtol=1e-4)
+    assert np.isclose(first.sel(measure="NLL"), nll, rtol=1e-4)
+    drawn = evaluate(cell.dense, images, 2)
+    assert drawn.dims == ("trial", "draw", "measure") and drawn.shape == (2, 2, 3)
+    assert np.array_equal(drawn.isel(trial=1, draw=0), found.isel(trial=2))
 
 
+REFITTED = ("STARFISH", "distillation, head refitted")
 WRONG = {
-    "share": (CalibratedSettings, {"share": 0.5}, "at most 0.1"),
-    "trials": (CalibratedSettings, {"trials": 1}, "at least 2"),
-    "rates": (CalibratedSettings, {"rates": (0.0,)}, "positive"),
-    "sparsities": (sparsity.Settings, {"sparsities": (1.0,)}, "between 0 and 1"),
-    "timed": (sparsity.Settings, {"timed": 0.3}, "one of"),
-    "shares": (calibration.Settings, {"shares": (0.05, 0.01)}, "must increase"),
-    "same": (sparsity.Settings, {"sparsities": (0.9, 0.95, 0.9)}, "must differ"),
-    "retraining": (sparsity.Settings, {"retraining": 0.0}, "above 0 and finite"),
-    "endless": (transformer.Settings, {"retraining": float("inf")}, "above 0 and finite"),
-    "neurons": (structures.Settings, {"neurons": (1.5,)}, "between 0 and 1"),
-    "sparsity": (states.Settings, {"sparsity": 0.0}, "between 0 and 1"),
-    "heads": (transformer.Settings, {"heads": 5}, "must divide"),
+    "timed": (sparsity.Settings, {"timed": 0.3}, "timed is 0.3 and must be one of"),
+    "same": (sparsity.Settings, {"sparsities": (0.9, 0.95, 0.9)}, "increasing"),
+    "judged": (sparsity.Settings, {"methods": ("labels",)}, "must have STARFISH"),
+    "structures": (structures.Settings, {"methods": ("labels",)}, "must have STARFISH"),
+    "start": (calibration.Settings, {"methods": REFITTED}, "must have distillation, where"),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_settings_without_sense_are_refused(case):
+def test_settings_that_do_not_go_together_are_refused(case):
     kind, changes, message = WRONG[case]
     with pytest.raises(ValueError, match=message):
         kind(**changes)
 
 
-def test_less_than_one_image_and_patches_that_do_not_fit_are_refused(pruned):
+def test_less_than_one_image_is_refused(pruned):
     with pytest.raises(UsageError, match="less than one image"):
         pruned[0].calibration(1e-5)
-    with pytest.raises(UsageError, match="--patch 3 does not suit digits"):
-        load(TINY, KEY, transformer._cut(transformer.Settings(patch=3)))
 
 
 def test_tables_show_text_as_text():
@@ -233,98 +210,103 @@ def test_tables_show_text_as_text():
     assert "&lt;script&gt;" in page and "<td>–</td>" in page
 
 
-@pytest.fixture(scope="module", params=MODULES)
-def outcome(request):
-    """One smoke preset: the experiment, its settings, its arrays through a file."""
-    experiment = MODULES[request.param].experiment
-    settings, buffer = experiment.presets["smoke"], io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **experiment.run(settings, KEY, silent))
-    buffer.seek(0)
-    with np.load(buffer, allow_pickle=False) as saved:
-        return experiment, settings, dict(saved)
+NAMES = [arm.name for arm in ARMS]
 
 
-@pytest.mark.slow
-def test_smoke_preset_draws_and_sums_up(outcome):
-    experiment, settings, arrays = outcome
-    figure = experiment.draw(arrays, settings)
-    figure.savefig(io.BytesIO())
-    plt.close(figure)
-    summary = json.loads(to_json(experiment.summary(arrays, settings)))
-    assert all(sentence.endswith(".") for sentence in summary["sentences"])
+def _made(scores: dict[str, list], sparsities=(0.9,)) -> Dataset:
+    """Data of `sparsity` for six networks and one draw, .3 where no scores are given.
+
+    Args:
+        scores: by method, that broadcast to (sparsities, trials, measures).
+        sparsities: their labels.
+    """
+    count, at = len(NAMES), len(sparsities)
+    score = np.full((at, count, 6, 1, 3), 0.3)
+    for name, values in scores.items():
+        score[:, NAMES.index(name), :, 0] = values
+    reference, ones = ("sparsity", "trial", "measure"), np.ones((at, 6, 3))
+    return Dataset(
+        {
+            "score": (("sparsity", "arm", "trial", "draw", "measure"), score),
+            "rate": (("sparsity", "arm"), np.full((at, count), 1e-2)),
+            "seconds": (("sparsity", "arm"), np.ones((at, count))),
+            "compile_seconds": ("arm", np.ones(count)),
+            "dense": (("trial", "measure"), np.full((6, 3), 0.9)),
+            "pruned": (reference, 0.1 * ones),
+            "retrained": (reference, 0.8 * ones),
+            "controls": (("control", "sparsity", "trial", "draw"), np.full((3, at, 6, 1), 0.15)),
+            "equal_time": (("arm", "trial", "draw"), np.full((count, 6, 1), 0.5)),
+            "equal_time_steps": ("arm", np.ones(count, int)),
+            "equal_time_seconds": ("arm", np.ones(count)),
+            "images": 7,
+        },
+        {
+            "sparsity": list(sparsities),
+            "arm": NAMES,
+            "control": list(pruning.CONTROLS.values()),
+            "measure": list(MEASURES),
+        },
+    )
 
 
-def _made(measures) -> dict:
-    """Arrays of `sparsity` for six networks, one draw, one sparsity."""
-    count, ones = len(NAMES), np.ones((1, 6, 3))
-    return {
-        "measures": measures,
-        "rate": np.full((count, 1), 1e-2),
-        "seconds": np.ones((count, 1)),
-        "compile_seconds": np.ones(count),
-        "dense": np.full((6, 3), 0.9),
-        "pruned": 0.1 * ones,
-        "retrained": 0.8 * ones,
-        "controls": np.full((3, 1, 6, 1), 0.15),
-        "steps_equal_time": np.ones(count, int),
-        "equal_time": np.full((count, 6, 1), 0.5),
-        "seconds_equal_time": np.ones(count),
-        "images": np.array(7),
-    }
+SETTINGS = sparsity.Settings(sparsities=(0.9,), timed=0.9, trials=6, draws=1)
 
 
 def test_sentences_of_sparsity_come_from_the_numbers():
-    settings = sparsity.Settings(sparsities=(0.9,), timed=0.9, trials=6, draws=1)
-    measures = np.full((len(NAMES), 1, 6, 1, 3), 0.3)
-    for name, values in {
+    accuracies = {
         "STARFISH": (0.70, 0.71, 0.70, 0.71, 0.70, 0.71),
         "STARFISH + biases": (0.80, 0.81, 0.80, 0.81, 0.80, 0.81),
         "distillation": (0.60, 0.61, 0.60, 0.61, 0.61, 0.60),
         "labels + biases": (0.82, 0.79, 0.82, 0.80, 0.79, 0.80),
-    }.items():
-        measures[NAMES.index(name), 0, :, 0, 0] = values
-    found = sparsity.summary(_made(measures), settings)
-    (sentence,) = found["sentences"]
+    }
+    data = _made({name: np.array(values)[:, None] for name, values in accuracies.items()})
+    found = sparsity.summary(data, SETTINGS)
+    (sentence,) = found.sentences
     assert sentence.startswith("90 % pruned: STARFISH recovers 78.3 (95 % interval")
+    assert "It is behind the best, STARFISH + biases, by 10.0 (95 % interval" in sentence
     assert "STARFISH against distillation 10.0 (99.4 % interval" in sentence
     assert "STARFISH + biases against distillation + biases 50.5 (" in sentence
     assert "STARFISH + biases from labels + biases" in sentence
     assert "STARFISH + logits against distillation −30.5 (" in sentence
     assert sentence.endswith("Among the best: STARFISH + biases; labels + biases.")
-    level = found["90 %"]
+    level = found.tables["90 %"]
     assert level["among_best"] == ["STARFISH + biases", "labels + biases"]
     assert level["methods"]["STARFISH + biases"]["gap_closed"][0] == pytest.approx(1.0071)
     assert level["controls"]["noise for images"]["STARFISH ahead"][0] == pytest.approx(55.5)
     assert level["controls"]["noise for images"]["ahead of pruned"] == [5.0, 5.0, 5.0]
     assert level["rate_at_an_edge"] == []
-    page = sparsity.page(_made(measures), settings)
+    page = sparsity.page(data, SETTINGS)
     assert page.count('class="best"') == 2 + len(NAMES)  # equal time leaves all equal
+
+
+def test_what_was_not_run_is_not_spoken_of():
+    chosen = ["STARFISH", "labels", "MSE"]
+    found = sparsity.summary(_made({"STARFISH": 0.31}).sel(arm=chosen), SETTINGS)
+    assert list(found.tables["90 %"]["points_ahead_of_rivals"]) == ["STARFISH, labels"]
+    assert "STARFISH against labels 1.0 (95 % interval" in found.sentences[0]
+    assert "distillation" not in found.sentences[0] and "behind" not in found.sentences[0]
 
 
 def test_rivals_train_the_same_and_are_judged_together():
     arms = {arm.name: arm for arm in ARMS}
-    for name, rivals in sparsity_summary.RIVALS.items():
+    for name, rivals in RIVALS.items():
         for rival in rivals:
             assert arms[rival].trainable is arms[name].trainable
             assert arms[rival].closed is arms[name].closed
-    assert sparsity_summary.TOGETHER == 1 - 0.05 / 8
+    assert together(_made({})) == 1 - 0.05 / 8
+
+
+def test_all_methods_can_be_chosen():
+    assert set(sparsity.Settings().methods) == set(NAMES)
+    assert {arm.name for arm in structures.ARMS} == set(structures.Settings().methods)
 
 
 def test_where_confidence_is_measured_is_the_most_pruned_that_is_healed():
-    settings = sparsity.Settings(sparsities=(0.5, 0.9, 0.98), timed=0.9, trials=6, draws=1)
-    arrays = {
-        name: np.concatenate([x] * 3, axis=axis)
-        for axis, names in ((0, ("pruned", "retrained")), (1, ("rate", "seconds", "controls")))
-        for name, x in _made(None).items()
-        if name in names
-    }
-    measures = np.full((len(NAMES), 3, 6, 1, 3), 0.3)
-    measures[NAMES.index("STARFISH"), :, :, 0] = np.array(
-        [[[0.9, 0.1, 0.01]], [[0.88, 0.7, 0.25]], [[0.6, 2.0, 0.5]]]
-    )
-    found = sparsity.summary(_made(measures) | arrays | {"measures": measures}, settings)
-    assert len(found["sentences"]) == 4
-    assert found["sentences"][-1].startswith(
+    settings = replace(SETTINGS, sparsities=(0.5, 0.9, 0.98))
+    starfish = [[[0.9, 0.1, 0.01]], [[0.88, 0.7, 0.25]], [[0.6, 2.0, 0.5]]]
+    found = sparsity.summary(_made({"STARFISH": starfish}, settings.sparsities), settings)
+    assert len(found.sentences) == 4
+    assert found.sentences[-1].startswith(
         "90 % pruned, the most at which STARFISH recovers 95 % of the dense accuracy: STARFISH "
         "has accuracy 0.880, NLL 0.700, ECE 0.250; the dense network has accuracy 0.900"
     )

@@ -7,13 +7,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from xarray import DataArray, Dataset
 
 from experiments.errors import UsageError
-from experiments.healing import calibration, equal_time, sparsity_summary
-from experiments.healing.arms import ARMS, NAMES, Arm, Distilled, Member, choose_rate
-from experiments.healing.comparison import CHOSEN_ON, Scores, compare, members, summarise
+from experiments.healing import calibration, equal_time
+from experiments.healing.arms import ARMS, Arm, choose_rate, chosen
+from experiments.healing.comparison import (
+    CHOSEN_ON,
+    MEASURES,
+    compare,
+    members,
+    summarise,
+)
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
 from experiments.healing.pruning import magnitude_masks
+from experiments.healing.sparsity_summary import recovered
+from theory.healing.objectives import Distilled, Member
 from theory.networks import MLP
 
 KEY = jax.random.key(6)
@@ -98,14 +107,17 @@ def test_distillation_is_the_divergence_of_the_softened_teacher():
 
 
 def test_all_draws_count_and_every_network_is_measured_by_its_own_dense_accuracy():
-    measures = np.zeros((1, 2, 2, 3))
-    measures[0, ..., 0] = [[0.2, 0.4], [0.8, 0.8]]
-    found = summarise(measures, np.array([0.5, 1.0]), ["one"])["methods"]["one"]
+    score = DataArray(
+        np.zeros((1, 2, 2, 3)),
+        {"arm": ["STARFISH"], "measure": list(MEASURES)},
+        dims=("arm", "trial", "draw", "measure"),
+    )
+    score.loc[{"measure": "accuracy"}] = [[0.2, 0.4], [0.8, 0.8]]
+    dense = DataArray([[0.5], [1.0]], {"measure": ["accuracy"]}, dims=("trial", "measure"))
+    found = summarise(score, dense.sel(measure="accuracy"))["methods"]["STARFISH"]
     assert found["accuracy"][0] == pytest.approx(0.55)
     assert found["recovered"][0] == pytest.approx((0.3 / 0.5 + 0.8 / 1.0) / 2)
-    arrays = {"measures": np.repeat(measures[:, None], len(NAMES), axis=0)}
-    arrays["dense"] = np.array([[0.5], [1.0]])
-    assert np.allclose(sparsity_summary._recovered(arrays, 0), [0.6, 0.8])
+    assert np.allclose(recovered(Dataset({"score": score, "dense": dense})), [0.6, 0.8])
 
 
 @pytest.fixture(scope="module")
@@ -117,28 +129,34 @@ def pruned():
     return images, members(dense, magnitude_masks(dense, 0.5), drawn)
 
 
+def nothing(nets) -> dict[str, DataArray]:
+    return {"score": DataArray(np.zeros((2, 2, 3)), dims=("trial", "draw", "measure"))}
+
+
 def test_a_refitted_head_follows_the_network_that_was_healed_and_pays_for_it(pruned):
     _, cell = pruned
-    found = {}
+    found, names = [], ["STARFISH", "STARFISH, head refitted"]
 
-    def measure(nets, cell):
-        found[len(found)] = nets
-        return np.zeros((len(cell.x), 3))
+    def measure(nets):
+        found.append(nets)
+        return nothing(nets)
 
-    arms = [arm for arm in ARMS if arm.name in ("STARFISH", "STARFISH, head refitted")]
-    scores = compare(TINY, measure, arms, [cell], ["half"], lambda done, what: None)
+    cells = {0.5: cell}
+    scores = compare(TINY, measure, chosen(names), cells, "sparsity", lambda done, what: None)
     for healed, refitted in zip(found[0].weights[:-1], found[1].weights[:-1], strict=True):
         assert np.array_equal(healed, refitted)
     assert not np.array_equal(found[0].weights[-1], found[1].weights[-1])
-    assert scores.rate[0, 0] == scores.rate[1, 0]
-    assert scores.seconds[1, 0] > scores.seconds[0, 0] > 0
-    assert scores.compile_seconds[1] > scores.compile_seconds[0] > 0
+    first, after = (scores.sel(sparsity=0.5, arm=name) for name in names)
+    assert first.rate == after.rate
+    assert after.seconds > first.seconds > 0
+    assert after.compile_seconds > first.compile_seconds > 0
 
 
 def test_equal_time_pays_what_is_fixed_first(pruned, monkeypatch):
     """300 steps take the fastest 2 s, STARFISH 4 s, and refitting its head 1 s more."""
     images, cell = pruned
-    full = {name: 4.0 for name in NAMES} | {"block-wise MSE": 2.0, "STARFISH, head refitted": 5.0}
+    names = [arm.name for arm in ARMS]
+    full = {name: 4.0 for name in names} | {"block-wise MSE": 2.0, "STARFISH, head refitted": 5.0}
     ran = []
 
     def compiled(settings, arm, start, steps):
@@ -150,22 +168,28 @@ def test_equal_time_pays_what_is_fixed_first(pruned, monkeypatch):
 
     monkeypatch.setattr(equal_time, "compiled", compiled)
     monkeypatch.setattr(equal_time, "timed", timed)
-    scores = Scores(
-        np.zeros((len(NAMES), 1, 2, 2, 3)),
-        np.full((len(NAMES), 1), 1e-2),
-        np.array(list(full.values()))[:, None],
-        np.zeros(len(NAMES)),
+    scores = Dataset(
+        {
+            "score": (("arm", "trial", "draw", "measure"), np.zeros((len(names), 2, 2, 3))),
+            "rate": ("arm", np.full(len(names), 1e-2)),
+            "seconds": ("arm", list(full.values())),
+        },
+        {"arm": names, "measure": list(MEASURES)},
     )
     settings = replace(TINY, steps=300)
-    found = equal_time.equal_time(settings, images, cell, scores, 0, lambda done, what: None)
-    steps = dict(zip(NAMES, found["steps_equal_time"], strict=True))
-    seconds = dict(zip(NAMES, found["seconds_equal_time"], strict=True))
+    found = equal_time.equal_time(settings, images, ARMS, cell, scores, lambda done, what: None)
+    steps, seconds = (
+        dict(zip(names, found[f"equal_time_{what}"].values, strict=True))
+        for what in ("steps", "seconds")
+    )
     assert steps["block-wise MSE"] == 300 and seconds["block-wise MSE"] == 2
     assert steps["STARFISH"] == 150 and seconds["STARFISH"] == 0.75
     assert steps["STARFISH, head refitted"] == 75 and seconds["STARFISH, head refitted"] == 1.5
     assert steps["ridge, layer by layer"] == 0 and seconds["ridge, layer by layer"] == 4
     assert ("STARFISH", 150) in ran and ("STARFISH", 75) in ran
     assert not any(name == "block-wise MSE" for name, _ in ran)
+    assert found.equal_time.dims == ("arm", "trial", "draw")
+    assert not found.equal_time.sel(arm="block-wise MSE").any()  # as of the full length
 
 
 def test_rates_are_chosen_on_the_first_draw_of_each_of_three_networks(pruned, monkeypatch):
@@ -176,19 +200,18 @@ def test_rates_are_chosen_on_the_first_draw_of_each_of_three_networks(pruned, mo
         lambda settings, arm, firsts: seen.append(firsts) or 1e-2,
     )
     _, cell = pruned
-    starfish = [arm for arm in ARMS if arm.name == "STARFISH"]
-    compare(TINY, lambda nets, cell: np.zeros((4, 3)), starfish, [cell], ["half"], print)
+    compare(TINY, nothing, chosen(["STARFISH"]), {0.5: cell}, "sparsity", lambda done, what: None)
     assert np.array_equal(seen[0].x, cell.x[::2])
 
 
 def test_calibration_needs_what_holds_from_there_on_and_says_where_it_harms():
-    images = np.array([1, 5, 20, 70])
-    high, low = np.array([98.0, 98.1]), np.array([90.0, 90.1])
-    assert calibration._needed(np.stack([low, high, low, high]), images) == "from 70 images on"
-    assert calibration._needed(np.stack([low, high, high, high]), images) == "from 5 images on"
-    assert (
-        calibration._needed(np.stack([high, high, high, low]), images) == "with no number up to 70"
-    )
-    gains = np.array([[-0.2, -0.21], [-0.1, -0.11], [-0.1, 0.2], [0.3, 0.3]])
-    assert calibration._worse(gains, images).endswith("left alone at n = 1, 5")
-    assert calibration._worse(-gains[:2], images[:2]) == ""
+    def over(rows, images=(1, 5, 20, 70)):
+        return DataArray(rows, {"images": list(images)}, dims=("images", "trial"))
+
+    high, low = [98.0, 98.1], [90.0, 90.1]
+    assert calibration.needed(over([low, high, low, high])) == "from 70 images on"
+    assert calibration.needed(over([low, high, high, high])) == "from 5 images on"
+    assert calibration.needed(over([high, high, high, low])) == "with no number up to 70"
+    gains = over([[-0.2, -0.21], [-0.1, -0.11], [-0.1, 0.2], [0.3, 0.3]])
+    assert calibration.worse(gains).endswith("left alone at n = 1, 5")
+    assert calibration.worse(-gains[:2]) == ""
