@@ -27,7 +27,7 @@ from xarray import Dataset
 from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
-from experiments.plots.estimates import Interval, mean, numbers
+from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import BLUE, GREEN, PURPLE, VERMILION, legend
 from theory import settings as foundation
 from theory.ensemble import ensemble
@@ -166,7 +166,8 @@ def draw(data: Dataset, settings: Settings) -> Figure:
 def summary(data: Dataset, settings: Settings) -> Summary:
     """By sparsity s: what masks do at the first ℓ with ℓ/d ≥ s, or the last; in words, too.
 
-    ``furthest`` is the largest distance of a mean over networks from what was expected of it.
+    ``furthest`` is the largest distance of a mean over networks from what was expected of it. What
+    is not measured or not expected is null.
     """
     theory = expectations(data, settings)
     furthest = np.abs(data[list(ACROSS)].mean("trial") - theory).max("ell")
@@ -174,14 +175,12 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     for s in settings.sparsities:
         ell = next((ell for ell in settings.ells if ell / settings.d >= s), settings.ells[-1])
         found, ratio = data.sel(ell=ell, sparsity=s), ell / settings.d
-        claims = {"expected": theory.sel(ell=ell), "furthest": furthest}
-        tables[f"s = {s:g}"] = {"ell_over_d": ratio} | {
-            name: numbers(Interval(*(x.dropna("mask") for x in mean(found[name]))))
-            for name in ACROSS
-        } | {
-            what: {name: numbers(x.dropna("mask"), None) for name, x in claim.items()}
-            for what, claim in ((what, each.sel(sparsity=s)) for what, each in claims.items())
-        }  # fmt: skip
+        tables[f"s = {s:g}"] = {
+            "ell_over_d": ratio,
+            **{name: numbers(mean(found[name])) for name in ACROSS},
+            "expected": numbers(theory.sel(ell=ell, sparsity=s), None),
+            "furthest": numbers(furthest.sel(sparsity=s), None),
+        }
         change, flips = (
             {mask: mean(100 * found[name].sel(mask=mask)).text(1) + " %" for mask in MASKS}
             for name in ("change", "flips")
