@@ -64,10 +64,9 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     progress(0, "training dense networks")
     dense = dense_mlps(settings, images, key_dense)
     masks = magnitude_masks(dense, settings.sparsity)
-    found = []
+    found, cells = [], {}
     # One number of images after another, so that both sources share their compiled programs.
     for i, share_of_all in enumerate(settings.shares):
-        cells = {}
         for source, name in SOURCES.items():
             key_draw = named(jax.random.fold_in(key_draws, i), source)
             seen = source == Source.TRAINING
@@ -163,7 +162,7 @@ experiment = Experiment(
     provenance="derived",
     presets={
         "smoke": Settings(
-            methods=("ridge, layer by layer", "STARFISH", "STARFISH, head refitted"),
+            methods=("STARFISH", "labels"),
             width=16,
             depth=2,
             epochs=3,

@@ -1,6 +1,7 @@
 """How methods of healing look in all figures: as curves, and as dots that say how they stand."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
@@ -67,7 +68,7 @@ def ranked_dots(
         dots(ax, error(accuracy.where(part)), y="arm", label=label, ms=2.5, lw=0.9, **look)
 
 
-def errors_along(ax: Axes, axis: str = "x") -> None:
+def errors_along(ax: Axes, axis: Literal["x", "y"] = "x") -> None:
     """A logarithmic axis of errors: near 1 accuracies differ too little to be seen."""
     scaled = ax.xaxis if axis == "x" else ax.yaxis
     ax.set(**{f"{axis}scale": "log", f"{axis}label": "test error"})

@@ -65,6 +65,6 @@ def equal_time(
                 nets, more = timed(compiled(settings, arm, start, settings.steps), start, rate)
                 seconds += more
             accuracy = evaluate(nets, images, settings.draws).sel(measure="accuracy")
-        parts = {"equal_time": accuracy.drop_vars(["measure", "arm"], errors="ignore")}
+        parts = {"equal_time": accuracy.reset_coords(drop=True)}
         found.append(Dataset({**parts, "equal_time_steps": steps, "equal_time_seconds": seconds}))
     return xr.concat(found, "arm").assign_coords(arm=list(by_name))

@@ -7,7 +7,7 @@ allows. Retraining sees all training images and labels.
 """
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import jax
 import matplotlib.pyplot as plt
@@ -113,7 +113,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         lambda done, what: progress(0.9 + 0.1 * done, what),
     )  # fmt: skip
     progress(1.0, "done")
-    parts = [found, scores, equal.drop_vars("sparsity", errors="ignore")]
+    parts = [found, scores, equal]
     return xr.merge(parts, join="exact").assign(controls=controls, images=count)
 
 
@@ -122,7 +122,8 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     # Kept weights halve from tick to tick.
     data = data.assign_coords(halvings=("sparsity", -np.log2(1 - data.sparsity.values)))
     figure = plt.figure(figsize=(7.2, 10.4))
-    top, bottom = figure.subfigures(2, 1, height_ratios=(5.4, 5))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(5.4, 5))
+    top, bottom = parts
     left, right = top.subfigures(1, 2, width_ratios=(1.5, 1))
     healed, dense = by_network(data.score), data.dense.sel(measure="accuracy")
     references = {

@@ -153,6 +153,9 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     )
     pruned = by_network(data.pruned).expand_dims(arm=["pruned"])
     accuracy = xr.concat([pruned, by_network(data.score)], "arm")
+    # Where single weights go there is no neuron to fold.
+    rows = [f"{n}\n(of neurons only)" if n == FOLD.name else n for n in accuracy.arm.values]
+    accuracy = accuracy.assign_coords(arm=rows)
     cells = list(zip([{"structure": name} for name in names], panels.flat, strict=False))
     for at, ax in cells:
         level = 1 - float(data.dense.sel(measure="accuracy").mean())
@@ -199,7 +202,7 @@ experiment = Experiment(
     provenance="derived",
     presets={
         "smoke": Settings(
-            methods=("ridge, layer by layer", "STARFISH", "neurons folded"),
+            methods=("STARFISH", "neurons folded"),
             width=16,
             depth=2,
             epochs=3,

@@ -1,6 +1,8 @@
 """The experiments on healing: fair terms for all methods, standings, what follows in words."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import jax
 import numpy as np
@@ -213,7 +215,7 @@ def test_tables_show_text_as_text():
 NAMES = [arm.name for arm in ARMS]
 
 
-def _made(scores: dict[str, list], sparsities=(0.9,)) -> Dataset:
+def _made(scores: Mapping[str, Any], sparsities=(0.9,)) -> Dataset:
     """Data of `sparsity` for six networks and one draw, .3 where no scores are given.
 
     Args:

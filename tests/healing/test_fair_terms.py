@@ -174,7 +174,7 @@ def test_equal_time_pays_what_is_fixed_first(pruned, monkeypatch):
             "rate": ("arm", np.full(len(names), 1e-2)),
             "seconds": ("arm", list(full.values())),
         },
-        {"arm": names, "measure": list(MEASURES)},
+        {"arm": names, "measure": list(MEASURES), "sparsity": 0.5},
     )
     settings = replace(TINY, steps=300)
     found = equal_time.equal_time(settings, images, ARMS, cell, scores, lambda done, what: None)
@@ -188,7 +188,7 @@ def test_equal_time_pays_what_is_fixed_first(pruned, monkeypatch):
     assert steps["ridge, layer by layer"] == 0 and seconds["ridge, layer by layer"] == 4
     assert ("STARFISH", 150) in ran and ("STARFISH", 75) in ran
     assert not any(name == "block-wise MSE" for name, _ in ran)
-    assert found.equal_time.dims == ("arm", "trial", "draw")
+    assert found.equal_time.dims == ("arm", "trial", "draw") and set(found.coords) == {"arm"}
     assert not found.equal_time.sel(arm="block-wise MSE").any()  # as of the full length
 
 

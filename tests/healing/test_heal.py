@@ -463,94 +463,109 @@ def test_programs_are_compiled_once(net, masks, x):
 # What is refused
 
 
-def bad(what):
-    """A call to be refused, as changes to the arguments of a good one."""
-    net = mlp(jax.random.key(0), WIDTHS)
-    masks = pruning(net, 0.5)
-    first, *rest = net.weights
-    x = jnp.ones((N, WIDTHS[0]))
-    return {
-        "steps": {"steps": 0},
-        "batch": {"batch": 0},
-        "half a step": {"steps": 2.5},
-        "half a batch": {"batch": 2.5},
-        "optimizer": {"optimizer": 1e-3},
-        "integers": {
-            name: MLP((jnp.ones((10, 6), int), *rest), net.biases) for name in ("dense", "pruned")
-        },
-        "types": {"pruned": MLP((first.astype(jnp.float32), *rest), net.biases)},
-        "boolean state": {"states": lambda net, x: hidden(net, x)[0] > 0},
-        "no features": {"states": lambda net, x: hidden(net, x)[0][:, :0]},
-        "a name": {"trainable": "weights"},
-        "masks shape": {"masks": TREE((first[:3].astype(bool), None, None), (None,) * 3)},
-        "masks type": {"masks": TREE((first, None, None), (None,) * 3)},
-        "no masks": {"masks": jax.tree.map(lambda _: None, net)},
-        "masks alone": {"masks": masks.weights},
-        "structure": {"pruned": net.weights},
-        "shape": {"pruned": MLP((first.T, *rest), net.biases)},
-        "dense nan": {"dense": MLP((first.at[0, 0].set(jnp.nan), *rest), net.biases)},
-        "pruned nan": {"pruned": MLP((jnp.nan * first, *rest), net.biases)},
-        "not arrays": {
-            "dense": {"w": first, "f": jax.nn.relu},
-            "pruned": {"w": first, "f": jax.nn.relu},
-            "masks": {"w": masks.weights[0], "f": None},
-        },
-        "inputs nan": {"inputs": x.at[2, 1].set(jnp.nan)},
-        "inputs inf": {"inputs": x.at[2, 1].set(-jnp.inf)},
-        "no inputs": {"inputs": x[:0]},
-        "scalar": {"inputs": jnp.ones(())},
-        "uneven": {"inputs": (x, x[:3])},
-        "no states": {"states": lambda net, x: ()},
-        "mean state": {"states": lambda net, x: jnp.mean(hidden(net, x)[0], axis=0)},
-        "pooled": {"states": lambda net, x: [h.T for h in hidden(net, x)]},
-        "states nan": {"states": lambda net, x: jnp.nan * hidden(net, x)[0]},
-        "trainable": {"trainable": {"weights": True}},
-        "nothing": {"trainable": False},
-        "method": {"method": "cosine"},
-    }[what]
+FIRST = jnp.ones((10, 6))
+MASK = jnp.ones((10, 6), jnp.uint8)
+ROWS = jnp.ones((N, WIDTHS[0]))
+WHOLE = TREE((None,) * 3, (None,) * 3)
 
 
-@pytest.mark.parametrize(
-    ("what", "said"),
-    [
-        ("steps", "steps is 0 and must be an integer of at least 1"),
-        ("batch", "batch is 0 and must be an integer of at least 1"),
-        ("half a step", "steps is 2.5 and must be an integer of at least 1"),
-        ("half a batch", "batch is 2.5 and must be an integer of at least 1"),
-        ("optimizer", r"optimizer is 0.001: give one of optax, such as optax.adam\(1e-3\)"),
-        ("integers", r"\.weights\[0\] has a mask and type int64: only floating-point weights"),
-        ("types", r"\.weights\[0\] has type float64 in dense, float32 in pruned"),
-        ("boolean state", "state 0 has type bool and must be floating-point"),
-        ("no features", r"state 0 has shape \(12, 0\): .* its last at least 1 feature"),
-        ("a name", "trainable has weights where it must be True or False"),
-        ("masks shape", r"mask of \.weights\[0\] has shape"),
-        ("masks type", r"mask of \.weights\[0\] has type float64"),
-        ("no masks", "no leaf has a mask"),
-        ("masks alone", "masks must have the structure of the parameters"),
-        ("structure", "different structures"),
-        ("shape", r"\.weights\[0\] has shape \(10, 6\) in dense, \(6, 10\) in pruned"),
-        ("dense nan", "the dense network has weights that are not finite"),
-        ("pruned nan", "the pruned network has weights that are not finite"),
-        ("not arrays", r"\['f'\] is .*: give the arrays of the network alone"),
-        ("inputs nan", "inputs have entries that are not finite"),
-        ("inputs inf", "inputs have entries that are not finite"),
-        ("no inputs", "inputs must be arrays with one first axis of at least 1 input"),
-        ("scalar", "inputs must be arrays with one first axis of at least 1 input"),
-        ("uneven", "inputs must be arrays with one first axis of at least 1 input"),
-        ("no states", "states returned nothing to align"),
-        ("mean state", r"state 0 has shape \(10,\): its first axis must be the 12 inputs"),
-        ("pooled", r"state 0 has shape \(10, 12\): its first axis must be the 12 inputs"),
-        ("states nan", "the loss is not finite at the start"),
-        ("trainable", "trainable must be booleans in the structure of the parameters"),
-        ("nothing", "there is nothing to train"),
-        ("method", "method is 'cosine' and must be 'starfish' or 'mse'"),
-    ],
-)
-def test_what_cannot_be_healed_is_refused_in_one_sentence(net, masks, x, what, said):
+def with_first(weight):
+    """A network of the fixture's shapes whose first weights are these."""
+    rest = [jnp.ones((wide, narrow)) for narrow, wide in zip(WIDTHS[1:], WIDTHS[2:], strict=False)]
+    return MLP((weight, *rest), tuple(map(jnp.ones, WIDTHS[1:])))
+
+
+def masked(mask):
+    return TREE((mask, None, None), (None,) * 3)
+
+
+# Changes to the arguments of a good call, and what is said of them.
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("steps", {"steps": 0}, "steps is 0 and must be an integer of at least 1"),
+    ("batch", {"batch": 0}, "batch is 0 and must be an integer of at least 1"),
+    ("half a step", {"steps": 2.5}, "steps is 2.5 and must be an integer of at least 1"),
+    ("half a batch", {"batch": 2.5}, "batch is 2.5 and must be an integer of at least 1"),
+    ("optimizer", {"optimizer": 1e-3}, r"optimizer is 0.001: give one of optax, such as optax.ada"),
+    (
+        "integers",
+        dict.fromkeys(("dense", "pruned"), with_first(MASK.astype(int))),
+        r"\.weights\[0\] has a mask and type int64: only floating-point weights",
+    ),
+    (
+        "types",
+        {"pruned": with_first(FIRST.astype(jnp.float32))},
+        r"\.weights\[0\] has type float64 in dense, float32 in pruned",
+    ),
+    (
+        "boolean state",
+        {"states": lambda net, x: hidden(net, x)[0] > 0},
+        "state 0 has type bool and must be floating-point",
+    ),
+    (
+        "no features",
+        {"states": lambda net, x: hidden(net, x)[0][:, :0]},
+        r"state 0 has shape \(12, 0\): .* its last at least 1 feature",
+    ),
+    ("a name", {"trainable": "weights"}, "trainable has weights where it must be True or False"),
+    ("masks shape", {"masks": masked(MASK[:3])}, r"mask of \.weights\[0\] has shape"),
+    ("masks type", {"masks": masked(FIRST)}, r"mask of \.weights\[0\] has type float64"),
+    ("no masks", {"masks": WHOLE}, "no leaf has a mask"),
+    ("masks alone", {"masks": (MASK,)}, "masks must have the structure of the parameters"),
+    ("structure", {"pruned": (FIRST,)}, "different structures"),
+    (
+        "shape",
+        {"pruned": with_first(FIRST.T)},
+        r"\.weights\[0\] has shape \(10, 6\) in dense, \(6, 10\) in pruned",
+    ),
+    (
+        "dense nan",
+        {"dense": with_first(FIRST.at[0, 0].set(jnp.nan))},
+        "the dense network has weights that are not finite",
+    ),
+    (
+        "pruned nan",
+        {"pruned": with_first(jnp.nan * FIRST)},
+        "the pruned network has weights that are not finite",
+    ),
+    (
+        "not arrays",
+        dict.fromkeys(("dense", "pruned"), {"w": FIRST, "f": jax.nn.relu})
+        | {"masks": {"w": MASK, "f": None}},
+        r"\['f'\] is .*: give the arrays of the network alone",
+    ),
+    ("inputs nan", {"inputs": ROWS.at[2, 1].set(jnp.nan)}, "inputs have entries that are not fini"),
+    ("inputs inf", {"inputs": ROWS.at[2, 1].set(-jnp.inf)}, "inputs have entries that are not fin"),
+    ("no inputs", {"inputs": ROWS[:0]}, "arrays with one first axis of at least 1 input"),
+    ("scalar", {"inputs": jnp.ones(())}, "arrays with one first axis of at least 1 input"),
+    ("uneven", {"inputs": (ROWS, ROWS[:3])}, "arrays with one first axis of at least 1 input"),
+    ("no states", {"states": lambda net, x: ()}, "states returned nothing to align"),
+    (
+        "mean state",
+        {"states": lambda net, x: jnp.mean(hidden(net, x)[0], axis=0)},
+        r"state 0 has shape \(10,\): its first axis must be the 12 inputs",
+    ),
+    (
+        "pooled",
+        {"states": lambda net, x: [h.T for h in hidden(net, x)]},
+        r"state 0 has shape \(10, 12\): its first axis must be the 12 inputs",
+    ),
+    (
+        "states nan",
+        {"states": lambda net, x: jnp.nan * hidden(net, x)[0]},
+        "the loss is not finite at the start",
+    ),
+    ("trainable", {"trainable": {"weights": True}}, "booleans in the structure of the parameters"),
+    ("nothing", {"trainable": False}, "there is nothing to train"),
+    ("method", {"method": "cosine"}, "method is 'cosine' and must be 'starfish' or 'mse'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), [pytest.param(*r[1:], id=r[0]) for r in REFUSED])
+def test_what_cannot_be_healed_is_refused_in_one_sentence(net, masks, x, changes, said):
     """Without the type checker of the tests, which refuses some of it first."""
     arguments = {"states": hidden, "dense": net, "pruned": net, "masks": masks, "inputs": x}
     with pytest.raises(ValueError, match=said) as refusal:
-        inspect.unwrap(heal)(**arguments | {"steps": 2, "optimizer": NO_STEP} | bad(what))
+        inspect.unwrap(heal)(**arguments | {"steps": 2, "optimizer": NO_STEP} | changes)
     assert "\n" not in str(refusal.value)
 
 
