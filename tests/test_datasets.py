@@ -11,8 +11,10 @@ import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.data.downloads import IMDB
 from experiments.data.images import load_images
 from experiments.data.registry import fingerprint
+from experiments.data.texts import load_texts
 from experiments.errors import UsageError
 from tests.files import Trap, keras, npz, real, refusal
 from tests.files import empty_cache as empty_cache  # a fixture, for every test here
@@ -146,22 +148,33 @@ def test_npz_is_never_unpickled(tmp_path):
 # ---------------------------------------------------------------- where it looks
 
 
-def test_unknown_names_are_told_the_known_ones():
-    assert "did you mean mnist" in refusal(load_images, "mnits")
-    assert "did you mean fashion_mnist" in refusal(load_images, "Fashion-MNIST")
-    assert "digits, mnist, fashion_mnist, cifar10, a path" in refusal(load_images, "xyzzy")
-    assert "digits" in refusal(load_images, "imdb")
-    assert "did you mean scripts" in refusal(fingerprint, "script")
+@pytest.mark.parametrize(
+    ("call", "name", "words"),
+    [
+        (load_images, "mnits", "did you mean mnist"),
+        (load_images, "Fashion-MNIST", "did you mean fashion_mnist"),
+        (load_images, "xyzzy", "digits, mnist, fashion_mnist, cifar10, a path"),
+        (load_images, "imdb", "digits"),
+        (load_texts, "imbd", "did you mean imdb"),
+        (load_texts, "", "imdb, rt_polarity, scripts, the path"),
+        (load_texts, "digits", "rt_polarity"),
+        (fingerprint, "script", "did you mean scripts"),
+    ],
+)
+def test_unknown_names_are_told_the_known_ones(call, name, words):
+    assert words in refusal(call, name)
 
 
-def test_a_folder_that_does_not_exist_is_refused(tmp_path, monkeypatch):
-    absent = tmp_path / "absent"
-    for name in ("digits", "mnist"):
-        message = refusal(load_images, name, absent)
-        assert "--data" in message and str(absent) in message
+@pytest.mark.parametrize("name", ["digits", "mnist", "imdb", "scripts"])
+def test_a_folder_that_does_not_exist_is_refused(tmp_path, monkeypatch, name):
+    load, absent = load_images if name in ("digits", "mnist") else load_texts, tmp_path / "absent"
+    message = refusal(load, name, absent)
+    assert "--data" in message and str(absent) in message
     monkeypatch.setenv("RELU_THEORY_DATA", str(absent))
-    assert "RELU_THEORY_DATA" in refusal(load_images, "mnist")
-    assert load_images("digits").name == "digits"  # needs no folder
+    if name in ("digits", "scripts"):
+        assert load(name).name == name  # needs no folder
+    else:
+        assert "RELU_THEORY_DATA" in refusal(load, name)
 
 
 def test_flag_then_variable_then_cache(tmp_path, monkeypatch, cache):
@@ -188,9 +201,13 @@ def test_a_bad_file_of_the_users_is_an_error_though_the_cache_is_good(tmp_path, 
     assert "(8, 8), where mnist has (28, 28)" in refusal(load_images, "mnist", tmp_path)
 
 
-def test_without_network_the_user_hears_what_to_do(capsys, cache):
-    message = refusal(load_images, "cifar10")
-    assert "--data DIR" in message and "connect" in message and "cifar10.npz" in message
+@pytest.mark.parametrize(
+    ("load", "name", "files"),
+    [(load_images, "cifar10", ("cifar10.npz",)), (load_texts, "imdb", tuple(IMDB.files))],
+)
+def test_without_network_the_user_hears_what_to_do(capsys, cache, load, name, files):
+    message = refusal(load, name)
+    assert all(words in message for words in ("--data DIR", "connect", *files))
     assert capsys.readouterr().out == ""
     assert list(cache.iterdir()) == []
 

@@ -61,6 +61,12 @@ def serve(server, name: str, archives: list[bytes]) -> Source:
     return source._replace(urls=urls)
 
 
+def assert_loads(name: str, arrays: dict[str, np.ndarray]) -> None:
+    images = load_images(name)
+    for part, x in arrays.items():
+        np.testing.assert_array_equal(getattr(images, part), x / 255 if "x_" in part else x)
+
+
 def test_mnist_is_kept_as_it_comes(server, cache, capsys):
     content = npz(shape=(28, 28))
     fetch(serve(server, "mnist", [content]), cache)
@@ -77,9 +83,7 @@ def test_fashion_mnist_is_read_from_idx(server, cache):
         for x in arrays.values()
     ]
     fetch(serve(server, "fashion_mnist", archives), cache)
-    images = load_images("fashion_mnist")
-    for name, x in arrays.items():
-        np.testing.assert_array_equal(getattr(images, name), x / 255 if "x_" in name else x)
+    assert_loads("fashion_mnist", arrays)
 
 
 def python2_pickle(data: np.ndarray, labels: list[int]) -> bytes:
@@ -99,25 +103,17 @@ def python2_pickle(data: np.ndarray, labels: list[int]) -> bytes:
 
 def test_cifar10_is_read_from_python_2_pickles(server, cache):
     arrays = keras((32, 32, 3), train=10)
-    planes = {
-        name: arrays[name].transpose(0, 3, 1, 2).reshape(-1, 3072)
-        for name in arrays
-        if "x_" in name
-    }
-    labels = {name: arrays[name].tolist() for name in arrays if "y_" in name}
+
+    def batch(part, rows=slice(None)):
+        planes = arrays[f"x_{part}"][rows].transpose(0, 3, 1, 2).reshape(-1, 3072)
+        return python2_pickle(planes, arrays[f"y_{part}"][rows].tolist())
+
     folder = "cifar-10-batches-py"
-    members = {
-        f"{folder}/batches.meta": b"never opened",
-        f"{folder}/test_batch": python2_pickle(planes["x_test"], labels["y_test"]),
-    }
+    members = {f"{folder}/batches.meta": b"never opened", f"{folder}/test_batch": batch("test")}
     for i in (5, 1, 2, 4, 3):  # the archive's order is not the images' order
-        part = slice(2 * i - 2, 2 * i)
-        batch = python2_pickle(planes["x_train"][part], labels["y_train"][part])
-        members[f"{folder}/data_batch_{i}"] = batch
+        members[f"{folder}/data_batch_{i}"] = batch("train", slice(2 * i - 2, 2 * i))
     fetch(serve(server, "cifar10", [tar(members)]), cache)
-    images = load_images("cifar10")
-    for name, x in arrays.items():
-        np.testing.assert_array_equal(getattr(images, name), x / 255 if "x_" in name else x)
+    assert_loads("cifar10", arrays)
 
 
 @pytest.mark.parametrize("protocol", [2, 5])
@@ -135,12 +131,8 @@ def test_a_malicious_pickle_is_refused(tmp_path, server, cache):
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         with pytest.raises(pickle.UnpicklingError, match="not an array"):
             read_pickle(pickle.dumps({b"data": Trap(trap)}, protocol))
-    for name in (
-        b"os\nsystem",
-        b"builtins\neval",
-        b"numpy\nload",
-        b"numpy.core.multiarray\nscalar",
-    ):
+    called = b"os\nsystem", b"builtins\neval", b"numpy\nload", b"numpy.core.multiarray\nscalar"
+    for name in called:
         with pytest.raises(pickle.UnpicklingError, match="not an array"):
             read_pickle(b"c" + name + b"\n(S'1'\ntR.")
     archive = tar({"cifar-10-batches-py/test_batch": pickle.dumps(Trap(trap))})
@@ -164,15 +156,15 @@ def test_imdb_is_read_from_one_file_per_review(server, cache):
     assert texts.y_train.tolist() == texts.y_test.tolist() == [0] * 5 + [1] * 5
 
 
+def ten(line: str) -> bytes:
+    return "".join(map(line.format, range(10))).encode("latin-1")
+
+
 RT_POLARITY = tar(
     {
         "rt-polaritydata.README.1.0.txt": b"",
-        "rt-polaritydata/rt-polarity.pos": "".join(f"café\x85 {i} \n" for i in range(10)).encode(
-            "latin-1"
-        ),
-        "rt-polaritydata/rt-polarity.neg": "".join(f"bad {i} \n" for i in range(10)).encode(
-            "latin-1"
-        ),
+        "rt-polaritydata/rt-polarity.pos": ten("café\x85 {} \n"),
+        "rt-polaritydata/rt-polarity.neg": ten("bad {} \n"),
     }
 )
 

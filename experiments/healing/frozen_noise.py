@@ -8,167 +8,192 @@ Exact (H4): Wanda prunes the weights off P first. They are min(1, (ℓ/d)/s) of 
 network on P is the dense one for ℓ/d ≥ s, and no decision on P depends on the noise. The control
 turns the coordinates: the same networks and data, but P is no longer spanned by axes.
 
-What magnitude does is approximated in `frozen_noise_expected`.
+What magnitude does is approximated in `theory.healing.masked_noise`.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from math import nan
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
-import optax
-from jaxtyping import Array
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from xarray import Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.healing.frozen_noise_expected import (
-    LAYER,
-    MASKS,
-    ROTATED,
-    ROWS,
-    WANDA,
-    Settings,
-    expectations,
-    shares,
-)
-from experiments.healing.frozen_noise_figure import draw
-from experiments.plots.estimates import mean_interval
+from experiments.cells import over
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.curves import curves
+from experiments.plots.estimates import mean, numbers
+from experiments.plots.style import BLUE, GREEN, PURPLE, VERMILION, legend
+from theory import settings as foundation
 from theory.ensemble import ensemble
-from theory.geometry import orthonormalise
-from theory.healing.masks import apply_masks, magnitude, smallest, smallest_of_rows, wanda
-from theory.networks import TwoLayerReLU, two_layer_relu
-from theory.training import train_in_span
+from theory.healing.masked_noise import LAYER, MASKS, ROTATED, ROWS, WANDA, expected, trial
+from theory.settings import Bound, Count, Increasing, Margin, ProperShare, Rising, Sample
 
 
-def trial(settings: Settings, ell, key) -> dict[str, Array]:
-    """One network at ℓ = ``ell``, which may be traced; what every mask does to it.
+@dataclass(frozen=True)
+class Settings(foundation.Settings):
+    """Two-layer networks on points of a subspace spanned by axes, labelled by a linear rule."""
 
-    Returns:
-        ``moved`` τ/σ; ``size`` the mean of N² at test points; ``margin`` reached; and of shape
-        (sparsities, masks): ``off`` the share of the pruned weights that are off P, ``flips`` the
-        share of the decisions on P that differ when the noise is redrawn, ``change``
-        ‖N_pruned − N‖/‖N‖ over test points, with one more column for the rotated P.
-    """
-    key_p, key_x, key_rule, key_net, key_again, key_turn = jax.random.split(key, 6)
-    d, n = settings.d, settings.samples
-    on = jnp.argsort(jax.random.uniform(key_p, (d,))) >= ell
-    points = jnp.where(on[None, :], jax.random.normal(key_x, (2 * n, d)), 0)
-    points = points * (d**0.5 / jnp.linalg.norm(points, axis=1, keepdims=True))
-    y = jnp.where(points @ jax.random.normal(key_rule, (d,)) > 0, 1.0, -1.0).astype(points.dtype)
-    x, test = points[:n], points[n:]
-    sigma = settings.scale * d**-0.5
-    trained = train_in_span(
-        two_layer_relu(key_net, d, settings.width, sigma),
-        x,
-        y[:n],
-        optimizer=optax.sgd(4 / d),
-        steps=settings.steps,
-        margin=settings.margin,
-    )
-    w, u = trained.network
-    again = two_layer_relu(key_again, d, settings.width, sigma).w
-    redrawn = jnp.where(on[None, :], w, again)
-    turn = orthonormalise(jax.random.normal(key_turn, (d, d)))
-    dense = trained.network(test)
+    d: Count = 60
+    """input dimension"""
+    ells: Rising = (6, 12, 18, 24, 30, 36, 42, 45, 48, 54)
+    """values of ℓ = dim P^⊥, below d"""
+    width: Count = 50
+    """neurons m"""
+    samples: Count = 60
+    """training points n, on which masks are calibrated too, and as many test points"""
+    # Far beyond, double precision cannot solve for one threshold among weights of σ and of τ.
+    scale: Annotated[float, Bound(at_least=1e-6, at_most=1e6)] = 1.0
+    """standard deviation σ of the hidden weights at initialisation, in units of 1/√d"""
+    steps: Count = 3000
+    """largest number of training steps"""
+    margin: Margin = 1.0
+    """stop when every y_j N(x_j) is at least this"""
+    sparsities: Increasing[ProperShare] = (0.5, 0.75)
+    """shares s of the hidden weights that are pruned, 1/d or more"""
+    trials: Sample = 32
+    """networks of every ℓ"""
 
-    def share(chosen, among):
-        return jnp.sum(chosen & among[None, :]) / jnp.maximum(jnp.sum(chosen), 1)
-
-    def change(weights, mask, inputs):
-        pruned = TwoLayerReLU(apply_masks(weights, mask), u)
-        return jnp.linalg.norm(pruned(inputs) - dense) / jnp.linalg.norm(dense)
-
-    def at(sparsity):
-        def masks(w):
-            return jnp.stack(
-                [
-                    smallest(magnitude(w), sparsity),
-                    smallest_of_rows(magnitude(w), sparsity),
-                    smallest_of_rows(wanda(w, x), sparsity),
-                ]
+    def __post_init__(self):
+        super().__post_init__()
+        if self.ells[-1] >= self.d:
+            raise ValueError(f"ells is {self.ells} and must stay below d = {self.d}")
+        if self.sparsities[0] < 1 / self.d:
+            raise ValueError(
+                f"sparsities is {self.sparsities} and must be at least 1/d, to prune something"
             )
 
-        before, after = jax.lax.map(masks, jnp.stack([w, redrawn]))
-        turned = smallest_of_rows(wanda(w @ turn.T, x @ turn.T), sparsity)
-        decisions = settings.width * jnp.sum(on)
+
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """What every mask does to networks, over ell, trial, sparsity and mask.
+
+    ``off`` is the share of the pruned weights that are off P, ``flips`` the share of the decisions
+    on P that differ when the noise is redrawn, both NaN where P is rotated; ``change`` is
+    ‖N_pruned − N‖/‖N‖ over test points. Of the networks: ``moved`` τ/σ, ``mean_square`` of N at
+    test points, ``margin`` reached. ``share`` is ℓ/d.
+    """
+    one = partial(
+        trial, sparsities=settings.sparsities, d=settings.d, width=settings.width,
+        samples=settings.samples, scale=settings.scale, steps=settings.steps,
+        margin=settings.margin,
+    )  # fmt: skip
+    program = jax.jit(lambda ell, keys: ensemble(partial(one, ell), keys))
+    keys = {ell: jax.random.fold_in(key, i) for i, ell in enumerate(settings.ells)}
+    dims = ("trial", "sparsity", "mask")
+
+    def cell(ell: int):
+        found = program(jnp.array(ell), jax.random.split(keys[ell], settings.trials))
+        return {name: (dims[: part.ndim], part) for name, part in jax.device_get(found).items()}
+
+    labels = {"trial": range(settings.trials), "sparsity": settings.sparsities, "mask": MASKS}
+    data = over(cell, progress, labels, ell=settings.ells)
+    return data.assign_coords(share=data.ell / settings.d)
+
+
+def expectations(data: Dataset, settings: Settings) -> Dataset:
+    """`expected` for the measured mean squares, labelled like the data; NaN where there is none."""
+    moved, size = (data.moved**2).mean("trial") ** 0.5, data.mean_square.mean("trial")
+
+    def cell(ell: int, sparsity: float):
+        at = float(moved.sel(ell=ell)), float(size.sel(ell=ell))
+        found = expected(settings.d, ell, sparsity, *at, width=settings.width, scale=settings.scale)
         return {
-            "off": jnp.stack([share(mask == 0, ~on) for mask in before]),
-            "flips": jnp.sum((before != after) & on[None, None, :], axis=(1, 2)) / decisions,
-            "change": jnp.stack(
-                [
-                    *(change(w, mask, test) for mask in before),
-                    change(w @ turn.T, turned, test @ turn.T),
-                ]
-            ),
+            name: (("mask",), [part.get(mask, nan) for mask in MASKS])
+            for name, part in found._asdict().items()
         }
 
-    found = [at(sparsity) for sparsity in settings.sparsities]
-    return jax.tree.map(lambda *parts: jnp.stack(parts), *found) | {
-        "moved": jnp.sqrt(jnp.mean(jnp.mean(w**2, axis=0), where=on)) / sigma,
-        "size": jnp.mean(dense**2),
-        "margin": trained.margin,
-    }
+    cells = {"ell": settings.ells, "sparsity": settings.sparsities}
+    return over(cell, lambda *_: None, {"mask": MASKS}, **cells)
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """All networks; arrays of shape (ells, trials, ...)."""
-    program = jax.jit(lambda ell, keys: ensemble(lambda key: trial(settings, ell, key), keys))
-    found = []
-    for i, ell in enumerate(settings.ells):
-        progress(i / len(settings.ells), f"{settings.trials} networks with ℓ = {ell}")
-        keys = jax.random.split(jax.random.fold_in(key, i), settings.trials)
-        found.append(jax.device_get(program(jnp.array(ell), keys)))
-    progress(1.0, "done")
-    return {name: np.stack([part[name] for part in found]) for name in found[0]}
+LOOKS = {
+    LAYER: {"color": BLUE, "marker": "s", "ms": 3},
+    ROWS: {"color": GREEN, "marker": "o", "ms": 5.5, "mfc": "none"},
+    WANDA: {"color": VERMILION, "marker": "D", "ms": 3},
+    ROTATED: {"color": PURPLE, "marker": "^", "ms": 3.5},
+}
+ACROSS = {
+    "off": "share of the pruned off $P$",
+    "change": r"$\|N_\mathrm{pruned}-N\|\,/\,\|N\|$ on $P$",
+    "flips": "share of decisions on $P$ that\nflip with the noise redrawn",
+}
+LINES = (
+    ("exact (H4)", "-", "0.2"),
+    ("approximation", "--", "0.2"),
+    (r"$\ell/d$, nothing learned", ":", "0.2"),
+    (r"$\ell/d=s$", "-.", "0.6"),
+)
 
 
-def _intervals(names: tuple[str, ...], values: np.ndarray) -> dict[str, list[float]]:
-    return {name: mean_interval(values[:, j]).rounded() for j, name in enumerate(names)}
+def draw(data: Dataset, settings: Settings) -> Figure:
+    """One row per sparsity: the noise among the pruned, the change of N, the flips on P."""
+    rows = len(settings.sparsities)
+    theory = expectations(data, settings)
+    figure, axes = plt.subplots(
+        rows, 3, figsize=(7.2, 1.0 + 2.3 * rows), squeeze=False, sharex=True, sharey="col"
+    )
+    line = np.linspace(0, 1, 201)
+    for s, row in zip(settings.sparsities, axes, strict=True):
+        exact = {
+            "off": (line, np.minimum(1, line / s)),
+            "change": ([s, 1], [0, 0]),
+            "flips": ([0, 1], [0, 0]),
+        }
+        for (name, label), ax in zip(ACROSS.items(), row, strict=True):
+            found, claimed = mean(data[name].sel(sparsity=s)), theory[name].sel(sparsity=s)
+            curves(ax, found, x="share", series="mask", given=LOOKS, ls="none", lw=1)
+            for mask, look in LOOKS.items():
+                ax.plot(data.share, claimed.sel(mask=mask), "--", color=look["color"], lw=1)
+            ax.plot(*exact[name], color=VERMILION, lw=1, zorder=1)
+            ax.axvline(s, ls="-.", color="0.6", lw=0.8, zorder=0)
+            ax.set(title=f"$s={s:g}$ pruned", ylabel=label)
+        row[0].plot(line, line, ":", color="0.2", lw=1, zorder=0)
+        row[0].set(xlim=(0, 1), ylim=(0, 1.05))
+        row[0].set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", "¼", "½", "¾", "1"))
+    for ax in axes[-1]:
+        ax.set_xlabel(r"$\ell/d$, share of the axes off $P$")
+    legend(figure, [({}, axes[0, 1])])
+    lines = [Line2D([], [], lw=1, ls=ls, color=c, label=label) for label, ls, c in LINES]
+    figure.legend(handles=lines, loc="outside lower center", ncols=4)
+    return figure
 
 
-def _furthest(values: np.ndarray, expected: list[float]) -> float:
-    return float(np.abs(values.mean(axis=1) - expected).max())
-
-
-def _percent(values: np.ndarray) -> str:
-    interval = mean_interval(100 * values)
-    return f"{interval.centre:.1f} ± {interval.high - interval.centre:.1f} %"
-
-
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """By sparsity s: what masks do at the first ℓ with ℓ/d ≥ s, or the last; in words, too.
 
-    ``furthest`` is the largest distance of a mean over networks from what was expected of it.
+    ``furthest`` is the largest distance of a mean over networks from what was expected of it. What
+    is not measured or not expected is null.
     """
-    ratios = shares(settings)
-    out: dict[str, Any] = {"sentences": [], "margin_min": float(arrays["margin"].min())}
-    for i, sparsity in enumerate(settings.sparsities):
-        theory = expectations(arrays, settings, sparsity)
-        at = int(np.argmax(ratios >= sparsity)) if ratios[-1] >= sparsity else len(ratios) - 1
-        off, change, flips = (arrays[what][:, :, i] for what in ("off", "change", "flips"))
-        out[f"s = {sparsity:g}"] = {
-            "ell_over_d": float(ratios[at]),
-            "off": _intervals(MASKS, off[at]),
-            "change": _intervals((*MASKS, ROTATED), change[at]),
-            "flips": _intervals(MASKS, flips[at]),
-            "expected": theory[at]._asdict(),
-            "furthest": {
-                "off": _furthest(off[..., LAYER], [one.off for one in theory]),
-                "flips": _furthest(flips[..., ROWS], [one.flips[ROWS] for one in theory]),
-                "change": {
-                    name: _furthest(change[..., j], [one.change[name] for one in theory])
-                    for j, name in ((LAYER, MASKS[LAYER]), (WANDA, MASKS[WANDA]), (3, ROTATED))
-                },
-            },
+    theory = expectations(data, settings)
+    furthest = np.abs(data[list(ACROSS)].mean("trial") - theory).max("ell")
+    sentences, tables = [], {}
+    for s in settings.sparsities:
+        ell = next((ell for ell in settings.ells if ell / settings.d >= s), settings.ells[-1])
+        found, ratio = data.sel(ell=ell, sparsity=s), ell / settings.d
+        tables[f"s = {s:g}"] = {
+            "ell_over_d": ratio,
+            **{name: numbers(mean(found[name])) for name in ACROSS},
+            "expected": numbers(theory.sel(ell=ell, sparsity=s), None),
+            "furthest": numbers(furthest.sel(sparsity=s), None),
         }
-        out["sentences"].append(
-            f"s = {sparsity:g}, ℓ/d = {ratios[at]:.2g}: on P magnitude changes N by "
-            f"{_percent(change[at, :, LAYER])}, Wanda by at most {change[at, :, WANDA].max():.2g}, "
-            f"and by {_percent(change[at, :, -1])} if P is rotated. Redrawing the frozen noise "
-            f"flips {_percent(flips[at, :, ROWS])} of the decisions on P of magnitude by rows, "
-            f"{_percent(flips[at, :, LAYER])} of those by layer, and at most "
-            f"{flips[at, :, WANDA].max():.2g} of Wanda's."
+        change, flips = (
+            {mask: mean(100 * found[name].sel(mask=mask)).text(1) + " %" for mask in MASKS}
+            for name in ("change", "flips")
         )
-    return out
+        most = found.sel(mask=WANDA).max("trial")
+        sentences.append(
+            f"s = {s:g}, ℓ/d = {ratio:.2g}: on P magnitude changes N by {change[LAYER]}, Wanda by "
+            f"at most {float(most.change):.2g}, and by {change[ROTATED]} if P is rotated. "
+            f"Redrawing the frozen noise flips {flips[ROWS]} of the decisions on P of magnitude by "
+            f"rows, {flips[LAYER]} of those by layer, and at most {float(most.flips):.2g} of "
+            f"Wanda's."
+        )
+    return Summary(tuple(sentences), {"margin_min": float(data.margin.min())} | tables)
 
 
 experiment = Experiment(

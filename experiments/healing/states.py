@@ -5,27 +5,36 @@ Similarities are those of test images, in the pruned or healed network against t
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from jaxtyping import Array
 from matplotlib.figure import Figure
+from xarray import DataArray, Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.healing.arms import Aligned, Arm, Distilled, hidden, hidden_and_logits
-from experiments.healing.comparison import ACCURACY, MEASURES, compare, evaluate, members, summarise
-from experiments.healing.curves import dots, errors_across
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.healing.arms import Arm
+from experiments.healing.comparison import by_network, compare, evaluate, members, summarise
+from experiments.healing.curves import REFERENCES, error, errors_along
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
-from experiments.healing.pruning import check_sparsity, magnitude_masks, percent
+from experiments.healing.pruning import magnitude_masks, percent
 from experiments.plots.comparison import in_words
-from experiments.plots.estimates import jointly, mean_interval, share_interval
-from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION
+from experiments.plots.curves import curves
+from experiments.plots.dots import dots
+from experiments.plots.estimates import jointly, mean, numbers, share
+from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, legend
 from theory.ensemble import ensemble
 from theory.healing.metrics import cosine, linear_cka
+from theory.healing.objectives import Aligned, Distilled, hidden, hidden_and_logits
 from theory.networks import MLP
+from theory.settings import Filled, ProperShare
+
+STARFISH, BEFORE, ALONE = "after ReLU (STARFISH)", "before ReLU", "every layer alone"
+SIMILARITIES = {"linear CKA": linear_cka, "cosine": cosine}
 
 
 def preactivations(net: MLP, x: Array) -> tuple[Array, ...]:
@@ -37,44 +46,43 @@ def _only(layer: int, net: MLP, x: Array) -> tuple[Array, ...]:
     return (hidden(net, x)[layer],)
 
 
-def compared(depth: int) -> tuple[Arm, ...]:
-    """What is aligned: after or before the ReLU, all layers or one, directions or values."""
-    single = tuple(
-        Arm(f"layer {layer + 1} alone", Aligned(partial(_only, layer))) for layer in range(depth)
-    )
-    return (
-        Arm("after ReLU (STARFISH)", Aligned()),
-        Arm("before ReLU", Aligned(preactivations)),
-        Arm("after ReLU, and logits", Aligned(hidden_and_logits)),
-        Arm("all before ReLU, and logits", Aligned(MLP.preactivations)),
-        *single,
-        Arm("after ReLU, MSE", Aligned(method="mse")),
-        Arm("before ReLU, MSE", Aligned(preactivations, "mse")),
-        Arm("distillation", Distilled()),
-    )
-
-
-DRAWN = {
-    "pruned": (BLACK, "x:"),
-    "after ReLU (STARFISH)": (VERMILION, "o-"),
-    "before ReLU": (BLUE, "s-"),
-    "after ReLU, and logits": (ORANGE, "D-"),
-    "layer 1 alone": (GREEN, "^--"),
-    "after ReLU, MSE": (PURPLE, "P-"),
-    "distillation": (SKY, "v-"),
+METHODS = {
+    STARFISH: Aligned(),
+    BEFORE: Aligned(preactivations),
+    "after ReLU, and logits": Aligned(hidden_and_logits),
+    "all before ReLU, and logits": Aligned(MLP.preactivations),
+    ALONE: None,
+    "after ReLU, MSE": Aligned(method="mse"),
+    "before ReLU, MSE": Aligned(preactivations, "mse"),
+    "distillation": Distilled(),
 }
+"""What is aligned: after or before the ReLU, all layers or one, directions or values."""
+
+Method = Literal[
+    "after ReLU (STARFISH)", "before ReLU", "after ReLU, and logits", "all before ReLU, and logits",
+    "every layer alone", "after ReLU, MSE", "before ReLU, MSE", "distillation",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Settings(CalibratedSettings):
     """Networks pruned by magnitude within every hidden layer."""
 
-    sparsity: float = 0.95
+    sparsity: ProperShare = 0.95
     """share of the weights of every hidden layer that is pruned"""
+    methods: Filled[Method] = get_args(Method)
+    """what is aligned"""
 
-    def __post_init__(self):
-        super().__post_init__()
-        check_sparsity(self.sparsity)
+
+def compared(settings: Settings) -> list[Arm]:
+    """The methods chosen, with one for each layer where layers are aligned alone."""
+    single = {f"layer {i + 1} alone": Aligned(partial(_only, i)) for i in range(settings.depth)}
+    return [
+        Arm(*made)
+        for name, objective in METHODS.items()
+        if name in settings.methods
+        for made in (single if objective is None else {name: objective}).items()
+    ]
 
 
 @jax.jit
@@ -82,18 +90,17 @@ def _similarities(nets: MLP, dense: MLP, x):
     def member(pair):
         one, other = (hidden_and_logits(net, x) for net in pair)
         pairs = list(zip(one, other, strict=True))
-        return jnp.stack([f(a, b) for f in (linear_cka, cosine) for a, b in pairs])
+        return jnp.stack([f(a, b) for f in SIMILARITIES.values() for a, b in pairs])
 
     return ensemble(member, (nets, dense))
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
+def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Align one choice of states after another.
 
-    Returns:
-        ``measures`` (choices, trials, draws, 3), `comparison.MEASURES`; ``similarities`` (choices,
-        trials, draws, 2, layers), linear CKA and cosine of hidden states and logits; ``dense``
-        (trials, 3); ``pruned`` and ``pruned_similarities`` (trials, …).
+    ``score`` over arm, trial, draw and measure; ``similarity`` of hidden states and logits over
+    arm, trial, draw, index and state; ``rate`` over arm, the step size chosen; without arm and
+    draw ``dense``, ``pruned`` and ``pruned_similarity``.
     """
     keys = jax.random.split(key, 3)
     images = load(settings, keys[0])
@@ -101,99 +108,91 @@ def run(settings: Settings, key, progress: Progress) -> Arrays:
     calibration = draw_calibration(settings, images, settings.sizes.share, keys[2])
     progress(0, "training dense networks")
     dense = dense_mlps(settings, images, keys[1])
-    masks = magnitude_masks(dense, settings.sparsity)
-    cell = members(dense, masks, calibration)
+    cell = members(dense, magnitude_masks(dense, settings.sparsity), calibration)
+    states = [*(f"h{i + 1}" for i in range(settings.depth)), "logits"]
+    labels = {"index": list(SIMILARITIES), "state": states}
 
-    def measure(nets, cell):
-        return np.hstack([evaluate(nets, images), _similarities(nets, cell.dense, x)])
+    def measure(nets):
+        found = np.asarray(_similarities(nets, cell.dense, x))
+        found = found.reshape(settings.trials, settings.draws, len(SIMILARITIES), len(states))
+        similarity = DataArray(found, labels, dims=("trial", "draw", "index", "state"))
+        return {"score": evaluate(nets, images, settings.draws), "similarity": similarity}
 
-    scores = compare(
-        settings,
-        measure,
-        compared(settings.depth),
-        [cell],
-        [f"{percent(settings.sparsity)} pruned"],
+    data = compare(
+        settings, measure, compared(settings), {settings.sparsity: cell}, "sparsity",
         lambda done, what: progress(0.1 + 0.9 * done, what),
-    )
-    found = scores.measures[:, 0]
-    pruned = measure(cell.start, cell)[:: settings.draws]
-    layers = (2, settings.depth + 1)
+    )  # fmt: skip
     progress(1.0, "done")
-    return {
-        "measures": found[..., : len(MEASURES)],
-        "similarities": found[..., len(MEASURES) :].reshape(*found.shape[:-1], *layers),
-        "rate": scores.rate[:, 0],
-        "dense": evaluate(dense, images),
-        "pruned": pruned[:, : len(MEASURES)],
-        "pruned_similarities": pruned[:, len(MEASURES) :].reshape(-1, *layers),
-    }
+    pruned = Dataset(measure(cell.start)).isel(draw=0)
+    kept = data[["score", "similarity", "rate"]].squeeze("sparsity", drop=True)
+    return kept.assign(
+        dense=evaluate(dense, images), pruned=pruned.score, pruned_similarity=pruned.similarity
+    )
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
-    """CKA and cosine of every layer, and the accuracy of every choice."""
-    names = [arm.name for arm in compared(settings.depth)]
-    layers = [*(f"$h_{i + 1}$" for i in range(settings.depth)), "logits"]
-    with plt.style.context(STYLE):
-        figure, panels = plt.subplots(1, 3, figsize=(7.2, 4.0), width_ratios=(1, 1, 1))
-        for measure, label in enumerate(("linear CKA", "cosine")):
-            ax = panels[measure]
-            ax.axhline(1, color=BLACK, lw=0.8, label="dense")
-            for i, (name, (colour, style)) in enumerate(DRAWN.items()):
-                if name == "pruned":
-                    values = arrays["pruned_similarities"]
-                else:
-                    values = arrays["similarities"][names.index(name)].mean(axis=1)
-                interval = mean_interval(values[:, measure])
-                at = np.arange(len(layers)) + 0.05 * (i - len(DRAWN) / 2)
-                ax.errorbar(
-                    at, interval.centre, interval.bars, fmt=style, ms=3, lw=1, capsize=1.5,
-                    color=colour, label=name,
-                )  # fmt: skip
-            ax.set_xticks(range(len(layers)), layers)
-            ax.set(title=label, xlabel="state")
-        panels[0].set_ylabel("similarity to the dense state")
-        rows = ("pruned", *names)
-        y = np.arange(len(rows))[::-1]
-        accuracy = arrays["measures"][..., ACCURACY].mean(axis=-1)
-        accuracy = np.concatenate([arrays["pruned"][None, :, ACCURACY], accuracy])
-        ax = panels[2]
-        ax.axvline(1 - arrays["dense"][:, ACCURACY].mean(), color=BLACK, lw=0.8)
-        dots(ax, y, accuracy, "", VERMILION)
-        ax.yaxis.tick_right()
-        ax.set_yticks(y, rows)
-        errors_across(ax, f"{percent(settings.sparsity)} pruned")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+def _with_pruned(healed: DataArray, pruned: DataArray) -> DataArray:
+    return xr.concat([pruned.expand_dims(arm=["pruned"]), healed.mean("draw")], "arm")
+
+
+DRAWN = {
+    "pruned": {"color": BLACK, "marker": "x", "ls": ":"},
+    STARFISH: {"color": VERMILION, "marker": "o"},
+    BEFORE: {"color": BLUE, "marker": "s"},
+    "after ReLU, and logits": {"color": ORANGE, "marker": "D"},
+    "layer 1 alone": {"color": GREEN, "marker": "^", "ls": "--"},
+    "after ReLU, MSE": {"color": PURPLE, "marker": "P"},
+    "distillation": {"color": SKY, "marker": "v"},
+}
+
+
+def draw(data: Dataset, settings: Settings) -> Figure:
+    """CKA and cosine of every state, and the error of every choice."""
+    figure, panels = plt.subplots(1, 3, figsize=(7.2, 4.0))
+    similarity = _with_pruned(data.similarity, data.pruned_similarity)
+    similarity = similarity.assign_coords(at=("state", np.arange(settings.depth + 1)))
+    found = mean(similarity.sel(arm=[name for name in DRAWN if name in similarity.arm]))
+    names = [*(f"$h_{{{i + 1}}}$" for i in range(settings.depth)), "logits"]
+    for index, ax in zip(SIMILARITIES, panels, strict=False):
+        ax.axhline(1, **REFERENCES["dense"], label="dense")
+        look = {"ms": 3, "lw": 1, "capsize": 1.5, "given": DRAWN, "dodge": 0.05}
+        curves(ax, found.sel(index=index), x="at", series="arm", **look)
+        ax.set_xticks(similarity["at"], names)
+        ax.set(xlabel="state", ylabel=f"{index} with the dense state")
+    errors = _with_pruned(data.score, data.pruned).sel(measure="accuracy")
+    panels[2].axvline(1 - float(data.dense.sel(measure="accuracy").mean()), **REFERENCES["dense"])
+    dots(panels[2], error(errors), y="arm", color=VERMILION)
+    panels[2].yaxis.tick_right()
+    panels[2].set_title(f"{percent(settings.sparsity)} pruned")
+    errors_along(panels[2])
+    legend(figure, [({}, panels[0])], "lower")
     return figure
 
 
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """Accuracies and similarities of every choice."""
-    names = [arm.name for arm in compared(settings.depth)]
-    dense = arrays["dense"][:, ACCURACY]
-    accuracy = 100 * arrays["measures"][..., ACCURACY].mean(axis=-1)
-    gap = mean_interval(accuracy[names.index("before ReLU")] - accuracy[0])
-    level = jointly(settings.depth)
-    alone = [
-        f"{name} by {in_words(mean_interval(values - accuracy[0], level), level=level)}"
-        for name, values in zip(names, accuracy, strict=True)
-        if name.endswith("alone")
-    ]
-    out: dict[str, Any] = {
-        "sentences": [
-            f"States before the ReLU instead of after it change the accuracy by {in_words(gap)} "
-            f"points; {'; '.join(alone)}."
-        ],
-        "dense": share_interval(dense).rounded(),
-        "pruned": share_interval(arrays["pruned"][:, ACCURACY]).rounded(),
-    } | summarise(arrays["measures"], dense, names)
-    for i, label in enumerate(("cka_by_layer", "cosine_by_layer")):
-        means = {"pruned": arrays["pruned_similarities"][:, i].mean(axis=0)} | {
-            name: values[:, :, i].mean(axis=(0, 1))
-            for name, values in zip(names, arrays["similarities"], strict=True)
-        }
-        out[label] = {name: [round(float(x), 4) for x in row] for name, row in means.items()}
-    return out
+    accuracy, dense = 100 * by_network(data.score), data.dense.sel(measure="accuracy")
+    alone = [name for name in accuracy.arm.values if name.endswith("alone")]
+    levels = {BEFORE: jointly(1)} | dict.fromkeys(alone, jointly(len(alone) or 1))
+    changes = []
+    for name in accuracy.arm.values if STARFISH in accuracy.arm else ():
+        if name in levels:
+            change = accuracy.sel(arm=name) - accuracy.sel(arm=STARFISH)
+            words = in_words(mean(change, level=levels[name]), level=levels[name])
+            changes.append(f"{name} {words}")
+    similarity = _with_pruned(data.similarity, data.pruned_similarity).mean("trial")
+    tables = {
+        "dense": numbers(share(dense)),
+        "pruned": numbers(share(data.pruned.sel(measure="accuracy"))),
+        "similarity": numbers(similarity.transpose("index", "arm", "state")),
+    }
+    sentence = f"Points of accuracy gained over all states after ReLU: {'; '.join(changes)}."
+    return Summary((sentence,) if changes else (), tables | summarise(data.score, dense))
 
+
+SMOKE = Settings(
+    width=16, depth=2, epochs=3, trials=2, draws=1, steps=4, rates=(1e-2,), sparsity=0.75,
+    methods=(STARFISH, ALONE),
+)  # fmt: skip
 
 experiment = Experiment(
     name="healing.states",
@@ -201,9 +200,7 @@ experiment = Experiment(
     label="states aligned",
     provenance="derived",
     presets={
-        "smoke": Settings(
-            width=16, depth=2, epochs=3, trials=2, draws=1, steps=4, rates=(1e-2,), sparsity=0.75
-        ),
+        "smoke": SMOKE,
         "course": Settings(),
         "paper": Settings(trials=20, steps=1600),
     },
