@@ -45,7 +45,7 @@ def grid(
     size: tuple[float, float],
     within: FigureBase | None = None,
     **options: Any,
-) -> tuple[FigureBase, list[Cell]]:
+) -> tuple[Any, list[Cell]]:
     """One panel for each label along one or two dimensions, titled with it.
 
     Args:
