@@ -75,7 +75,9 @@ def in_process(capsys, monkeypatch) -> Callable[..., subprocess.CompletedProcess
         with pytest.raises(SystemExit) as stop:
             main([str(arg) for arg in args])
         printed = capsys.readouterr()
-        return subprocess.CompletedProcess(args, int(stop.value.code), printed.out, printed.err)
+        return subprocess.CompletedProcess(
+            args, int(str(stop.value.code)), printed.out, printed.err
+        )
 
     return run
 

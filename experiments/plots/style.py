@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -51,7 +51,7 @@ def grid(
     Args:
         data: with these dimensions.
         columns: dimension whose labels go from left to right.
-        rows: dimension whose labels go from top to bottom, as ylabels where there are columns.
+        rows: dimension whose labels go from top to bottom.
         size: of the figure, in inches.
         within: a figure or part of one to put the panels in, instead of a new figure.
         options: of `plt.subplots`, ``sharey=True`` for instance.
@@ -68,19 +68,28 @@ def grid(
             at = {} if columns is None else {columns: column}
             at |= {} if rows is None else {rows: row}
             title = " · ".join(label_text(label) for label in (row, column) if label is not None)
-            if columns is None or rows is None or i == 0 or len(down) > 1:
-                axes[i, j].set_title(title)
+            axes[i, j].set_title(title)
             cells.append((at, axes[i, j]))
     return figure, cells
 
 
-def legend(figure: FigureBase, cells: Sequence[Cell], where: str = "upper", ncols: int = 4) -> None:
+def legend(
+    figure: FigureBase,
+    cells: Sequence[Cell],
+    where: Literal["upper", "lower"] = "upper",
+    ncols: int = 4,
+) -> None:
     """One legend for all panels, outside them: every entry that any of them has, once."""
     found: dict[str, Any] = {}
     for _, ax in cells:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    figure.legend(found.values(), found.keys(), loc=f"outside {where} center", ncols=ncols)
+    figure.legend(
+        found.values(),
+        found.keys(),
+        loc="outside upper center" if where == "upper" else "outside lower center",
+        ncols=ncols,
+    )
 
 
 def looks(labels: Sequence[Any], given: Mapping[Any, Mapping[str, Any]] | None = None) -> dict:
