@@ -4,13 +4,9 @@ Training moves the gradient inside P away from its law at initialisation; off P 
 changes. The networks are the theorem's own; the same ones are seen at three times.
 """
 
-from dataclasses import replace
-
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
@@ -21,8 +17,7 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.style import BLACK, BLUE, PURPLE, SKY, VERMILION, legend
 from theory.ensemble import ensemble
 from theory.statistics import ALPHA, dkw_radius, test_law
-from theory.subspace.gradient import active, gradient_scale
-from theory.subspace.scene import draw_scene, train_scene
+from theory.subspace.scene import squared_through_training
 from theory.subspace.settings import Settings
 from theory.subspace.theorems.gradient_law import theorem
 
@@ -33,25 +28,6 @@ VARIANCE_ERROR = 1.1
 """The wrong σ² that the figure draws beside the right one, to show what the test would see."""
 
 
-def trial(settings: Settings, key) -> dict[str, Float[Array, " times *parts"]]:
-    """One network at three times: its squared gradient at x₀, in units of kσ²/m, off P and on P."""
-    scene = draw_scene(settings, key)
-    half = train_scene(replace(settings, margin=settings.margin / 2), scene)
-    end = train_scene(settings, scene)
-
-    def measure(net):
-        given = active(net, scene.x0).any()
-        gradient = jax.grad(lambda point: net(point))(scene.x0)
-        scaled = gradient / jnp.where(given, gradient_scale(net, scene.x0, settings.sigma), 1)
-        off, on = scene.subspace.reject(scaled), scene.subspace.project(scaled)
-        return {"squared": jnp.stack([off @ off, on @ on]), "given": given}
-
-    networks = (scene.network, half.network, end.network)
-    steps = jnp.stack([jnp.zeros_like(end.steps), half.steps, end.steps])
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
-    return jax.lax.map(measure, stacked) | {"steps": steps}
-
-
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Over trial and time: ``squared`` gradient of either part, training ``steps``, and ``given``.
 
@@ -59,7 +35,9 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     """
     progress(0.0, f"{settings.trials} networks")
     keys = jax.random.split(key, settings.trials)
-    program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
+    program = jax.jit(
+        lambda keys: ensemble(lambda key: squared_through_training(settings, key), keys)
+    )
     found = jax.device_get(program(keys))
     if not found["given"].any(axis=0).all():
         raise UsageError("No network has an active neuron at its point: raise width or trials.")

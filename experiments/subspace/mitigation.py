@@ -5,15 +5,13 @@ coordinates of P, which no linear function predicts. Off P the gradient shrinks 
 weights do: with β, and with (1 − ηλ)^T.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
-from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
@@ -22,13 +20,9 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import Interval, mean, median, numbers, rms
 from experiments.plots.style import BLACK, BLUE, CHANCE, GREEN, error_bars
 from theory.ensemble import ensemble
-from theory.networks import TwoLayerReLU
 from theory.settings import Count, Filled, NonNegative, Positive, Sample
 from theory.subspace import settings as subspace
-from theory.subspace.flip import flips_along_gradient
-from theory.subspace.gradient import active
-from theory.subspace.scene import draw_scene
-from theory.training import hidden_layer_only, train
+from theory.subspace.remedies import trial
 
 REMEDIES = {"scale": "smaller initialisation", "decay": "weight decay"}
 
@@ -62,72 +56,13 @@ class Settings(subspace.Settings):
             raise ValueError(f"decays are {self.decays} and must lie in [0, steps)")
 
 
-def trial(settings: Settings, key) -> dict[str, Float[Array, " ways"]]:
-    """One draw of P, data and weights; the same weights scaled by every β, decayed by every λ."""
-    total = settings.samples + settings.test_samples
-    scene = draw_scene(replace(settings, samples=total), key)
-    coordinates = scene.x @ scene.subspace.basis[:, :2]
-    y = jnp.sign(coordinates[:, 0] * coordinates[:, 1])
-    n = settings.samples
-
-    def at(pair):
-        scale, weight_decay = pair
-        start = scene.network._replace(w=scale * scene.network.w)
-        optimizer = optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(settings.rate))
-        # In full dimension, where off P nothing is exact by construction.
-        end = train(
-            start,
-            scene.x[:n],
-            y[:n],
-            optimizer=hidden_layer_only(optimizer),
-            steps=settings.steps,
-            margin=settings.margin,
-        )
-        off = [jnp.linalg.norm(scene.subspace.reject(net.w)) for net in (start, end.network)]
-        return measure(end.network, scene.x[n:], y[n:], scene.subspace.basis) | {
-            "factor": off[1] / off[0],
-            "steps": end.steps,
-        }
-
-    scales = jnp.asarray(settings.scales, y.dtype)
-    decays = jnp.asarray(settings.decays, y.dtype) / (settings.rate * settings.steps)
-    pairs = (
-        jnp.concatenate([scales, jnp.ones_like(decays)]),
-        jnp.concatenate([jnp.full_like(scales, settings.weight_decay), decays]),
-    )
-    return jax.lax.map(at, pairs)
-
-
-def measure(
-    net: TwoLayerReLU,
-    x: Float[Array, "tests d"],
-    y: Float[Array, " tests"],
-    basis: Float[Array, "d dim"],
-) -> dict[str, Float[Array, ""]]:
-    """Over the test points: gradient, flip distance, activity, output and accuracy.
-
-    ``gradient`` is the root mean square norm, ``active`` the mean of k/m, ``flip`` the median
-    distance along −y·Π∇N with ``no_flip`` the share of points without one, ``output`` the median
-    of |N|.
-    """
-    output, flips = net(x), flips_along_gradient(net, x, basis)
-    return {
-        "gradient": jnp.sqrt(jnp.mean(flips.gradient**2)),
-        "active": jnp.mean(active(net, x), dtype=x.dtype),
-        "flip": jnp.median(flips.distance),
-        "no_flip": jnp.mean(jnp.isinf(flips.distance), dtype=x.dtype),
-        "output": jnp.median(jnp.abs(output)),
-        "accuracy": jnp.mean(y * output > 0, dtype=x.dtype),
-    }
-
-
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """What `trial` measures over trial and way; each way has its remedy, β/σ and ηλT."""
     ways = labels(settings)
     progress(0.0, f"{settings.trials} networks, {len(ways['remedy'][1])} ways to train each")
     keys = jax.random.split(key, settings.trials)
-    program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
-    found = jax.device_get(program(keys))
+    how = settings, settings.scales, settings.decays, settings.test_samples
+    found = jax.device_get(jax.jit(lambda keys: ensemble(partial(trial, *how), keys))(keys))
     progress(1.0, "done")
     measured = {name: (("trial", "way"), values) for name, values in found.items()}
     return Dataset(measured, {"trial": np.arange(settings.trials)} | ways)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Key
 
 from theory.geometry import Subspace, off_by_rounding, random_subspace
 from theory.networks import TwoLayerReLU, two_layer_relu
+from theory.subspace.gradient import active, gradient_scale
 from theory.subspace.settings import Settings
 from theory.training import Trained, train_in_span
 
@@ -83,6 +84,31 @@ def train_scene(settings: Settings, scene: Scene, train_output: bool = False) ->
         margin=settings.margin,
         train_output=train_output,
     )
+
+
+def squared_through_training(settings: Settings, key) -> dict[str, Float[Array, " times *parts"]]:
+    """One network at three times: its squared gradient at x₀, in units of kσ²/m, off P and on P.
+
+    The times are initialisation, half the margin, and the margin.
+
+    Returns:
+        ``squared``; ``given``, whether a neuron is active at x₀; ``steps`` taken.
+    """
+    scene = draw_scene(settings, key)
+    half = train_scene(replace(settings, margin=settings.margin / 2), scene)
+    end = train_scene(settings, scene)
+
+    def measure(net):
+        given = active(net, scene.x0).any()
+        gradient = jax.grad(lambda point: net(point))(scene.x0)
+        scaled = gradient / jnp.where(given, gradient_scale(net, scene.x0, settings.sigma), 1)
+        off, on = scene.subspace.reject(scaled), scene.subspace.project(scaled)
+        return {"squared": jnp.stack([off @ off, on @ on]), "given": given}
+
+    networks = (scene.network, half.network, end.network)
+    steps = jnp.stack([jnp.zeros_like(end.steps), half.steps, end.steps])
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
+    return jax.lax.map(measure, stacked) | {"steps": steps}
 
 
 def assumptions(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""]]:
