@@ -9,52 +9,53 @@ instead of a shape: one program serves every d.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Key
+from xarray import Dataset
 
-from experiments.experiment import Arrays, Progress
-from experiments.unlearning.reached import require_margin
+from experiments.cells import over
+from experiments.experiment import Progress
+from experiments.unlearning.trials import require_margin
 from theory.ensemble import ensemble
 from theory.networks import two_layer_relu
+from theory.settings import Count, Increasing, Listed, NonNegative, Sample
 from theory.unlearning import settings as unlearning
 from theory.unlearning.scene import Scene
 
 SIGMA = unlearning.Settings(d=1).sigma
 """The default standard deviation at initialisation, times √d."""
 
+ROUNDING = 1e-7
+"""Relative error that the solver of the KKT conditions may add to a comparison."""
+
 
 @dataclass(frozen=True)
 class Settings(unlearning.Settings):
     """One step of several sizes, in several input dimensions."""
 
-    d: int = 10_000
+    d: Count = 10_000
     """largest input dimension"""
-    smaller: tuple[int, ...] = (100, 1000)
-    """further input dimensions, increasing"""
-    fractions: tuple[float, ...] = (
+    smaller: Annotated[tuple[Count, ...], Listed(0, rising=True)] = (100, 1000)
+    """further input dimensions"""
+    fractions: Increasing[NonNegative] = (
         *(0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98),
         *(1.0, 1.02, 1.05, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0),
     )
-    """step sizes β/β*, increasing and with 1 among them"""
-    trials: int = 12
+    """step sizes β/β*, with 1 among them"""
+    trials: Sample = 12
     """networks in each dimension"""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials} and an interval needs at least 2")
-        if list(self.dims) != sorted(set(self.dims)):
-            raise ValueError(f"smaller is {self.smaller} and must increase and stay below d")
+        if self.smaller and self.smaller[-1] >= self.d:
+            raise ValueError(f"smaller is {self.smaller} and must stay below d")
         if self.dims[0] <= self.samples:
             raise ValueError(f"the smallest d is {self.dims[0]} and must exceed samples")
-        if list(self.fractions) != sorted(set(self.fractions)) or 1.0 not in self.fractions:
-            raise ValueError(f"fractions are {self.fractions} and must increase and include 1")
-        if self.fractions[0] < 0:
-            raise ValueError(f"fractions start at {self.fractions[0]} and must not be negative")
+        if 1.0 not in self.fractions:
+            raise ValueError(f"fractions are {self.fractions} and must include 1")
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -64,12 +65,12 @@ class Settings(unlearning.Settings):
 
 def over_dimensions(
     settings: Settings, trial: Callable[..., Any], key: Key[Array, ""], progress: Progress
-) -> Arrays:
-    """All trials in every dimension by one program; arrays of shape (dims, trials, ...).
+) -> Dataset:
+    """All trials in every dimension by one program: over d, trial, and fraction where there is one.
 
     Args:
         settings: dimensions, trials and margin.
-        trial: ``(settings, d, key) -> arrays``, with the ``margin`` reached among them.
+        trial: ``(settings, d, key) -> arrays``, with the margin ``reached`` among them.
         key: every trial's key derives from it.
         progress: told of every dimension.
     """
@@ -78,14 +79,14 @@ def over_dimensions(
     def program(d, keys):
         return ensemble(lambda key: trial(settings, d, key), keys)
 
-    results = []
-    for i, d in enumerate(settings.dims):
-        progress(i / len(settings.dims), f"{settings.trials} trials in dimension {d}")
+    def cell(d: int):
         keys = jax.random.split(jax.random.fold_in(key, d), settings.trials)
-        results.append(jax.device_get(program(float(d), keys)))
-        require_margin(results[-1]["margin"], settings.margin)
-    progress(1.0, "done")
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *results)
+        arrays = jax.device_get(program(float(d), keys))
+        require_margin(arrays["reached"], settings.margin)
+        return {name: (("trial", "fraction")[: a.ndim], a) for name, a in arrays.items()}
+
+    labels = {"trial": range(settings.trials), "fraction": settings.fractions}
+    return over(cell, progress, labels, d=settings.dims)
 
 
 def draw_gaussian(
