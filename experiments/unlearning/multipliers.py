@@ -114,9 +114,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     """Error against margin, multipliers at the last margin, and spread of the raw steps."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(7.2, 3.2))
     _decay(left, errors(data))
-    left.set(
-        title="closed form and solver", ylabel=r"error of $\lambda_i$, largest over $i$"
-    )
+    left.set(title="closed form and solver", ylabel=r"error of $\lambda_i$, largest over $i$")
     last = data.isel(margin=-1)
     ends = [0, 1.05 * float(last.solver.max())]
     middle.plot(ends, ends, color=BLUE, ls="--", label="equal")

@@ -92,7 +92,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     plt.setp(axes[0], ylim=(0, top))
     axes[0, 0].set_ylabel(r"stationarity $\varepsilon$, mean of networks")
     axes[1, 0].set_ylabel(r"$\varepsilon$ / upper bound")
-    plt.setp(axes[1], xlabel=r"step size $t=\beta/\beta^*$")
+    plt.setp(axes[1], xlabel=r"step size / the theorem's, $t=\beta/\beta^*$")
     legend(figure, [({}, ax) for ax in axes[0]], ncols=3)
     return figure
 
@@ -131,7 +131,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     """By d, the tip of the V, the sandwich and the certificate."""
     each = ("trial", "fraction")
     frozen, lower, upper = data.frozen, data.lower, data.upper
-    tip = data.sel(fraction=1.0)
+    tip = data.sel(fraction=1.0, drop=True)
     outside = ((frozen < lower * (1 - ROUNDING)) | (frozen > upper * (1 + ROUNDING))).sum(each)
     lowest = frozen.idxmin("fraction")
     far = abs(1 - data.fraction) >= FAR - ROUNDING
@@ -145,7 +145,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         "undefined": frozen.isnull().sum(each),
         "band_width_max": (upper / lower - 1).where(far, 0).max(each),
         "over_upper": (frozen / upper).quantile([0, 0.5, 1], each).transpose("d", "quantile"),
-        "frozen_at_0": frozen.isel(fraction=0).mean("trial"),
+        "frozen_at_0": frozen.isel(fraction=0, drop=True).mean("trial"),
         "frozen_at_1_mean": tip.frozen.mean("trial"),
         "frozen_at_1_max": tip.frozen.max("trial"),
         "honest_at_1_mean": tip.honest.mean("trial"),

@@ -20,7 +20,7 @@ from xarray import Dataset
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
-from experiments.plots.style import legend, looks
+from experiments.plots.style import BLACK, legend, looks
 from experiments.unlearning.step_size_scene import (
     ROUNDING,
     Settings,
@@ -77,7 +77,8 @@ def stay_positive(
     kept, gone = x[1:], x[0]
     share = jnp.linalg.solve(kept @ kept.T, kept @ gone)
     added = multipliers[0] * y[0] * y[1:] * share
-    return jnp.all(multipliers[1:] + (1 - fractions)[:, None] * added > 0, axis=-1)
+    left = multipliers[None, 1:] + jnp.outer(1 - fractions, added)
+    return jnp.all(left > 0, axis=-1)
 
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
@@ -88,14 +89,16 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 def draw(data: Dataset, settings: Settings) -> Figure:
     """ε, and the angle to the retrained predictor, against t."""
     figure, axes = plt.subplots(1, 2)
-    pairs = (data.measured, data.theory), (data.angle, data.angle_to_certificate)
-    given = looks(settings.dims)
-    for ax, (measured, theory) in zip(axes, pairs, strict=True):
-        for d in settings.dims:
-            line = theory.sel(d=d).mean("trial")
-            ax.plot(data.fraction, line, color=given[d]["color"], lw=1, label=f"its theory")
-        options = {"ls": "none", "mfc": "none", "ms": 5, "given": given}
-        curves(ax, mean(measured), x="fraction", series="d", **options)
+    panels = (
+        (data.measured, data.theory, "-", "exact theory"),
+        (data.angle, data.angle_to_certificate, "--", r"certificate $\tilde{w}$ for retrained"),
+    )
+    for ax, (measured, theory, ls, label) in zip(axes, panels, strict=True):
+        ax.plot([], [], color=BLACK, ls=ls, lw=1, label=label)
+        for d, look in looks(settings.dims).items():
+            ax.plot(data.fraction, theory.sel(d=d).mean("trial"), color=look["color"], ls=ls, lw=1)
+            options = {"ls": "none", "mfc": "none", "ms": 5, "label": f"measured, $d$ = {d}"}
+            curves(ax, mean(measured.sel(d=d)), x="fraction", **look, **options)
         ax.set_xlabel(r"step size in units of the theorem's, $t=\beta/\beta^*$")
     axes[0].set_ylabel(r"stationarity $\varepsilon$, mean of predictors")
     axes[1].set(yscale="log", ylabel=r"1 $-$ cos(unlearned, retrained)")
@@ -107,7 +110,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     """By d, how far ε is from theory, and how near the theorem's step comes to retraining."""
     each = ("trial", "fraction")
     measured, theory, off = data.measured, data.theory, data.fraction != 1
-    exact, tip = data.exact & off, data.sel(fraction=1.0)
+    exact, tip = data.exact & off, data.sel(fraction=1.0, drop=True)
     error = abs(measured / theory - 1).where(exact).max(each)
     outside = (measured < theory * (1 - ROUNDING)) | (measured > data.upper * (1 + ROUNDING))
     found = {

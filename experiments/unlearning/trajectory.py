@@ -13,24 +13,33 @@ of the smallest margin, and from ‖∇ℒ‖·‖θ‖ ≥ −⟨∇ℒ, θ⟩ 
 
 from dataclasses import dataclass
 from math import log
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array, Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
+from xarray import Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.estimates import median_interval
-from experiments.plots.style import BLUE, GREEN, PURPLE, STYLE, VERMILION, error_bars, logarithmic
-from experiments.unlearning.reached import require_margin
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.curves import curves
+from experiments.plots.estimates import finite, median
+from experiments.plots.style import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    THEORY,
+    VERMILION,
+    legend,
+    logarithmic,
+)
 from experiments.unlearning.step_size_scene import draw_gaussian
-from theory.ensemble import ensemble
+from experiments.unlearning.trials import measure
 from theory.networks import TwoLayerReLU
+from theory.settings import Count, Positive, Sample
 from theory.unlearning import settings as unlearning
 from theory.unlearning.kkt import kkt
 from theory.unlearning.margin import exponential_slope, train_to_large_margin
@@ -48,21 +57,17 @@ KINK, LARGEST_KINK = 0.3, 0.05
 class Settings(unlearning.Settings):
     """Networks watched while they train."""
 
-    d: int = 1000
+    d: Count = 1000
     """input dimension; costs nothing"""
-    start: float = 3.0
+    start: Positive = 3.0
     """smallest margin from which γ̃ is followed; ℒ < 1 needs more than log(samples)"""
-    stops: int = 12
+    stops: Sample = 12
     """margins at which the conditions are looked at, evenly spaced in their logarithms"""
-    trials: int = 8
+    trials: Sample = 8
     """networks"""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials} and an interval needs at least 2")
-        if self.stops < 2:
-            raise ValueError(f"stops is {self.stops} and must be at least 2")
         if not log(self.samples) < self.start < self.margin:
             raise ValueError(
                 f"start is {self.start} and must lie between log(samples) = "
@@ -145,100 +150,74 @@ def trial(settings: Settings, key) -> dict[str, Array]:
         "fall": falls,
         "peak": peaks,
         "steps": steps,
-        "margin": margins,
+        "reached": margins,
     }
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """All networks; arrays of shape (trials, stops)."""
-    progress(0.0, f"{settings.trials} networks to margin {settings.margin:g}")
-    program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
-    arrays = jax.device_get(program(jax.random.split(key, settings.trials)))
-    require_margin(arrays["margin"], np.asarray(settings.margins))
-    progress(1.0, "done")
-    return arrays
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """Margins, ε, slack and how far γ̃ fell so far, over trial and margin."""
+    labels = {"margin": settings.margins}
+    return measure(settings, trial, key, progress, labels, margin=settings.margins)
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
-    """Normalised margins, stationarity and slack against the margin."""
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(7.2, 3.3))
-        _normalised_margins(axes[0], arrays, settings)
-        _stationarity(axes[1], arrays, settings)
-        _slack(axes[2], arrays, settings)
-        for ax in axes:
-            ax.set_xlabel(r"margin $q_{\min}=\min_i y_i N(x_i)$")
-        title = f"medians over {settings.trials} networks, 95 % intervals"
-        figure.suptitle(title, fontsize=8.5)
+def draw(data: Dataset, settings: Settings) -> Figure:
+    """Normalised margins, stationarity and slack against the margin, medians over networks."""
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(7.2, 3.4))
+    margins, gamma = data.margin, data.gamma.isel(margin=-1, drop=True)
+    clarke = median(data.clarke)
+    guide = clarke.centre[-1] * margins[-1] / margins
+    middle.plot(margins, guide, **THEORY, label="∝ 1/margin")
+    bound = data.slack_bound.median("trial")
+    label = r"bound $(m-1)\,\gamma^{-2}/(e\,q_{\min})$"
+    right.plot(margins, bound, **THEORY, ls="--", label=label)
+    for ax, found, label, color, marker in (
+        (left, median(data.gamma / gamma), r"$\gamma=q_{\min}/\|\theta\|$", BLUE, "s"),
+        (
+            *(left, median(data.smoothed / gamma)),
+            *(r"$\tilde{\gamma}=\log(1/\mathcal{L})/\|\theta\|$", VERMILION, "o"),
+        ),
+        (middle, median(data.epsilon), "gates of autograd", PURPLE, "^"),
+        (middle, clarke, "Clarke's subdifferential", GREEN, "D"),
+        (right, median(data.slack), r"slack $\sum_i\lambda_i(q_i/q_{\min}-1)$", ORANGE, "v"),
+    ):
+        ls = "-" if ax is left else "none"
+        curves(ax, found, x="margin", label=label, color=color, marker=marker, ls=ls, lw=1)
+    for ax, title, ylabel in (
+        (left, "margins / norm", r"in units of the last $\gamma$"),
+        (middle, "residual", r"stationarity $\varepsilon$"),
+        (right, "slackness", r"slack"),
+    ):
+        logarithmic(ax, [10, 100, 1000])
+        ax.yaxis.set_major_locator(LogLocator())
+        ax.set(title=title, ylabel=ylabel, xlabel=r"smallest margin $q_{\min}$")
+    left.set(yscale="linear", ylim=(None, 1.03))
+    legend(figure, [({}, ax) for ax in (left, middle, right)], ncols=4)
     return figure
 
 
-def _normalised_margins(ax: Axes, arrays: Arrays, settings: Settings) -> None:
-    last = arrays["gamma"][:, -1:]
-    for name, label, color, marker in (
-        ("gamma", r"$\gamma=q_{\min}/\|\theta\|$", BLUE, "s"),
-        ("smoothed", r"$\tilde{\gamma}=\log(1/\mathcal{L})/\|\theta\|$", VERMILION, "o"),
-    ):
-        interval = median_interval(arrays[name] / last)
-        options = {"fmt": marker, "color": color, "ls": "-", "lw": 1}
-        error_bars(ax, settings.margins, interval, label=label, **options)
-    ax.set_xscale("log")
-    ax.set_ylim(top=1.03)
-    ax.set_ylabel(r"in units of the last $\gamma$")
-    fall = f"{arrays['fall'][:, -1].max():.0e}".replace("-", "\N{MINUS SIGN}")
-    ax.set_title(f"largest fall of $\\tilde{{\\gamma}}$\nin any step: {fall}")
-    ax.legend(loc="lower right")
-
-
-def _stationarity(ax: Axes, arrays: Arrays, settings: Settings) -> None:
-    margins = settings.margins
-    clarke = median_interval(arrays["clarke"])
-    guide = clarke.centre[-1] * margins[-1] / margins
-    ax.plot(margins, guide, color=BLUE, lw=1, label="∝ 1/margin")
-    naive = median_interval(arrays["epsilon"])
-    error_bars(ax, margins, naive, fmt="^", color=PURPLE, label="Lyu and Li, autograd's gates")
-    error_bars(ax, margins, clarke, color=GREEN, label="Clarke's subdifferential")
-    _log(ax)
-    ax.set_ylim(top=60 * ax.get_ylim()[1])
-    ax.set_ylabel(r"stationarity $\varepsilon$")
-    ax.set_title("residual\n(gates at kinks decide)")
-    ax.legend(loc="upper right", fontsize=7.5)
-
-
-def _slack(ax: Axes, arrays: Arrays, settings: Settings) -> None:
-    bound = median_interval(arrays["slack_bound"]).centre
-    ax.plot(settings.margins, bound, color=BLUE, label="bound (U7)")
-    slack = median_interval(arrays["slack"])
-    error_bars(ax, settings.margins, slack, label="measured")
-    _log(ax)
-    ax.set_ylabel(r"slack $\sum_i\lambda_i(q_i/q_{\min}-1)$")
-    ax.set_title("slack; bound\n" + r"$(m-1)\,\gamma^{-2}/(e\,q_{\min})$")
-    ax.legend(loc="upper right")
-
-
-def _log(ax: Axes) -> None:
-    logarithmic(ax, [10, 100, 1000])
-    ax.yaxis.set_major_locator(LogLocator())
-
-
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """The largest fall of γ̃, the slack against its bound, and ε with both kinds of gates."""
-    fall = float(arrays["fall"][:, -1].max())
-    clarke = arrays["clarke"]
-    slopes = np.polyfit(np.log(settings.margins), np.log(clarke).T, 1)[0]
-    return {
+    last = data.isel(margin=-1)
+    fall = float(last.fall.max())
+    logarithms = np.log(data.clarke.transpose("margin", "trial"))
+    slopes = np.polyfit(np.log(data.margin), logarithms, 1)[0]
+    sentence = (
+        f"No smoothed margin fell by more than {fall:.1e} of its peak in any step."
+    )
+    tables = {
         "smoothed_margin_largest_fall": fall,
         "smoothed_margin_tolerance": TOLERANCE,
         "smoothed_margin_consistent": fall <= TOLERANCE,
-        "slack_over_bound_max": float((arrays["slack"] / arrays["slack_bound"]).max()),
-        "slack_at_last_median": float(np.median(arrays["slack"][:, -1])),
-        "epsilon_autograd_at_last": [float(x) for x in np.sort(arrays["epsilon"][:, -1])],
-        "epsilon_clarke_at_last": [float(x) for x in np.sort(clarke[:, -1])],
+        "slack_over_bound_max": float((data.slack / data.slack_bound).max()),
+        "slack_at_last_median": float(last.slack.median()),
+        "epsilon_autograd_at_last": finite(np.sort(last.epsilon)),
+        "epsilon_clarke_at_last": finite(np.sort(last.clarke)),
         "epsilon_clarke_exponent_median": float(np.median(slopes)),
-        "gamma_at_last_median": float(np.median(arrays["gamma"][:, -1])),
-        "steps_median": float(np.median(arrays["steps"][:, -1])),
-        "margin_reached": float((arrays["margin"] / settings.margins).min()),
+        "gamma_at_last_median": float(last.gamma.median()),
+        "steps_median": float(last.steps.median()),
+        "margin_reached": float((data.reached / data.margin).min()),
     }
+    return Summary((sentence.replace("e-", "e−"),), tables)
 
 
 experiment = Experiment(
