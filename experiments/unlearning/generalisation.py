@@ -116,10 +116,10 @@ def trial(settings: Settings, key) -> dict[str, Array]:
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Points classified right over trial, model and fraction; signals of the linear predictor."""
-    labels = {"model": MODELS, "fraction": settings.fractions}
-    others = {"signal": ("fraction",), "signal_drawn": ("drawn",), "signal_retrained": ()}
-    data = measure(settings, trial, key, progress, labels, others)
-    return data.assign_coords(drawn=steps_drawn(settings))
+    steps = {"fraction": settings.fractions}
+    others = {"signal": steps, "signal_drawn": {"drawn": steps_drawn(settings)}}
+    labels = {"model": MODELS} | steps
+    return measure(settings, trial, key, progress, labels, others)
 
 
 def accuracy(signal: DataArray) -> DataArray:

@@ -99,8 +99,8 @@ def trial(settings: Settings, key) -> dict[str, Array]:
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """``certificate`` and ``bound`` over trial, k and quantity, ``margins`` also over points."""
-    labels = {"k": settings.forgotten, "quantity": QUANTITIES, "point": range(settings.samples)}
-    others = {"margins": ("k", "point")}
+    labels = {"k": settings.forgotten, "quantity": QUANTITIES}
+    others = {"margins": {"k": settings.forgotten, "point": range(settings.samples)}}
     return measure(settings, trial, key, progress, labels, others)
 
 

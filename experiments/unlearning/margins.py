@@ -106,10 +106,13 @@ def trial(settings: Settings, key) -> dict[str, Array]:
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """``margins`` over trial, data, network and point, of which point 0 is forgotten."""
-    labels = {"data": DATA, "network": NETWORKS, "point": range(settings.samples)}
-    others = {"formula": ("data", "changed", "point"), "reached": ("data", "training")}
-    data = measure(settings, trial, key, progress, labels, others)
-    return data.assign_coords(changed=list(CHANGED), training=["first", "again"])
+    points = {"point": range(settings.samples)}
+    others = {
+        "formula": {"data": DATA, "changed": CHANGED} | points,
+        "reached": {"data": DATA, "training": ("first", "again")},
+    }
+    labels = {"data": DATA, "network": NETWORKS} | points
+    return measure(settings, trial, key, progress, labels, others)
 
 
 def in_units(margins: DataArray) -> DataArray:

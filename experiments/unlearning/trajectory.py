@@ -201,9 +201,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     fall = float(last.fall.max())
     logarithms = np.log(data.clarke.transpose("margin", "trial"))
     slopes = np.polyfit(np.log(data.margin), logarithms, 1)[0]
-    sentence = (
-        f"No smoothed margin fell by more than {fall:.1e} of its peak in any step."
-    )
+    sentence = f"No smoothed margin fell by more than {fall:.1e} of its peak in any step."
     tables = {
         "smoothed_margin_largest_fall": fall,
         "smoothed_margin_tolerance": TOLERANCE,

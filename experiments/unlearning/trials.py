@@ -22,7 +22,7 @@ def measure(
     key: Key[Array, ""],
     progress: Progress,
     labels: Labels,
-    others: Labels | None = None,
+    others: Mapping[str, Labels] | None = None,
     margin: ArrayLike | None = None,
 ) -> Dataset:
     """Run every trial, each with its own key.
@@ -44,28 +44,28 @@ def measure(
 
 
 def labelled(
-    arrays: Mapping[str, np.ndarray], labels: Labels, others: Labels | None = None
+    arrays: Mapping[str, np.ndarray], labels: Labels, others: Mapping[str, Labels] | None = None
 ) -> Dataset:
     """Arrays of all trials under names.
 
     Args:
         arrays: the first axis is the trials.
         labels: of the further dimensions in order, of which an array has the first few.
-        others: the further dimensions of the arrays that have others.
+        others: the same for arrays that have dimensions of their own, all of them.
 
     Example:
         >>> data = labelled({"epsilon": np.ones((3, 2)), "norm": np.ones(3)}, {"d": (10, 100)})
         >>> data.epsilon.dims, data.norm.dims
         (('trial', 'd'), ('trial',))
     """
-    dims = {name: tuple(labels)[: array.ndim - 1] for name, array in arrays.items()}
-    dims |= {name: tuple(own) for name, own in (others or {}).items()}
-    trials = len(next(iter(arrays.values())))
-    coords = {dim: np.asarray(values) for dim, values in labels.items()}
-    return Dataset(
-        {name: (("trial", *dims[name]), array) for name, array in arrays.items()},
-        {"trial": np.arange(trials)} | coords,
-    )
+    others = others or {}
+    data = Dataset(coords={"trial": range(len(next(iter(arrays.values()))))})
+    for name, array in arrays.items():
+        along = others.get(name, labels)
+        dims = tuple(along)[: array.ndim - 1]
+        data[name] = ("trial", *dims), array
+        data = data.assign_coords({dim: np.asarray(along[dim]) for dim in dims})
+    return data
 
 
 def require_margin(reached: ArrayLike, margin: ArrayLike) -> None:
