@@ -3,16 +3,19 @@
 import os
 import subprocess
 import sys
+import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
 import pytest
 
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_default_matmul_precision", "highest")
-jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_numpy_dtype_promotion", "strict")
+# One empty cache of compiled programs for all processes of a session: they inherit it. What
+# another session, or a user, compiled is never used.
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    SESSION = tempfile.TemporaryDirectory()
+    os.environ |= {CACHE: SESSION.name, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2"}
 
 # Tests compile much and run little, so the compiler need not try hard: a third of the time.
 os.environ["XLA_FLAGS"] = " ".join(
@@ -23,18 +26,29 @@ os.environ["XLA_FLAGS"] = " ".join(
     ]
 )
 
+import jax  # noqa: E402
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_default_matmul_precision", "highest")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that share what is slow to make go to one process: those of a file, unless they say."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            together = "smoke" if "smoke_out" in item.fixturenames else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(together))
 
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory) -> dict[str, str]:
-    """The environment of a user whose caches are empty; compiled programs are shared within it."""
-    return os.environ | {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("xla")),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
-        "PYTHONPATH": str(ROOT),
-    }
+    """The environment of a user who has kept nothing yet."""
+    cache = str(tmp_path_factory.mktemp("cache"))
+    return os.environ | {"XDG_CACHE_HOME": cache, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +60,22 @@ def cli(environment) -> Callable[..., subprocess.CompletedProcess]:
         return subprocess.run(
             command, capture_output=True, text=True, env=environment | (env or {}), **options
         )
+
+    return run
+
+
+@pytest.fixture
+def in_process(capsys, monkeypatch) -> Callable[..., subprocess.CompletedProcess]:
+    """What `relu-theory` answers, without a process of its own: for what computes nothing."""
+    from experiments.command.cli import main
+
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main replaces it
+
+    def run(*args):
+        with pytest.raises(SystemExit) as stop:
+            main([str(arg) for arg in args])
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(args, stop.value.code, printed.out, printed.err)
 
     return run
 

@@ -11,7 +11,6 @@ from theory.settings import Settings
 from theory.theorem import Control, Theorem, Trial
 
 
-
 @dataclass(frozen=True)
 class Toy(Settings):
     """|z| of a Gaussian against a bound."""

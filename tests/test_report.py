@@ -1,18 +1,12 @@
 """The HTML page: complete, escaped, asking for nothing, and readable by a machine's idea of it."""
 
-import base64
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
-from experiments.command import cli
 from experiments.results import gallery, report
-from experiments.results.catalog import Entry, select
 
 VOID = {"meta", "link", "img", "br", "wbr"}
 INLINE = {"a", "b", "code", "em", "i", "span", "strong", "sub", "sup", "wbr"}
@@ -78,7 +72,10 @@ def result(name: str, **changes: Any) -> dict[str, Any]:
         "seed": 7,
         "environment": ENVIRONMENT,
         "key": "0123456789abcdef0123",
-        "summary": {"slope": -0.5, "early": {"p": 0.1, "n": 3}, "late": {"p": None, "n": 4}},
+        "summary": {
+            "sentences": [f"{name} falls by half."],
+            "tables": {"slope": -0.5, "early": {"p": 0.1, "n": 3}, "late": {"p": None, "n": 4}},
+        },
     } | changes
 
 
@@ -111,7 +108,7 @@ VERDICTS = [
         "unlearning.loose", vacuous=True, tightness={"min": 1e-12, "median": 1e-9, "max": 1e-7}
     ),
     verdict(
-        "dimples.blind",
+        "healing.blind",
         tightness=None,
         skipped=135,
         assumptions=[],
@@ -156,12 +153,9 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Results with one figure as SVG and PNG."""
+    """Results with one figure."""
     path = tmp_path_factory.mktemp("results")
     (path / "subspace.figure").mkdir()
-    (path / "subspace.figure" / "figure.svg").write_text(
-        '<svg xmlns="http://www.w3.org/2000/svg"/>'
-    )
     (path / "subspace.figure" / "figure.png").write_bytes(b"PNG")
     return path
 
@@ -265,24 +259,16 @@ def test_hostile_text_stays_text(folder):
         preset=hostile,
         environment=dict.fromkeys(ENVIRONMENT, hostile),
     )
-    title = result("a.b", title=hostile, summary={hostile: [{hostile: hostile}]})
+    shown = {"sentences": [hostile], "tables": {hostile: [{hostile: hostile}]}}
+    title = result("a.b", title=hostile, summary=shown)
     page = Page(report.render([tricky], [title], folder))
     assert not {"script", "u"} & {tag for tag, _ in page.elements}
     assert page.text.count("<script>alert(1)</script>") >= 10
 
 
-def test_picture_or_a_note(page, folder, monkeypatch):
-    (source,) = page.attributes("src")
-    kind, _, content = source.partition(",")
-    assert kind == "data:image/svg+xml;base64"
-    assert base64.b64decode(content) == (folder / "subspace.figure" / "figure.svg").read_bytes()
-    assert (
-        "No picture: neither figure.svg nor figure.png is in the results folder of healing.lost"
-        in (page.text)
-    )
-    monkeypatch.setattr(report, "LARGEST_SVG", 10)
-    large = Page(report.render([], [result("subspace.figure")], folder))
-    assert large.attributes("src") == ["data:image/png;base64,UE5H"]
+def test_picture_or_a_note(page):
+    assert page.attributes("src") == ["data:image/png;base64,UE5H"]
+    assert "No picture: figure.png is not in the results folder of healing.lost" in page.text
 
 
 HOSTILE_PAGE = """<!DOCTYPE html><html lang="en"><head><title>'"</title></head><body>
@@ -302,32 +288,6 @@ def test_a_page_beside_the_figure_is_shown_where_it_can_run_nothing(tmp_path):
     assert "script" not in {tag for tag, _ in page.elements}
     (policy,) = page.attributes("content")[1:2]
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-
-
-def test_an_experiment_with_a_page_leaves_it_beside_its_figure(tmp_path, monkeypatch, capsys):
-    (entry,) = select("experiment", ("subspace.gradient-law",))
-    plain = entry.load()
-    settings = plain.presets["smoke"]
-    stub = replace(
-        plain,
-        run=lambda *_: {"values": np.arange(3.0)},
-        draw=lambda *_: Figure(),
-        summary=lambda *_: {},
-        page=lambda arrays, _: f"<p>{arrays['values'].sum():g} \N{SNOWMAN}</p>",
-    )
-    monkeypatch.setattr(Entry, "load", lambda _: stub)
-    monkeypatch.setattr(cli.Common, "prepare", lambda _: None)
-    path = tmp_path / entry.name / gallery.PAGE
-    assert cli.Run(entry.name, "smoke", tmp_path).with_settings(settings) == 0
-    assert path.read_text(encoding="utf-8") == "<p>3 \N{SNOWMAN}</p>"
-    assert str(path) in capsys.readouterr().err.splitlines()
-    path.write_text("old")
-    assert gallery.redraw(entry, None, 0, tmp_path, lambda *_: None) == "redrawn"
-    assert path.read_text(encoding="utf-8") == "<p>3 \N{SNOWMAN}</p>"
-    path.unlink()
-    stub = replace(stub, page=None)
-    assert cli.Run(entry.name, "smoke", tmp_path).with_settings(settings) == 0
-    assert not path.exists() and str(path) not in capsys.readouterr().err
 
 
 def test_nothing_at_all(tmp_path):

@@ -287,7 +287,8 @@ def parse(args: list[str]) -> Callable[[], int]:
         UsageError: for an unknown experiment.
     """
     if args[:1] == ["run"] and not {"-h", "--help"}.issuperset(args[1:]):
-        return _parse_run(args[1:])
+        options, settings = parse_run(args[1:])
+        return lambda: options.with_settings(settings)
     return tyro.extras.subcommand_cli_from_dict(
         COMMANDS,
         prog="relu-theory",
@@ -297,10 +298,13 @@ def parse(args: list[str]) -> Callable[[], int]:
     )
 
 
-def _parse_run(args: list[str]) -> Callable[[], int]:
-    """`run` has options that depend on its first argument and on its preset.
+def parse_run(args: list[str]) -> tuple[Run, Any]:
+    """The options of `run` and the settings, which depend on its first argument and its preset.
 
     The first pass finds those two; the second knows the experiment's settings.
+
+    Args:
+        args: what follows ``relu-theory run``.
     """
     without_help = [arg for arg in args if arg not in ("-h", "--help")]
     first, _ = tyro.cli(Run, args=without_help, prog="relu-theory run", return_unknown_args=True)
@@ -312,8 +316,8 @@ def _parse_run(args: list[str]) -> Callable[[], int]:
 
     def command(
         options: tyro.conf.OmitArgPrefixes[Run], settings: tyro.conf.OmitArgPrefixes[Any]
-    ) -> Callable[[], int]:
-        return lambda: options.with_settings(type(default)(**vars(settings)))
+    ) -> tuple[Run, Any]:
+        return options, type(default)(**vars(settings))
 
     shown = _with_bounds(type(default))
     command.__annotations__["settings"] = tyro.conf.OmitArgPrefixes[shown]

@@ -115,7 +115,7 @@ class Room(NamedTuple):
     """What a system says of itself in the ``__init__`` of its room in `theory`.
 
     Attributes:
-        title: the first line of its docstring.
+        title: the first line of its docstring; the system's name where there is no such room.
         paper: key, arxiv and title of its paper.
     """
 
@@ -131,7 +131,10 @@ def room(name: str) -> Room:
         >>> room("subspace.large-gradient").paper["arxiv"]
         '2303.00783'
     """
-    path = package_folder("theory") / name.partition(".")[0] / "__init__.py"
+    system = name.partition(".")[0]
+    path = package_folder("theory") / system / "__init__.py"
+    if not path.is_file():
+        return Room(system, {})
     tree = ast.parse(path.read_text(encoding="utf-8"))
     title = (ast.get_docstring(tree) or "").partition("\n")[0].rstrip(".")
     for node in tree.body:

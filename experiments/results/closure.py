@@ -11,6 +11,7 @@ would be missed; a test runs every entry and compares.
 
 import ast
 import hashlib
+import threading
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,9 @@ from typing import NamedTuple
 from experiments.results.catalog import Entry, call_of, package_folder
 
 PACKAGES = ("theory", "experiments")
+
+ONE_AT_A_TIME = threading.Lock()
+"""CPython 3.11 counts the depth of syntax trees for all threads together, and fails with two."""
 
 Definition = tuple[str, str]
 """Module and top-level name; the name is "" for what a module does when it is imported."""
@@ -239,7 +243,9 @@ def reach(entry: Entry) -> dict[Definition, str]:
 
 def code_digest(entry: Entry) -> str:
     """A hash of all source on which the trials of a theorem or the run of an experiment depend."""
-    # A trial may be an expression; the settings, which stand beside it, are in the key themselves.
-    calls = (node for node in ast.walk(call_of(entry)) if isinstance(node, ast.Call))
-    given = (keyword for call in calls for keyword in call.keywords)
-    return digest(reach(entry), [ast.unparse(k.value) for k in given if k.arg in ("trial", "run")])
+    with ONE_AT_A_TIME:
+        # A trial may be an expression; the settings, which stand beside it, are in the key anyway.
+        calls = (node for node in ast.walk(call_of(entry)) if isinstance(node, ast.Call))
+        given = (keyword for call in calls for keyword in call.keywords)
+        texts = [ast.unparse(k.value) for k in given if k.arg in ("trial", "run")]
+        return digest(reach(entry), texts)

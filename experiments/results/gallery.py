@@ -185,11 +185,16 @@ def _show(
     with plt.style.context(STYLE):
         figure = experiment.draw(data, settings)
         store.write_atomically(folder / FIGURE, lambda file: file.write(png(figure)))
-        for kind in formats:
-            store.write_atomically(
-                folder / f"figure.{kind}",
-                lambda file, kind=kind: figure.savefig(file, format=kind, metadata=METADATA[kind]),
-            )
+        for kind in ("svg", "pdf"):
+            path = folder / f"figure.{kind}"
+            path.unlink(missing_ok=True)  # one that is not asked for would be of an earlier run
+            if kind in formats:
+                store.write_atomically(
+                    path,
+                    lambda file, kind=kind: figure.savefig(
+                        file, format=kind, metadata=METADATA[kind]
+                    ),
+                )
         plt.close(figure)
     if experiment.page is not None:
         store.write_atomically(folder / PAGE, experiment.page(data, settings))

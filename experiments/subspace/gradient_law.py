@@ -5,7 +5,6 @@ changes. The networks are the theorem's own; the same ones are seen at three tim
 """
 
 from dataclasses import replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +14,11 @@ from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
+from xarray import Dataset
 
 from experiments.errors import UsageError
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.style import BLACK, BLUE, PURPLE, SKY, STYLE, VERMILION
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.style import BLACK, BLUE, PURPLE, SKY, VERMILION, legend
 from theory.ensemble import ensemble
 from theory.statistics import ALPHA, dkw_radius, test_law
 from theory.subspace.gradient import active, gradient_scale
@@ -27,11 +27,13 @@ from theory.subspace.settings import Settings
 from theory.subspace.theorems.gradient_law import theorem
 
 TIMES = ("at initialisation", "half the margin", "at the margin")
+PARTS = ("off", "on")
+"""The gradient's parts off P and on P."""
 VARIANCE_ERROR = 1.1
 """The wrong σ² that the figure draws beside the right one, to show what the test would see."""
 
 
-def trial(settings: Settings, key) -> dict[str, Float[Array, " times"]]:
+def trial(settings: Settings, key) -> dict[str, Float[Array, " times *parts"]]:
     """One network at three times: its squared gradient at x₀, in units of kσ²/m, off P and on P."""
     scene = draw_scene(settings, key)
     half = train_scene(replace(settings, margin=settings.margin / 2), scene)
@@ -42,7 +44,7 @@ def trial(settings: Settings, key) -> dict[str, Float[Array, " times"]]:
         gradient = jax.grad(lambda point: net(point))(scene.x0)
         scaled = gradient / jnp.where(given, gradient_scale(net, scene.x0, settings.sigma), 1)
         off, on = scene.subspace.reject(scaled), scene.subspace.project(scaled)
-        return {"off": off @ off, "on": on @ on, "given": given}
+        return {"squared": jnp.stack([off @ off, on @ on]), "given": given}
 
     networks = (scene.network, half.network, end.network)
     steps = jnp.stack([jnp.zeros_like(end.steps), half.steps, end.steps])
@@ -50,44 +52,54 @@ def trial(settings: Settings, key) -> dict[str, Float[Array, " times"]]:
     return jax.lax.map(measure, stacked) | {"steps": steps}
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """All networks; arrays of shape (trials, 3)."""
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """Over trial and time: ``squared`` gradient of either part, training ``steps``, and ``given``.
+
+    Without an active neuron at x₀ nothing is claimed, and ``given`` is false.
+    """
     progress(0.0, f"{settings.trials} networks")
     keys = jax.random.split(key, settings.trials)
     program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
-    arrays = jax.device_get(program(keys))
-    if not arrays["given"].any(axis=0).all():
+    found = jax.device_get(program(keys))
+    if not found["given"].any(axis=0).all():
         raise UsageError("No network has an active neuron at its point: raise width or trials.")
     progress(1.0, "done")
-    return arrays
+    dims = ("trial", "time", "part")
+    return Dataset(
+        {name: (dims[: values.ndim], values) for name, values in found.items()},
+        {"trial": np.arange(settings.trials), "time": list(TIMES), "part": list(PARTS)},
+    )
 
 
-def samples(arrays: Arrays, which: str, time: int) -> np.ndarray:
+def samples(data: Dataset, part: str, time: str) -> np.ndarray:
     """The squared gradients at one time, of the networks with an active neuron."""
-    return arrays[which][arrays["given"][:, time], time]
+    one = data.sel(time=time, part=part)
+    return one.squared.values[one.given.values]
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+def draw(data: Dataset, settings: Settings) -> Figure:
     """Densities above, differences of distribution functions below, one column per time."""
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(
-            2, len(TIMES), figsize=(7.2, 4.6), sharex=True, sharey="row", height_ratios=(3, 2)
-        )
-        limit = max(samples(arrays, "off", 0).max(), np.quantile(samples(arrays, "on", -1), 0.99))
-        grid = np.linspace(0, limit, 400)
-        for time, name in enumerate(TIMES):
-            off, on = (samples(arrays, which, time) for which in ("off", "on"))
-            _densities(axes[0, time], off, on, grid, settings)
-            steps = np.median(arrays["steps"][:, time])
-            axes[0, time].set_title(f"{name}\n(median {steps:.0f} steps)")
-            _differences(axes[1, time], off, grid, settings)
-        axes[0, 0].set_ylabel("density")
-        axes[1, 0].set_ylabel("empirical − claimed\ndistribution function")
-        axes[0, 0].set_xlim(0, limit)
-        axes[1, 1].set_xlabel("squared gradient at $x_0$ in units of $k\\sigma^2/m$")
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
-        figure.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure, axes = plt.subplots(
+        2, len(TIMES), figsize=(7.2, 4.6), sharex=True, sharey="row", height_ratios=(3, 2)
+    )
+    highest = np.quantile(samples(data, "on", TIMES[-1]), 0.99)
+    limit = max(samples(data, "off", TIMES[0]).max(), highest)
+    grid = np.linspace(0, limit, 400)
+    for (above, below), time in zip(axes.T, TIMES, strict=True):
+        off, on = (samples(data, part, time) for part in PARTS)
+        _densities(above, off, on, grid, settings)
+        _differences(below, off, grid, settings)
+        above.set_title(f"{time}\n(median {data.steps.sel(time=time).median():.0f} steps)")
+        below.set_xlabel("squared gradient at $x_0$\nin units of $k\\sigma^2/m$")
+    axes[0, 0].set(ylabel="density", xlim=(0, limit))
+    axes[1, 0].set_ylabel("empirical − claimed\ndistribution function")
+    for row, where in zip(axes, ("upper", "lower"), strict=True):
+        legend(figure, [({}, row[0])], where)
     return figure
+
+
+def _claimed(values: np.ndarray, settings: Settings) -> np.ndarray:
+    return stats.chi2.cdf(values, settings.ell)
 
 
 def _densities(ax: Axes, off, on, grid, settings: Settings) -> None:
@@ -96,59 +108,47 @@ def _densities(ax: Axes, off, on, grid, settings: Settings) -> None:
     ax.hist(off, bins, density=True, color=SKY, alpha=0.7, label="off $P$, measured")
     ax.plot(grid, stats.chi2.pdf(grid, ell), color=BLUE, label=f"$\\chi^2_{{{ell}}}$, claimed")
     ax.hist(on, bins, density=True, histtype="step", color=VERMILION, label="on $P$, measured")
-    test = test_law(off, lambda values: stats.chi2.cdf(values, ell))
+    test = test_law(off, lambda values: _claimed(values, settings))
     text = f"off $P$: largest deviation {test.distance:.3f}\n$p$ = {test.p_value:.2f}"
     ax.text(0.98, 0.97, text, transform=ax.transAxes, ha="right", va="top", fontsize=8)
     # With one degree of freedom the density has no bound at 0.
-    ax.plot(
-        grid[1:],
-        stats.chi2.pdf(grid[1:], dim),
-        "--",
-        color="0.35",
-        label=f"$\\chi^2_{{{dim}}}$, on $P$ if nothing were learnt",
-    )
+    unlearnt = f"$\\chi^2_{{{dim}}}$, on $P$ if nothing were learnt"
+    ax.plot(grid[1:], stats.chi2.pdf(grid[1:], dim), "--", color="0.35", label=unlearnt)
 
 
 def _differences(ax: Axes, off, grid, settings: Settings) -> None:
-    def claimed(values):
-        return stats.chi2.cdf(values, settings.ell)
-
+    claimed = _claimed(grid, settings)
     below = np.searchsorted(np.sort(off), grid, side="right") / len(off)
     radius = dkw_radius(len(off))
-    ax.axhspan(
-        -radius, radius, color="0.9", lw=0, label=f"{1 - ALPHA:.1%} band (DKW): ±{radius:.3f}"
-    )
+    band = f"{1 - ALPHA:.1%} band (DKW): ±{radius:.3f}"
+    ax.axhspan(-radius, radius, color="0.9", lw=0, label=band)
     ax.axhline(0, color=BLUE)
-    ax.step(grid, below - claimed(grid), where="post", color=BLACK, lw=1, label="off $P$, measured")
-    ax.plot(
-        grid,
-        claimed(grid / VARIANCE_ERROR) - claimed(grid),
-        ":",
-        color=PURPLE,
-        label=f"if $\\sigma^2$ were {VARIANCE_ERROR - 1:.0%} larger",
-    )
+    ax.step(grid, below - claimed, where="post", color=BLACK, lw=1, label="off $P$, measured")
+    wrong = _claimed(grid / VARIANCE_ERROR, settings) - claimed
+    label = f"if $\\sigma^2$ were {VARIANCE_ERROR - 1:.0%} larger"
+    ax.plot(grid, wrong, ":", color=PURPLE, label=label)
 
 
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """The law test at each time, its power, and how far the gradient on P has moved."""
-    out: dict[str, Any] = {"radius": dkw_radius(settings.trials), "alpha": ALPHA}
-    for time, name in enumerate(("init", "half", "end")):
-        off, on = (samples(arrays, which, time) for which in ("off", "on"))
+    tables: dict = {"radius": dkw_radius(settings.trials), "alpha": ALPHA}
+    for time in TIMES:
+        off, on = (samples(data, part, time) for part in PARTS)
         judgement = theorem.claim.judge(off, off, settings)
         wrong = theorem.claim.judge(off / VARIANCE_ERROR, off, settings)
         moved = test_law(on, lambda values: stats.chi2.cdf(values, settings.dim))
-        out[name] = {
+        tables[time] = {
             "status": judgement.status,
             "networks": len(off),
             "excluded": settings.trials - len(off),
-            "steps_median": float(np.median(arrays["steps"][:, time])),
+            "steps_median": float(data.steps.sel(time=time).median()),
             "mean_over_ell": float(off.mean() / settings.ell),
             "distance": judgement.detail["distance"],
             "p_value": judgement.detail["p_value"],
             "p_value_if_variance_10_percent_off": wrong.detail["p_value"],
             "distance_on_subspace": moved.distance,
         }
-    return out
+    return Summary(tables=tables)
 
 
 experiment = Experiment(
