@@ -166,7 +166,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     axes[0, 1].set_title(f"mixture, $d$ = {settings.d}")
     axes[2, 0].set_xlabel(r"largest inner product $\varphi$")
     axes[2, 1].set_xlabel(r"norm of the mean $\|\mu\|$")
-    legend(figure, [({}, axes[0, 0])], ncols=4)
+    legend(figure, [({}, axes[0, 0])], ncols=2)
     return figure
 
 
