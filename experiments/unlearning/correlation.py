@@ -8,6 +8,7 @@ applies, which is φ ≤ ε_d/(4mn) with ε_d ≤ .01, at the smallest ε_d that
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,19 +22,15 @@ from xarray import DataArray, Dataset
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import finite, median, numbers
 from experiments.plots.style import BLACK, GREEN, legend
+from experiments.unlearning import trials
 from experiments.unlearning.guarantee import QUANTITIES, draw_quantity, judged, worst_ratios
-from experiments.unlearning.margins import draw_mixture
-from experiments.unlearning.trials import measure
 from theory.keys import named
-from theory.networks import two_layer_relu
-from theory.sampling import nearly_orthogonal_gram, points_with_gram
-from theory.settings import Count, Increasing, Positive, Sample
-from theory.unlearning import settings as unlearning
+from theory.settings import Count, Increasing, Positive
 from theory.unlearning.certificate import certificate
 from theory.unlearning.kkt import kkt
 from theory.unlearning.near_orthogonal import NORM_SLACK, correlation_allowed
 from theory.unlearning.pattern import Snapped, autograd_pattern, snap
-from theory.unlearning.scene import Scene, descend
+from theory.unlearning.scene import Scene, descend, draw_gram, draw_mixture
 from theory.unlearning.theorems.two_layer import promised
 
 
@@ -45,7 +42,7 @@ class Data(IntEnum):
 
 
 @dataclass(frozen=True)
-class Settings(unlearning.Settings):
+class Settings(trials.Settings):
     """One point is forgotten, at several correlations of the data."""
 
     d: Count = 1000
@@ -56,8 +53,6 @@ class Settings(unlearning.Settings):
     """largest inner products φ of the prescribed Gram matrix"""
     mean_norms: Increasing[Positive] = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
     """norms of the mixture's mean"""
-    trials: Sample = 12
-    """networks at each correlation"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -71,15 +66,6 @@ class Settings(unlearning.Settings):
     def admitted(self) -> float:
         """The largest correlation that Theorem 4.1 admits, ε_d/(4mn) at ε_d = .01."""
         return correlation_allowed(self.samples, self.width)
-
-
-def draw_gram(settings: Settings, correlation: float | Float[Array, ""], key) -> Scene:
-    """Points with a prescribed Gram matrix, and a network."""
-    key_gram, key_y, key_net = jax.random.split(key, 3)
-    m = settings.samples
-    x = points_with_gram(nearly_orthogonal_gram(key_gram, m, NORM_SLACK, correlation))
-    y = jax.random.rademacher(key_y, (m,), dtype=x.dtype)
-    return Scene(x, y, two_layer_relu(key_net, m, settings.width, settings.sigma))
 
 
 def forget(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""]]:
@@ -114,19 +100,19 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     """``certificate`` and ``bound`` over trial, value and quantity; ``kind`` says of what data."""
     parts = []
     for kind, draw_scene, values in (
-        (Data.GRAM, draw_gram, settings.correlations),
+        (Data.GRAM, partial(draw_gram, slack=NORM_SLACK), settings.correlations),
         (Data.MIXTURE, draw_mixture, settings.mean_norms),
     ):
 
         def trial(settings, key, draw_scene=draw_scene, values=values):
             at = jnp.array(values)
-            return jax.lax.map(lambda v: forget(settings, draw_scene(settings, v, key)), at)
+            return jax.lax.map(lambda v: forget(settings, draw_scene(settings, v, key=key)), at)
 
         def half(done, what, kind=kind):
             progress((kind + done) / len(Data), what)
 
         labels = {"value": values, "quantity": QUANTITIES}
-        part = measure(settings, trial, named(key, kind), half, labels)
+        part = trials.measure(settings, trial, named(key, kind), half, labels)
         parts.append(part.assign_coords(kind=("value", [kind.name.lower()] * len(values))))
     return xr.concat(parts, "value")
 
@@ -150,7 +136,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     """One row each for ε, δ, τ; the prescribed Gram matrix on the left, the mixture right."""
     figure, axes = plt.subplots(3, 2, figsize=(7.2, 6.6), sharex="col", sharey="row")
     gram = of_kind(data, Data.GRAM)
-    bounds = median(theorem_bounds(settings, gram)).centre
+    bounds = theorem_bounds(settings, gram).median("trial")
     for quantity, (left, right) in zip(QUANTITIES, axes, strict=True):
         for kind, ax in zip(Data, (left, right), strict=True):
             draw_quantity(ax, of_kind(data, kind), quantity, "value", median)
@@ -210,11 +196,8 @@ experiment = Experiment(
     provenance="derived",
     presets={
         "smoke": Settings(
+            **trials.SMALL,
             d=100,
-            width=40,
-            samples=5,
-            margin=100.0,
-            trials=3,
             correlations=(1e-6, 1e-5, 1e-3, 5e-2),
             mean_norms=(0.05, 0.3, 1.0),
         ),

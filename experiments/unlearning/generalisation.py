@@ -19,11 +19,10 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import LEVEL, Interval, finite, mean
 from experiments.plots.style import BLUE, CHANCE, GREEN, VERMILION, grid, legend
-from experiments.unlearning.trials import measure
+from experiments.unlearning import trials
 from theory.networks import Linear, two_layer_relu
 from theory.sampling import gaussian_mixture, mixture_points
 from theory.settings import Count, Increasing, NonNegative, Positive, Sample
-from theory.unlearning import settings as unlearning
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.retrain import retrain
 from theory.unlearning.scene import Scene, train_scene
@@ -35,7 +34,7 @@ CURVE = 65
 
 
 @dataclass(frozen=True)
-class Settings(unlearning.Settings):
+class Settings(trials.Settings):
     """One point of a mixture is forgotten, by steps of several sizes."""
 
     d: Count = 2000
@@ -48,8 +47,6 @@ class Settings(unlearning.Settings):
     """step sizes β/β*, from 0 and with 1 among them"""
     test_points: Count = 2000
     """fresh points for every network"""
-    trials: Sample = 30
-    """data sets, each with a linear predictor and a network"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -119,7 +116,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     steps = {"fraction": settings.fractions}
     others = {"signal": steps, "signal_drawn": {"drawn": steps_drawn(settings)}}
     labels = {"model": MODELS} | steps
-    return measure(settings, trial, key, progress, labels, others)
+    return trials.measure(settings, trial, key, progress, labels, others)
 
 
 def accuracy(signal: DataArray) -> DataArray:
@@ -200,15 +197,12 @@ experiment = Experiment(
     provenance="recalled",
     presets={
         "smoke": Settings(
+            **trials.SMALL | {"samples": 6, "trials": 4},
             d=300,
-            width=40,
-            samples=6,
-            margin=100.0,
-            trials=4,
             test_points=500,
             fractions=(0.0, 1.0, 4.0),
         ),
-        "course": Settings(),
+        "course": Settings(trials=30),
         "paper": Settings(trials=400, test_points=4000),
     },
     run=run,

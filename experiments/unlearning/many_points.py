@@ -21,11 +21,10 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import finite, mean
 from experiments.plots.style import BLUE, GREEN, PURPLE, SKY, VERMILION, legend
+from experiments.unlearning import trials
 from experiments.unlearning.guarantee import QUANTITIES, draw_quantity, judged, worst_ratios
-from experiments.unlearning.trials import measure
 from theory.geometry import Subspace, orthonormalise
-from theory.settings import Count, Rising, Sample
-from theory.unlearning import settings as unlearning
+from theory.settings import Rising, Sample
 from theory.unlearning.certificate import certificate
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import KKT, kkt
@@ -37,17 +36,13 @@ EXACT = 1e-9
 
 
 @dataclass(frozen=True)
-class Settings(unlearning.Settings):
+class Settings(trials.Settings):
     """The first k points are forgotten, for several k."""
 
-    d: Count = 1000
-    """input dimension"""
     samples: Sample = 20
     """training points m"""
     forgotten: Rising = (1, 2, 4, 7, 10)
     """numbers of points to forget k, at most half of samples"""
-    trials: Sample = 12
-    """networks"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -101,7 +96,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     """``certificate`` and ``bound`` over trial, k and quantity, ``margins`` also over points."""
     labels = {"k": settings.forgotten, "quantity": QUANTITIES}
     others = {"margins": {"k": settings.forgotten, "point": range(settings.samples)}}
-    return measure(settings, trial, key, progress, labels, others)
+    return trials.measure(settings, trial, key, progress, labels, others)
 
 
 def split_margins(data: Dataset) -> dict[str, DataArray]:
@@ -186,7 +181,7 @@ experiment = Experiment(
     label="U3 for sets",
     provenance="derived",
     presets={
-        "smoke": Settings(d=300, width=40, samples=6, margin=100.0, trials=3, forgotten=(1, 3)),
+        "smoke": Settings(**trials.SMALL | {"samples": 6}, d=300, forgotten=(1, 3)),
         "course": Settings(),
         "paper": Settings(d=10_000, trials=100, forgotten=(1, 2, 3, 4, 6, 8, 10)),
     },

@@ -5,15 +5,7 @@ trained one, the one after the ascent step, the certificate, and one trained aga
 point. The certificate keeps retained margins exactly. A forgotten point of nearly orthogonal data
 is left with a margin near zero; in a mixture the other points of its class still speak for it.
 
-Theory, to first order in the step (derived). Neuron j's pre-activation at x_k changes by
-−M_rj u_j y_r⟨x_k, p⟩, with p = x_r for the step and p = x_r − Πx_r for the certificate, so with the
-gates of θ, a kink's opened where it is pushed,
-
-.. math:: q_k(θ') = q_k − y_k y_r ⟨x_k, p⟩ \\sum_j u_j^2 M_{rj} σ'_{kj},
-
-which is exact until a gate off the kinks changes. At the forgotten point and a KKT point this is
-q_r − λ_r a_r‖x_r‖² = Σ_{k≠r} y_r y_k⟨x_r, x_k⟩ Σ_j u_j²σ'_rj M_kj where it has no kinks: what the
-other points alone say of it.
+Theory is `theory.unlearning.first_order`.
 """
 
 from dataclasses import dataclass
@@ -22,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
@@ -31,18 +23,14 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import BLACK, BLUE, SKY, VERMILION, legend
-from experiments.unlearning.trials import measure
+from experiments.unlearning import trials
 from theory.geometry import Subspace, orthonormalise
-from theory.networks import two_layer_relu
-from theory.sampling import gaussian_mixture
-from theory.settings import Count, Positive, Sample
-from theory.unlearning import settings as unlearning
+from theory.settings import Positive
 from theory.unlearning.certificate import certificate
+from theory.unlearning.first_order import first_order
 from theory.unlearning.gradient_ascent import gradient_ascent
-from theory.unlearning.kkt import KKT
-from theory.unlearning.pattern import neurons
 from theory.unlearning.retrain import retrain
-from theory.unlearning.scene import Scene, train_scene
+from theory.unlearning.scene import draw_mixture, train_scene
 
 DATA = ("gaussian", "mixture")
 NETWORKS = ("trained", "after", "certificate", "retrained")
@@ -51,34 +39,11 @@ CHANGED = ("after", "certificate")
 
 
 @dataclass(frozen=True)
-class Settings(unlearning.Settings):
+class Settings(trials.Settings):
     """One point is forgotten, of Gaussian data and of a mixture of two Gaussians."""
 
-    d: Count = 1000
-    """input dimension"""
     mean_norm: Positive = 0.4
     """norm of the mixture's mean μ; points have norm near √(1 + ‖μ‖²)"""
-    trials: Sample = 20
-    """networks on each kind of data"""
-
-
-def draw_mixture(settings: unlearning.Settings, norm: float | Float[Array, ""], key) -> Scene:
-    """A mixture with this norm of the mean, 0 for Gaussian data, and a network."""
-    key_data, key_net = jax.random.split(key)
-    data = gaussian_mixture(key_data, settings.samples, settings.d, norm)
-    start = two_layer_relu(key_net, settings.d, settings.width, settings.sigma)
-    return Scene(data.x, data.y, start)
-
-
-def first_order(
-    explained: KKT, x: Float[Array, "n d"], y: Float[Array, " n"], part: Float[Array, " d"]
-) -> Float[Array, " n"]:
-    """Margins after λ_r times this part of x_r is removed, r the first point, by the formula."""
-    _, u, _ = neurons(explained.snapped.network)
-    change = -(u * explained.weights[:, 0] * y[0])[:, None] * (x @ part)[None, :]
-    pattern = explained.snapped.pattern
-    gates = jnp.where(pattern.kinks, (change > 0).astype(x.dtype), pattern.gates)
-    return explained.margins + y * (u @ (gates * change))
 
 
 def trial(settings: Settings, key) -> dict[str, Array]:
@@ -112,7 +77,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         "reached": {"data": DATA, "training": ("first", "again")},
     }
     labels = {"data": DATA, "network": NETWORKS} | points
-    return measure(settings, trial, key, progress, labels, others)
+    return trials.measure(settings, trial, key, progress, labels, others)
 
 
 def in_units(margins: DataArray) -> DataArray:
@@ -195,8 +160,8 @@ experiment = Experiment(
     label="U3 (margins)",
     provenance="derived",
     presets={
-        "smoke": Settings(d=300, width=40, samples=5, margin=100.0, trials=3),
-        "course": Settings(),
+        "smoke": Settings(**trials.SMALL, d=300),
+        "course": Settings(trials=20),
         "paper": Settings(d=10_000, trials=100),
     },
     run=run,

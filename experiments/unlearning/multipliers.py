@@ -24,9 +24,8 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import finite, mean, mean_interval
 from experiments.plots.style import BLACK, BLUE, VERMILION, legend, logarithmic
-from experiments.unlearning.trials import measure
-from theory.settings import Increasing, Positive, Sample
-from theory.unlearning import settings as unlearning
+from experiments.unlearning import trials
+from theory.settings import Increasing, Positive
 from theory.unlearning.gradient_ascent import closed_form_multipliers, common_step
 from theory.unlearning.kkt import kkt
 from theory.unlearning.margin import logistic_slope, train_to_large_margin
@@ -38,13 +37,11 @@ BOUND = 0.002
 
 
 @dataclass(frozen=True)
-class Settings(unlearning.Settings):
+class Settings(trials.Settings):
     """Networks seen at increasing margins of one training run."""
 
     margins: Increasing[Positive] = (10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
     """margins at which training is interrupted, below the last one, ``margin``"""
-    trials: Sample = 20
-    """networks"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -86,7 +83,7 @@ def trial(settings: Settings, key) -> dict[str, Array]:
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Both multipliers λ and ``raw_step`` β_r/β over trial, margin and point."""
     labels = {"margin": settings.stops, "point": range(settings.samples)}
-    return measure(settings, trial, key, progress, labels, margin=settings.stops)
+    return trials.measure(settings, trial, key, progress, labels, margin=settings.stops)
 
 
 def support(data: Dataset) -> DataArray:
@@ -175,10 +172,12 @@ experiment = Experiment(
     label="U4, U5",
     provenance="derived",
     presets={
-        "smoke": Settings(width=40, samples=5, margin=200.0, margins=(25.0, 50.0, 100.0), trials=4),
-        "course": Settings(d=1000),
+        "smoke": Settings(
+            **trials.SMALL | {"margin": 200.0, "trials": 4}, d=300, margins=(25.0, 50.0, 100.0)
+        ),
+        "course": Settings(trials=20),
         "paper": Settings(
-            d=1000, margins=(10, 20, 50, 100, 200, 500, 1000, 2000), margin=5000.0, trials=200
+            margins=(10, 20, 50, 100, 200, 500, 1000, 2000), margin=5000.0, trials=200
         ),
     },
     run=run,

@@ -19,17 +19,12 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import BLACK, BLUE, GREEN, PURPLE, VERMILION, legend
-from experiments.unlearning.step_size_scene import (
-    ROUNDING,
-    Settings,
-    draw_gaussian,
-    over_dimensions,
-)
+from experiments.unlearning.step_size_scene import ROUNDING, SMALL, Settings, over_dimensions
 from theory.unlearning.certificate import certificate
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import kkt
 from theory.unlearning.pattern import Snapped, autograd_pattern, snap
-from theory.unlearning.scene import train_scene
+from theory.unlearning.scene import draw_gaussian_in_span, train_scene
 from theory.unlearning.vcurve import v_curve
 
 NEAR = 0.05
@@ -41,7 +36,7 @@ FAR = 0.1
 
 def trial(settings: Settings, d: Float[Array, ""], key) -> dict[str, Array]:
     """One network: ε three ways and the sandwich at every step size, and the certificate."""
-    scene = draw_gaussian(settings, d, key)
+    scene = draw_gaussian_in_span(settings, d, key)
     trained = train_scene(settings, scene)
     explained, net = trained.explained, trained.network
     x, y = scene.x, scene.y
@@ -172,15 +167,7 @@ experiment = Experiment(
     label="Figure on the step size",
     provenance="paper",
     presets={
-        "smoke": Settings(
-            d=1000,
-            smaller=(100,),
-            width=40,
-            samples=5,
-            margin=100.0,
-            trials=3,
-            fractions=(0.0, 0.5, 0.9, 1.0, 1.1, 2.0),
-        ),
+        "smoke": Settings(**SMALL),
         "course": Settings(),
         "paper": Settings(d=100_000, smaller=(100, 1000, 10_000), trials=200),
     },

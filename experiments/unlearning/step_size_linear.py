@@ -13,7 +13,7 @@ exactly, as long as none of them becomes negative; where one would, ε(t) is lar
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 from xarray import Dataset
 
@@ -21,23 +21,18 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import BLACK, legend, looks
-from experiments.unlearning.step_size_scene import (
-    ROUNDING,
-    Settings,
-    draw_gaussian,
-    over_dimensions,
-)
+from experiments.unlearning.step_size_scene import ROUNDING, SMALL, Settings, over_dimensions
 from theory.networks import Linear
 from theory.unlearning.certificate import angle, certificate
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.retrain import retrain
-from theory.unlearning.scene import Scene, train_scene
-from theory.unlearning.vcurve import v_curve
+from theory.unlearning.scene import Scene, draw_gaussian_in_span, train_scene
+from theory.unlearning.vcurve import stay_positive, v_curve
 
 
 def trial(settings: Settings, d: Float[Array, ""], key) -> dict[str, Array]:
     """One predictor: ε and theory at every step size, and the angle to the retrained one."""
-    data = draw_gaussian(settings, d, key)
+    data = draw_gaussian_in_span(settings, d, key)
     x, y = data.x, data.y
     start = Linear(jnp.zeros_like(x[0]))
     trained = train_scene(settings, Scene(x, y, start))
@@ -62,23 +57,6 @@ def trial(settings: Settings, d: Float[Array, ""], key) -> dict[str, Array]:
         "before": explained.stationarity,
         "reached": trained.margin,
     }
-
-
-def stay_positive(
-    x: Float[Array, "n coordinates"],
-    y: Float[Array, " n"],
-    multipliers: Float[Array, " n"],
-    fractions: Float[Array, " fractions"],
-) -> Bool[Array, " fractions"]:
-    """Whether the retained multipliers that explain the projection are positive, by step size.
-
-    These are λ_k + (1 − t) λ_r y_r y_k a_k, with Πx_r = Σ_k a_k x_k and r the first point.
-    """
-    kept, gone = x[1:], x[0]
-    share = jnp.linalg.solve(kept @ kept.T, kept @ gone)
-    added = multipliers[0] * y[0] * y[1:] * share
-    left = multipliers[None, 1:] + jnp.outer(1 - fractions, added)
-    return jnp.all(left > 0, axis=-1)
 
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
@@ -135,14 +113,7 @@ experiment = Experiment(
     label="U1', U6",
     provenance="derived",
     presets={
-        "smoke": Settings(
-            d=1000,
-            smaller=(100,),
-            samples=5,
-            margin=100.0,
-            trials=4,
-            fractions=(0.0, 0.5, 0.9, 1.0, 1.1, 2.0),
-        ),
+        "smoke": Settings(**SMALL),
         "course": Settings(trials=40),
         "paper": Settings(d=100_000, smaller=(100, 1000, 10_000), trials=1000),
     },

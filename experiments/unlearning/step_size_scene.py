@@ -1,39 +1,28 @@
-"""Gaussian data and a network at initialisation in coordinates of the span of the data.
-
-Nothing in training, or in the KKT conditions, sees more of a data set than its Gram matrix, or
-more of the part of a weight vector off the span than its norm. The Gram matrix of n Gaussian
-points of R^d is LLᵀ/d with L lower triangular, normal below the diagonal and chi-distributed on
-it (Bartlett's decomposition), so n + 1 coordinates have exactly the law of d, and d is a number
-instead of a shape: one program serves every d.
-"""
+"""Gaussian data and a network in several input dimensions, by one program for all of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Key
 from xarray import Dataset
 
 from experiments.cells import over
 from experiments.experiment import Progress
-from experiments.unlearning.trials import require_margin
+from experiments.unlearning import trials
 from theory.ensemble import ensemble
-from theory.networks import two_layer_relu
-from theory.settings import Count, Increasing, Listed, NonNegative, Sample
-from theory.unlearning import settings as unlearning
-from theory.unlearning.scene import Scene
+from theory.settings import Count, Increasing, Listed, NonNegative
 
-SIGMA = unlearning.Settings(d=1).sigma
-"""The default standard deviation at initialisation, times √d."""
+SMALL = trials.SMALL | {"d": 1000, "smaller": (100,), "fractions": (0.0, 0.5, 0.9, 1.0, 1.1, 2.0)}
+"""Settings of networks that train in a moment."""
 
 ROUNDING = 1e-7
 """Relative error that the solver of the KKT conditions may add to a comparison."""
 
 
 @dataclass(frozen=True)
-class Settings(unlearning.Settings):
+class Settings(trials.Settings):
     """One step of several sizes, in several input dimensions."""
 
     d: Count = 10_000
@@ -45,8 +34,6 @@ class Settings(unlearning.Settings):
         *(1.0, 1.02, 1.05, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0),
     )
     """step sizes β/β*, with 1 among them"""
-    trials: Sample = 12
-    """networks in each dimension"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -82,29 +69,8 @@ def over_dimensions(
     def cell(d: int):
         keys = jax.random.split(jax.random.fold_in(key, d), settings.trials)
         arrays = jax.device_get(program(float(d), keys))
-        require_margin(arrays["reached"], settings.margin)
+        trials.require_margin(arrays["reached"], settings.margin)
         return {name: (("trial", "fraction")[: a.ndim], a) for name, a in arrays.items()}
 
     labels = {"trial": range(settings.trials), "fraction": settings.fractions}
     return over(cell, progress, labels, d=settings.dims)
-
-
-def draw_gaussian(
-    settings: unlearning.Settings, d: float | Float[Array, ""], key: Key[Array, ""]
-) -> Scene:
-    """The law of `theory.unlearning.scene.draw_gaussian` in n + 1 coordinates, at any d > n.
-
-    Example:
-        >>> draw_gaussian(Settings(), 1e6, jax.random.key(0)).x.shape
-        (10, 11)
-    """
-    key_below, key_chi, key_y, key_net = jax.random.split(key, 4)
-    n, width, d = settings.samples, settings.width, jnp.asarray(d, float)
-    freedom = d - jnp.minimum(jnp.arange(n + width, dtype=d.dtype), n)
-    diagonal, off = jnp.split(jnp.sqrt(jax.random.chisquare(key_chi, freedom)), [n])
-    below = jnp.tril(jax.random.normal(key_below, (n, n)), -1)
-    x = jnp.pad((below + jnp.diag(diagonal)) / jnp.sqrt(d), ((0, 0), (0, 1)))
-    y = jax.random.rademacher(key_y, (n,), dtype=x.dtype)
-    sigma = SIGMA / jnp.sqrt(d) if settings.scale is None else settings.scale
-    net = two_layer_relu(key_net, n, width, 1.0)
-    return Scene(x, y, net._replace(w=sigma * jnp.concatenate([net.w, off[:, None]], axis=1)))

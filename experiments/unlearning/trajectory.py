@@ -1,14 +1,9 @@
 """How the conditions of Lyu and Li come true along training (U7).
 
-On the exponential loss, with θ at smallest margin one, their multipliers λ_i ∝ e^{−q_i} leave a
-residual ε = √2 γ⁻¹ √(1 − cos(θ, −∇ℒ)) and a slack Σ_i λ_i (q_i/q_min − 1) of at most
-(m − 1)γ⁻²/(e q_min), where γ = q_min/‖θ‖. The smoothed margin γ̃ = log(1/ℒ)/‖θ‖ never decreases
-under gradient flow; under descent that is checked here in every single step. With the gates of
-automatic differentiation ε need not vanish, because they are 0 or 1 where the condition asks for
-something in between; with Clarke's subdifferential, and the best multipliers, it does.
-
-The bound of the slack follows from a·e^{−a} ≤ 1/e at a = q_i − q_min for all points but the one
-of the smallest margin, and from ‖∇ℒ‖·‖θ‖ ≥ −⟨∇ℒ, θ⟩ = Σ_i e^{−q_i} q_i ≥ q_min e^{−q_min}.
+The conditions are those of `theory.unlearning.lyu_li`. With the gates of automatic
+differentiation ε need not vanish, because they are 0 or 1 where the condition asks for something in
+between; with Clarke's subdifferential, and the best multipliers, it does. The smoothed margin γ̃,
+which never decreases under gradient flow, is checked in every single step of descent.
 """
 
 from dataclasses import dataclass
@@ -18,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from xarray import Dataset
@@ -36,15 +31,11 @@ from experiments.plots.style import (
     legend,
     logarithmic,
 )
-from experiments.unlearning.step_size_scene import draw_gaussian
-from experiments.unlearning.trials import measure
-from theory.networks import TwoLayerReLU
-from theory.settings import Count, Positive, Sample
-from theory.unlearning import settings as unlearning
+from experiments.unlearning import trials
+from theory.settings import Positive, Sample
 from theory.unlearning.kkt import kkt
-from theory.unlearning.margin import exponential_slope, train_to_large_margin
-from theory.unlearning.pattern import autograd_pattern, combine
-from theory.unlearning.scene import Scene
+from theory.unlearning.lyu_li import follow, lyu_li, smoothed_margin
+from theory.unlearning.scene import draw_gaussian_in_span
 
 TOLERANCE = 1e-4
 """The relative decrease of γ̃ that descent may show where the flow shows none."""
@@ -54,17 +45,13 @@ KINK, LARGEST_KINK = 0.3, 0.05
 
 
 @dataclass(frozen=True)
-class Settings(unlearning.Settings):
+class Settings(trials.Settings):
     """Networks watched while they train."""
 
-    d: Count = 1000
-    """input dimension; costs nothing"""
     start: Positive = 3.0
     """smallest margin from which γ̃ is followed; ℒ < 1 needs more than log(samples)"""
     stops: Sample = 12
     """margins at which the conditions are looked at, evenly spaced in their logarithms"""
-    trials: Sample = 8
-    """networks"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -82,82 +69,27 @@ class Settings(unlearning.Settings):
         return np.geomspace(self.start, self.margin, self.stops)
 
 
-def smoothed_margin(net: TwoLayerReLU, scene: Scene) -> Float[Array, ""]:
-    """γ̃ = log(1/ℒ)/‖θ‖ for ℒ = Σ_i e^{−q_i}, at any margin."""
-    q = scene.y * net(scene.x)
-    return -jax.nn.logsumexp(-q) / jnp.linalg.norm(net.w)
-
-
-def lyu_li(net: TwoLayerReLU, scene: Scene) -> dict[str, Array]:
-    """ε and the slack with the multipliers of the gradient, and the bound of the slack."""
-    q = scene.y * net(scene.x)
-    smallest, norm = jnp.min(q), jnp.linalg.norm(net.w)
-    gates = autograd_pattern(net, scene.x).gates
-    weights = jnp.exp(smallest - q)  # |ℓ'(q_i)| in units of the largest
-    descent = combine(net.u, gates * weights[None, :], scene.x, scene.y)
-    strength = jnp.linalg.norm(descent)
-    multipliers = norm / smallest * weights / strength
-    difference = net.w / norm - descent / strength  # of norm √(2 − 2 cos)
-    return {
-        "epsilon": norm / smallest * jnp.linalg.norm(difference),
-        "slack": jnp.sum(multipliers * (q / smallest - 1)),
-        "slack_bound": (len(q) - 1) * (norm / smallest) ** 2 / (jnp.e * smallest),
-        "gamma": smallest / norm,
-    }
-
-
 def trial(settings: Settings, key) -> dict[str, Array]:
     """One network: γ̃ followed step by step, the conditions at every stop; arrays (stops,)."""
-    scene = draw_gaussian(settings, settings.d, key)
-    x, y = scene.x, scene.y
-
-    def train(net, margin, steps):
-        return train_to_large_margin(net, x, y, margin, slope=exponential_slope, steps=steps)
-
-    def onward(carry, margin):
-        """Step by step to the next stop, with the largest fall of γ̃ below its peak so far."""
-
-        def step(carry):
-            net, peak, fall, count, _ = carry
-            trained = train(net, jnp.inf, 1)
-            now = smoothed_margin(trained.network, scene)
-            fall = jnp.maximum(fall, 1 - now / peak)
-            return trained.network, jnp.maximum(peak, now), fall, count + 1, trained.margin
-
-        def unfinished(carry):
-            *_, count, reached = carry
-            return (reached < margin) & (count < settings.steps)
-
-        carry = jax.lax.while_loop(unfinished, step, carry)
-        return carry, carry
-
-    first = train(scene.start, settings.start, settings.steps)
-    peak = smoothed_margin(first.network, scene)
-    carry = first.network, peak, jnp.zeros_like(peak), first.steps, first.margin
-    _, (networks, peaks, falls, steps, margins) = jax.lax.scan(
-        onward, carry, jnp.asarray(settings.margins)
-    )
+    scene = draw_gaussian_in_span(settings, settings.d, key)
+    networks, followed = follow(scene, jnp.asarray(settings.margins), settings.steps)
 
     def at(net, margin):
-        clarke = kkt(net, x, y, tolerance=jnp.minimum(LARGEST_KINK, KINK / margin))
+        tolerance = jnp.minimum(LARGEST_KINK, KINK / margin)
+        clarke = kkt(net, scene.x, scene.y, tolerance=tolerance)
         return lyu_li(net, scene) | {
             "smoothed": smoothed_margin(net, scene),
             "clarke": clarke.stationarity,
             "clarke_slack": clarke.multipliers @ (clarke.margins - 1),
         }
 
-    return jax.lax.map(lambda stop: at(*stop), (networks, margins)) | {
-        "fall": falls,
-        "peak": peaks,
-        "steps": steps,
-        "reached": margins,
-    }
+    return jax.lax.map(lambda stop: at(*stop), (networks, followed["reached"])) | followed
 
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Margins, ε, slack and how far γ̃ fell so far, over trial and margin."""
     labels = {"margin": settings.margins}
-    return measure(settings, trial, key, progress, labels, margin=settings.margins)
+    return trials.measure(settings, trial, key, progress, labels, margin=settings.margins)
 
 
 def draw(data: Dataset, settings: Settings) -> Figure:
@@ -224,7 +156,7 @@ experiment = Experiment(
     label="U7",
     provenance="derived",
     presets={
-        "smoke": Settings(width=40, samples=5, margin=100.0, stops=5, trials=4),
+        "smoke": Settings(**trials.SMALL | {"trials": 4}, stops=5),
         "course": Settings(trials=24),
         "paper": Settings(margin=10_000.0, stops=24, trials=200),
     },

@@ -1,6 +1,7 @@
 """All trials of an experiment by one program, put under labels once training ended well."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -12,8 +13,23 @@ from xarray import Dataset
 from experiments.errors import UsageError
 from experiments.experiment import Progress
 from theory.ensemble import ensemble
+from theory.settings import Count, Sample
+from theory.unlearning import settings as unlearning
 
 Labels = Mapping[str, Sequence[Any]]
+
+SMALL = {"width": 40, "samples": 5, "margin": 100.0, "trials": 3}
+"""Settings of networks that train in a moment."""
+
+
+@dataclass(frozen=True)
+class Settings(unlearning.Settings):
+    """What experiments on networks of random points share."""
+
+    d: Count = 1000
+    """input dimension"""
+    trials: Sample = 12
+    """networks, of each kind where there are several"""
 
 
 def measure(

@@ -15,7 +15,8 @@ from experiments.errors import UsageError
 from experiments.unlearning import correlation, generalisation, many_points, margins
 from experiments.unlearning.guarantee import worst_ratios
 from theory.sampling import gaussian_mixture
-from theory.unlearning.scene import draw_gaussian, train_scene
+from theory.unlearning.near_orthogonal import NORM_SLACK
+from theory.unlearning.scene import draw_gaussian, draw_gram, draw_mixture, train_scene
 
 KEY = jax.random.key(3)
 ROUNDING = 1 + 1e-10
@@ -56,7 +57,7 @@ def by_numpy(settings, scene, k: int) -> dict[str, Any]:
 
 def test_margins_by_numpy():
     settings, data = outcome(margins)
-    scene = margins.draw_mixture(settings, settings.mean_norm, jax.random.split(KEY, 3)[0])
+    scene = draw_mixture(settings, settings.mean_norm, jax.random.split(KEY, 3)[0])
     found = by_numpy(settings, scene, 1)["margins"]
     expected = found / found[:, 1:].min(axis=1, keepdims=True)
     three = ["trained", "after", "certificate"]
@@ -72,7 +73,7 @@ def test_correlation_by_numpy():
     settings, data = outcome(correlation)
     key = jax.random.split(jax.random.fold_in(KEY, 0), settings.trials)[0]
     phi = settings.correlations[-1]
-    expected = by_numpy(settings, correlation.draw_gram(settings, phi, key), 1)
+    expected = by_numpy(settings, draw_gram(settings, phi, NORM_SLACK, key), 1)
     gram = correlation.of_kind(data, correlation.Data.GRAM)
     one = gram.sel(value=phi).isel(trial=0)
     for name in ("epsilon", "tau"):

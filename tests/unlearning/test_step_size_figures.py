@@ -12,9 +12,10 @@ import xarray as xr
 from scipy.optimize import nnls
 
 from experiments.unlearning import multipliers, step_size, step_size_linear, trajectory
-from experiments.unlearning.step_size_scene import ROUNDING, draw_gaussian
+from experiments.unlearning.step_size_scene import ROUNDING
 from theory.ensemble import ensemble
-from theory.unlearning.scene import train_scene
+from theory.unlearning.scene import draw_gaussian_in_span, train_scene
+from theory.unlearning.vcurve import stay_positive
 
 KEY = jax.random.key(2)
 
@@ -47,7 +48,7 @@ def test_frozen_stationarity_before_the_step_is_that_of_plain_least_squares():
     @jax.jit
     def networks(keys):
         def one(key):
-            scene = draw_gaussian(settings, float(d), key)
+            scene = draw_gaussian_in_span(settings, float(d), key)
             return scene, train_scene(settings, scene)
 
         return ensemble(one, keys)
@@ -92,7 +93,7 @@ def clarke_distance(w, u, x, y, gates, kinks) -> float:
 def test_reduced_data_have_the_law_of_gaussian_points():
     settings = replace(step_size.experiment.presets["smoke"], d=200, smaller=())
     keys = jax.random.split(KEY, 2000)
-    x = jax.jit(jax.vmap(lambda key: draw_gaussian(settings, 200.0, key).x))(keys)
+    x = jax.jit(jax.vmap(lambda key: draw_gaussian_in_span(settings, 200.0, key).x))(keys)
     gram = np.asarray(x @ x.swapaxes(1, 2))
     n = gram.shape[1]
     off = gram[:, ~np.eye(n, dtype=bool)]
@@ -118,7 +119,7 @@ def test_a_multiplier_that_would_turn_negative_is_seen():
     x = jnp.array([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     y, fractions = jnp.array([1.0, 1.0, -1.0]), jnp.array([0.0, 0.5, 1.0])
     # At t = 0 the third multiplier is 1 − 2, at t = ½ it is 1 − 1, at t = 1 it is 1.
-    positive = step_size_linear.stay_positive(x, y, jnp.array([2.0, 1.0, 1.0]), fractions)
+    positive = stay_positive(x, y, jnp.array([2.0, 1.0, 1.0]), fractions)
     assert positive.tolist() == [False, False, True]
 
 
