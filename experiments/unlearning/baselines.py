@@ -63,10 +63,8 @@ def trial(settings: Settings, problem: Problem, key) -> dict[str, Array]:
     explained = kkt(net, x, y)
     proof = certificate(net, x, y, forget, explained=explained)
     references = retrain(start, x, y, forget, settings.margin).network, proof.network
-    networks = [net, references[0]]
-    for method in settings.methods:
-        known = method == "certificate"
-        networks.append(proof.network if known else _forget(method, forget, net, x, y, explained))
+    ways = (_forget(method, forget, net, x, y, explained) for method in settings.methods)
+    networks = net, references[0], *ways
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
     retained = x[settings.forget :], y[settings.forget :]
 
@@ -84,12 +82,10 @@ def trial(settings: Settings, problem: Problem, key) -> dict[str, Array]:
 
         margins = y * net(x)
         right = (margins > 0).astype(x.dtype)
-        (distance, cosine), (proof_distance, proof_cosine) = map(compare, references)
-        return {
-            "distance": distance,
-            "cosine": cosine,
-            "certificate_distance": proof_distance,
-            "certificate_cosine": proof_cosine,
+        found = {}
+        for name, reference in zip(("", "certificate_"), references, strict=True):
+            found[f"{name}distance"], found[f"{name}cosine"] = compare(reference)
+        return found | {
             "forget_margins": margins[: settings.forget] / scale,
             "forget_accuracy": jnp.mean(right[: settings.forget]),
             "retain_accuracy": jnp.mean(right[settings.forget :]),
@@ -143,8 +139,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         lambda keys, problem: ensemble(lambda key: trial(settings, problem, key), keys)
     )
     images = [f"image {i + 1}, class {settings.classes[i % 2]}" for i in range(settings.forget)]
-    every = {"quantity": QUANTITIES}
-    others = {name: every for name in ("certificate", "bound")}
+    others = dict.fromkeys(("certificate", "bound"), {"quantity": QUANTITIES})
     others |= {"reached": {}, "norm": {}, "multipliers": {"point": range(settings.samples)}}
     arrays = jax.device_get(program(keys, problem))
     data = labelled(arrays, {"method": methods, "image": images}, others)

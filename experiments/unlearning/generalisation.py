@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from matplotlib.figure import Figure
 from scipy import stats
 from xarray import DataArray, Dataset
@@ -26,6 +26,7 @@ from theory.settings import Count, Increasing, NonNegative, Positive, Sample
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.retrain import retrain
 from theory.unlearning.scene import Scene, train_scene
+from theory.unlearning.theorems.mixture_error import signal
 
 MODELS = ("linear", "relu")
 
@@ -54,16 +55,6 @@ class Settings(trials.Settings):
             raise ValueError(f"fractions are {self.fractions} and must increase from 0, through 1")
 
 
-def signal(net: Linear, mean: Float[Array, " d"]) -> Float[Array, ""]:
-    """√d⟨w, μ⟩/‖w‖, of which Φ is the exact accuracy on the mixture.
-
-    Example:
-        >>> float(signal(Linear(jnp.array([2.0, 0, 0, 0])), jnp.array([0.5, 1, 0, 0])))
-        1.0
-    """
-    return len(mean) ** 0.5 * (net.w @ mean) / jnp.linalg.norm(net.w)
-
-
 def steps_drawn(settings: Settings) -> np.ndarray:
     """Where the exact accuracy is drawn."""
     return np.linspace(0, settings.fractions[-1], CURVE)
@@ -81,7 +72,7 @@ def trial(settings: Settings, key) -> dict[str, Array]:
         return jnp.sum(fresh.y * net(fresh.x) > 0)
 
     def exact(net):
-        return signal(net, data.mean)
+        return signal(net.w, data.mean)
 
     def forget(start):
         trained = train_scene(settings, Scene(x, y, start))

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
@@ -23,12 +23,10 @@ from experiments.plots.estimates import finite, mean
 from experiments.plots.style import BLUE, GREEN, PURPLE, SKY, VERMILION, legend
 from experiments.unlearning import trials
 from experiments.unlearning.guarantee import QUANTITIES, draw_quantity, judged, worst_ratios
-from theory.geometry import Subspace, orthonormalise
 from theory.settings import Rising, Sample
-from theory.unlearning.certificate import certificate
+from theory.unlearning.certificate import certificate, sum_of_distances
 from theory.unlearning.gradient_ascent import gradient_ascent
-from theory.unlearning.kkt import KKT, kkt
-from theory.unlearning.pattern import neurons
+from theory.unlearning.kkt import kkt
 from theory.unlearning.scene import draw_gaussian, train_scene
 
 EXACT = 1e-9
@@ -47,17 +45,7 @@ class Settings(trials.Settings):
     def __post_init__(self):
         super().__post_init__()
         if 2 * self.forgotten[-1] > self.samples:
-            raise ValueError(
-                f"forgotten ends at {self.forgotten[-1]} and must end at samples/2 at most"
-            )
-
-
-def sum_of_distances(explained: KKT, x: Float[Array, "n d"], k: int) -> Float[Array, ""]:
-    """Σ_r D_r over the first k points, with the same Π as D_F."""
-    _, u, _ = neurons(explained.snapped.network)
-    seen = Subspace(orthonormalise(x[k:].T)).project(x[:k])
-    amplitudes = jnp.linalg.norm(u[:, None] * explained.weights[:, :k], axis=0)
-    return jnp.sum(amplitudes * jnp.linalg.norm(seen, axis=1))
+            raise ValueError(f"forgotten is {self.forgotten} and must end at samples/2 at most")
 
 
 def trial(settings: Settings, key) -> dict[str, Array]:
@@ -70,13 +58,11 @@ def trial(settings: Settings, key) -> dict[str, Array]:
         proof = certificate(net, x, y, range(k), explained=explained)
         after = gradient_ascent(net, x, y, range(k), explained=explained)
         proofs.append(proof.network)
-        results.append(
-            judged(proof, explained, x, y, k)
-            | {
-                "looser": explained.stationarity + sum_of_distances(explained, x, k),
-                "margins": y * after(x) / explained.scale,
-            }
-        )
+        results.append(judged(proof, explained, x, y, k))
+        results[-1] |= {
+            "looser": explained.stationarity + sum_of_distances(explained, x, k),
+            "margins": y * after(x) / explained.scale,
+        }
     stack = jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
     networks = jax.tree.map(lambda *leaves: jnp.stack(leaves), *proofs)
 
@@ -151,15 +137,9 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     """Worst ratios to the bounds, and means by k."""
     margins = split_margins(data)
     proof, bound = (part.to_dataset("quantity") for part in (data.certificate, data.bound))
-    means = {
-        "epsilon": proof.epsilon,
-        "best": data.best,
-        "epsilon_bound": bound.epsilon,
-        "looser_bound": data.looser,
-        "delta": proof.delta,
-        "tau": proof.tau,
-        "tau_bound": bound.tau,
-    }
+    means = {name: proof[name] for name in QUANTITIES}
+    means |= {f"{name}_bound": bound[name] for name in ("epsilon", "tau")}
+    means |= {"best": data.best, "looser_bound": data.looser}
     tables = {
         "k": list(settings.forgotten),
         "worst_ratio": worst_ratios(data),

@@ -101,8 +101,8 @@ def _curves(ax: Axes, data: Dataset) -> None:
         options = {"color": color, "marker": marker, "lw": 0.8, "ms": 3, "label": label}
         curves(ax, mean(values), x="fraction", band=True, **options)
     label = r"theory for the gates of $\theta$"
-    sides = (data[side].mean("trial") for side in ("lower", "upper"))
-    ax.fill_between(t, *sides, color=BLUE, alpha=0.6, lw=1, label=label)
+    lower, upper = (data[side].mean("trial") for side in ("lower", "upper"))
+    ax.fill_between(t, lower, upper, color=BLUE, alpha=0.6, lw=1, label=label)
     options = {"color": VERMILION, "ls": "none", "ms": 3.5, "label": r"gates of $\theta$ kept"}
     curves(ax, mean(data.frozen), x="fraction", **options)
     options = {"color": BLACK, "marker": "D", "mfc": "white", "ls": "none", "zorder": 5}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import jax
-from jaxtyping import Key
+from jaxtyping import Array, Key
 from xarray import Dataset
 
 from experiments.cells import over

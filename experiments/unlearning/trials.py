@@ -16,7 +16,7 @@ from theory.ensemble import ensemble
 from theory.settings import Count, Sample
 from theory.unlearning import settings as unlearning
 
-Labels = Mapping[str, Sequence[Any]]
+Labels = Mapping[str, Sequence[Any] | np.ndarray]
 
 SMALL = {"width": 40, "samples": 5, "margin": 100.0, "trials": 3}
 """Settings of networks that train in a moment."""

@@ -1,7 +1,6 @@
 """The experiments on the step size, the multipliers and the trajectory, at their smoke presets."""
 
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import jax
@@ -20,12 +19,17 @@ from theory.unlearning.vcurve import stay_positive
 KEY = jax.random.key(2)
 
 
-@cache
+OUTCOMES: dict[str, tuple[Any, xr.Dataset, dict[str, Any]]] = {}
+
+
 def outcome(module) -> tuple[Any, xr.Dataset, dict[str, Any]]:
-    """Settings, data and numbers of a smoke preset."""
-    settings = module.experiment.presets["smoke"]
-    data = module.experiment.run(settings, KEY, lambda fraction, what: None)
-    return settings, data, dict(module.experiment.summary(data, settings).tables)
+    """Settings, data and numbers of a smoke preset, run once."""
+    experiment = module.experiment
+    if experiment.name not in OUTCOMES:
+        settings = experiment.presets["smoke"]
+        data = experiment.run(settings, KEY, lambda fraction, what: None)
+        OUTCOMES[experiment.name] = settings, data, experiment.summary(data, settings).tables
+    return OUTCOMES[experiment.name]
 
 
 def test_the_v_curve_has_its_tip_at_the_step_and_stays_in_the_sandwich():
