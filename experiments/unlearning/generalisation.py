@@ -74,31 +74,26 @@ def trial(settings: Settings, key) -> dict[str, Array]:
     def exact(net):
         return signal(net.w, data.mean)
 
-    def forget(start):
-        trained = train_scene(settings, Scene(x, y, start))
+    def along(trained, measure, fractions):
+        def at(t):
+            given = {"fraction": t, "explained": trained.explained}
+            return measure(gradient_ascent(trained.network, x, y, 0, **given))
 
-        def along(measure, fractions):
-            def at(t):
-                given = {"fraction": t, "explained": trained.explained}
-                return measure(gradient_ascent(trained.network, x, y, 0, **given))
+        return jax.lax.map(at, jnp.array(fractions))
 
-            return jax.lax.map(at, jnp.array(fractions))
-
-        return trained, retrain(start, x, y, 0, settings.margin), along
-
-    starts = (
-        Linear(jnp.zeros(d, x.dtype)),
-        two_layer_relu(key_net, d, settings.width, settings.sigma),
-    )
-    models = [forget(start) for start in starts]
-    (_, again, along), _ = models
+    network = two_layer_relu(key_net, d, settings.width, settings.sigma)
+    starts = Linear(jnp.zeros(d, x.dtype)), network
+    models = [train_scene(settings, Scene(x, y, start)) for start in starts]
+    again = [retrain(start, x, y, 0, settings.margin) for start in starts]
+    margins = [[one.margin for one in each] for each in (models, again)]
+    linear, steps = models[0], settings.fractions
     return {
-        "reached": jnp.stack([jnp.minimum(t.margin, again.margin) for t, again, _ in models]),
-        "correct": jnp.stack([along(correct, settings.fractions) for *_, along in models]),
-        "retrained": jnp.stack([correct(again.network) for _, again, _ in models]),
-        "signal": along(exact, settings.fractions),
-        "signal_drawn": along(exact, steps_drawn(settings)),
-        "signal_retrained": exact(again.network),
+        "reached": jnp.array([jnp.minimum(*two) for two in zip(*margins, strict=True)]),
+        "correct": jnp.stack([along(model, correct, steps) for model in models]),
+        "retrained": jnp.stack([correct(one.network) for one in again]),
+        "signal": along(linear, exact, steps),
+        "signal_drawn": along(linear, exact, steps_drawn(settings)),
+        "signal_retrained": exact(again[0].network),
     }
 
 

@@ -87,12 +87,8 @@ def labelled(
 def require_margin(reached: ArrayLike, margin: ArrayLike) -> None:
     """Refuse networks that ran out of steps: no KKT conditions hold where a network does not fit.
 
-    Args:
-        reached: smallest margin of every network.
-        margin: what it should be at least, of a shape that broadcasts.
-
     Raises:
-        UsageError: if any network has less.
+        UsageError: if any network reached less than its margin.
 
     Example:
         >>> require_margin([100.0, 101.0], 100.0)
