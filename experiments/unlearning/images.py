@@ -18,10 +18,12 @@ from experiments.errors import UsageError
 from theory import settings as foundation
 from theory.settings import Count, Filled, Label, Positive, Sample
 
+# fmt: off
 Method = Literal[
-    *("gradient ascent", "certificate", "Newton step", "NegGrad", "NegGrad+"),
-    *("random labels", "SCRUB", "fine-tuning", "ℓ1-sparse"),
+    "gradient ascent", "certificate", "Newton step", "NegGrad", "NegGrad+",
+    "random labels", "SCRUB", "fine-tuning", "ℓ1-sparse",
 ]
+# fmt: on
 
 
 @dataclass(frozen=True)

@@ -79,15 +79,14 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     figure, axes = plt.subplots(
         2, len(settings.dims), figsize=(7.2, 5.0), squeeze=False, sharex=True, height_ratios=(5, 3)
     )
+    for ax in axes[0, 1:]:
+        ax.sharey(axes[0, 0])
     for d, (above, below) in zip(settings.dims, axes.T, strict=True):
         _curves(above, data.sel(d=d))
         _tightness(below, data.sel(d=d))
         above.set_title(f"$d$ = {d}")
-    top = max(ax.get_ylim()[1] for ax in axes[0])
-    plt.setp(axes[0], ylim=(0, top))
-    axes[0, 0].set_ylabel(r"stationarity $\varepsilon$, mean of networks")
-    axes[1, 0].set_ylabel(r"$\varepsilon$ / upper bound")
-    plt.setp(axes[1], xlabel=r"step size / the theorem's, $t=\beta/\beta^*$")
+        below.set(xlabel=r"step size $t=\beta/\beta^*$", ylabel=r"$\varepsilon$ / upper bound")
+    axes[0, 0].set(ylim=(0, None), ylabel=r"stationarity $\varepsilon$, mean of networks")
     legend(figure, [({}, ax) for ax in axes[0]], ncols=3)
     return figure
 
