@@ -102,7 +102,7 @@ def trial(settings: Settings, problem: Problem, key) -> dict[str, Array]:
     }
 
 
-def _forget(method: Method, forget: tuple[int, ...], net, x, y, explained) -> TwoLayerReLU:
+def _forget(method: Method, forget: tuple[int, ...], net, x, y, explained) -> Any:
     """The network after one way to forget, of which two know the multipliers."""
     if method == "gradient ascent":
         return gradient_ascent(net, x, y, forget, explained=explained)

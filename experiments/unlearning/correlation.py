@@ -98,7 +98,7 @@ def forget(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""]]:
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """``certificate`` and ``bound`` over trial, value and quantity; ``kind`` says of what data."""
-    parts = []
+    parts: list[Dataset] = []
     for kind, draw_scene, values in (
         (Data.GRAM, partial(draw_gram, slack=NORM_SLACK), settings.correlations),
         (Data.MIXTURE, draw_mixture, settings.mean_norms),

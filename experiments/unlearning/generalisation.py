@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array
 from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ from xarray import DataArray, Dataset
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import LEVEL, Interval, finite, mean
-from experiments.plots.style import BLUE, CHANCE, GREEN, VERMILION, grid, legend
+from experiments.plots.style import BLUE, CHANCE, GREEN, VERMILION, legend
 from experiments.unlearning import trials
 from theory.networks import Linear, two_layer_relu
 from theory.sampling import gaussian_mixture, mixture_points
@@ -130,11 +131,10 @@ def z_scores(data: Dataset, settings: Settings) -> DataArray:
 
 def draw(data: Dataset, settings: Settings) -> Figure:
     """Accuracy against the step size, the linear predictor left, the network right."""
-    figure, cells = grid(data, columns="model", size=(7.2, 3.4), sharey=True)
-    (_, left), (_, right) = cells
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4), sharey=True)
     label = r"exact, $\Phi(\sqrt{d}\langle w,\mu\rangle/\|w\|)$"
     left.plot(data.drawn, accuracy(data.signal_drawn).mean("trial"), color=BLUE, label=label)
-    again = accuracy(data.signal_retrained).mean()
+    again = float(accuracy(data.signal_retrained).mean())
     left.axhline(again, color=GREEN, lw=1, ls="--", label="retrained (mean)")
     options = {"x": "fraction", "color": VERMILION, "label": "measured (95 % interval)"}
     curves(
@@ -144,11 +144,11 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     right.axhspan(float(again.low), float(again.high), color=GREEN, alpha=0.2, lw=0)
     right.axhline(float(again.centre), color=GREEN, lw=1, ls="--")
     curves(right, mean(data.correct.sel(model="relu") / settings.test_points), **options)
-    for title, (_, ax) in zip(("linear predictor", "two-layer ReLU network"), cells, strict=True):
+    for ax, title in ((left, "linear predictor"), (right, "two-layer ReLU network")):
         ax.axvline(1, **CHANCE, label="the theorem's step")
         ax.set(title=title, xlabel=r"step size in units of the theorem's, $\beta/\beta^*$")
     left.set_ylabel("accuracy on fresh points")
-    legend(figure, cells, ncols=4)
+    legend(figure, [({}, left), ({}, right)], ncols=4)
     return figure
 
 

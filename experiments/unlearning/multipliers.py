@@ -104,7 +104,7 @@ def spreads(data: Dataset) -> DataArray:
 
 def exponents(values: DataArray) -> np.ndarray:
     """The slope of log value against log margin, by network."""
-    return np.polyfit(np.log(values.margin), np.log(values).transpose("margin", "trial"), 1)[0]
+    return np.polyfit(np.log(values.margin), np.log(values.transpose("margin", "trial")), 1)[0]
 
 
 def draw(data: Dataset, settings: Settings) -> Figure:
