@@ -21,7 +21,7 @@ def smoothed_margin(net: TwoLayerReLU, scene: Scene) -> Float[Array, ""]:
 
     Example:
         >>> net = TwoLayerReLU(jnp.array([[3.0, 4.0]]), jnp.ones(1))
-        >>> float(smoothed_margin(net, Scene(jnp.eye(2)[:1], jnp.ones(1), net)))
+        >>> round(float(smoothed_margin(net, Scene(jnp.eye(2)[:1], jnp.ones(1), net))), 6)
         0.6
     """
     q = scene.y * net(scene.x)
