@@ -44,6 +44,6 @@ def draw_quantity(
 ) -> None:
     """One quantity with its bound against the labels along a dimension."""
     at = data.sel(quantity=quantity)
-    ax.plot(at[x], estimate(at.bound).centre, color=BLUE, label="its bound, for any data")
+    ax.plot(at[x], estimate(at.bound).centre, color=BLUE, label="bound of the certificate")
     curves(ax, estimate(at.certificate), x=x, color=VERMILION, ls="none", label="certificate", **of)
     ax.set_ylabel(SYMBOLS[quantity])
