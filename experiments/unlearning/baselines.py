@@ -13,30 +13,25 @@ what membership inference finds depends on the image: compare seeds before ranki
 
 import time
 from collections.abc import Callable
+from enum import IntEnum
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
+from xarray import Dataset
 
 from experiments.errors import UsageError
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.estimates import finite
-from experiments.unlearning.baselines_figure import (
-    GAPS,
-    MEDIANS,
-    METHODS,
-    ORIGINAL,
-    RETRAINED,
-    column,
-    counted,
-    draw,
-    membership,
-    spread,
-)
-from experiments.unlearning.images import Problem, Settings, load_problem, training_set
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.estimates import finite, numbers
+from experiments.unlearning.baselines_figure import columns, counted, draw, membership
+from experiments.unlearning.guarantee import QUANTITIES, worst_ratios
+from experiments.unlearning.images import Method, Problem, Settings, load_problem, training_set
+from experiments.unlearning.trials import labelled
 from theory.ensemble import ensemble
+from theory.keys import named
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.unlearning.baselines import BASELINES
 from theory.unlearning.certificate import angle, certificate
@@ -52,45 +47,45 @@ REPEATS = 3
 """Every method is timed so often; the fastest counts."""
 
 
+class Drawn(IntEnum):
+    """What is random; numbers the keys."""
+
+    IMAGES = 0
+    NETWORKS = 1
+
+
 def trial(settings: Settings, problem: Problem, key) -> dict[str, Array]:
-    """One member: all networks of `METHODS` and what there is to see of them."""
+    """One member: all networks and what there is to see of them."""
     start, x, y = _draw(settings, problem, key)
     forget = tuple(range(settings.forget))
     trained = train_to_large_margin(start, x, y, settings.margin)
     net = trained.network
     explained = kkt(net, x, y)
     proof = certificate(net, x, y, forget, explained=explained)
-    networks = (
-        net,
-        retrain(start, x, y, forget, settings.margin).network,
-        gradient_ascent(net, x, y, forget, explained=explained),
-        proof.network,
-        *(method(net, x, y, forget) for method in BASELINES.values()),
-    )
+    references = retrain(start, x, y, forget, settings.margin).network, proof.network
+    ways = (_forget(method, forget, net, x, y, explained) for method in settings.methods)
+    networks = net, references[0], *ways
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
     retained = x[settings.forget :], y[settings.forget :]
-    scales = jax.lax.map(lambda net: jnp.min(retained[1] * net(retained[0])), stacked)
 
-    def measure(case):
-        net, scale = case
+    def smallest(net):
+        return jnp.min(retained[1] * net(retained[0]))
+
+    def measure(net):
+        scale = smallest(net)
         scale = jnp.where(scale > 0, scale, jnp.nan)
-        w = net.w / scale
 
         def compare(reference):
-            target = stacked.w[reference] / scales[reference]
-            distance = jnp.linalg.norm(w - target) / jnp.linalg.norm(target)
+            target = reference.w / smallest(reference)
+            distance = jnp.linalg.norm(net.w / scale - target) / jnp.linalg.norm(target)
             return distance, 1 - angle(net.w, target)
 
         margins = y * net(x)
         right = (margins > 0).astype(x.dtype)
-        (distance, cosine), (proof_distance, proof_cosine) = (
-            compare(METHODS.index(name)) for name in ("retrained", "certificate")
-        )
-        return {
-            "distance": distance,
-            "cosine": cosine,
-            "certificate_distance": proof_distance,
-            "certificate_cosine": proof_cosine,
+        found = {}
+        for name, reference in zip(("", "certificate_"), references, strict=True):
+            found[f"{name}distance"], found[f"{name}cosine"] = compare(reference)
+        return found | {
             "forget_margins": margins[: settings.forget] / scale,
             "forget_accuracy": jnp.mean(right[: settings.forget]),
             "retain_accuracy": jnp.mean(right[settings.forget :]),
@@ -98,13 +93,22 @@ def trial(settings: Settings, problem: Problem, key) -> dict[str, Array]:
             "epsilon": kkt(net, *retained).stationarity,
         }
 
-    return jax.lax.map(measure, (stacked, scales)) | {
-        "margin": trained.margin,
+    return jax.lax.map(measure, stacked) | {
+        "reached": trained.margin,
         "multipliers": explained.multipliers,
         "norm": jnp.linalg.norm(net.w) / explained.scale,
-        "proof": jnp.stack([proof.epsilon, proof.delta, proof.tau]),
+        "certificate": jnp.stack([proof.epsilon, proof.delta, proof.tau]),
         "bound": jnp.stack([proof.bound.epsilon, proof.bound.delta, proof.bound.tau]),
     }
+
+
+def _forget(method: Method, forget: tuple[int, ...], net, x, y, explained) -> Any:
+    """The network after one way to forget, of which two know the multipliers."""
+    if method == "gradient ascent":
+        return gradient_ascent(net, x, y, forget, explained=explained)
+    if method == "certificate":
+        return certificate(net, x, y, forget, explained=explained).network
+    return BASELINES[method](net, x, y, forget)
 
 
 def _draw(settings: Settings, problem: Problem, key) -> tuple[TwoLayerReLU, Array, Array]:
@@ -115,44 +119,49 @@ def _draw(settings: Settings, problem: Problem, key) -> tuple[TwoLayerReLU, Arra
     return two_layer_relu(key_net, d, settings.width, settings.scale * d**-0.5), x, y
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
+def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Load the images, train and unlearn all networks, then time every method on one of them.
 
     Returns:
-        What `trial` measures, per network and method; ``seconds`` per method, which alone differs
+        What `trial` measures, over trial and method; ``seconds`` by method, which alone differs
         from run to run; ``d``, the dimension of the images.
 
     Raises:
         UsageError: there are no such images, or a network does not learn them.
     """
     progress(0.0, f"loading {settings.dataset}")
-    key_data, key_trials = (jax.random.fold_in(key, i) for i in range(2))
-    problem = load_problem(settings, key_data)
-    keys = jax.random.split(key_trials, settings.trials)
-    progress(0.1, f"{settings.trials} networks and {len(METHODS)} ways to forget")
+    problem = load_problem(settings, named(key, Drawn.IMAGES))
+    keys = jax.random.split(named(key, Drawn.NETWORKS), settings.trials)
+    methods = ("original", "retrained", *settings.methods)
+    progress(0.1, f"{settings.trials} networks and {len(methods)} ways to forget")
     # The images are an argument: XLA would spend its time multiplying constants at compile time.
     program = jax.jit(
         lambda keys, problem: ensemble(lambda key: trial(settings, problem, key), keys)
     )
+    images = [f"image {i + 1}, class {settings.classes[i % 2]}" for i in range(settings.forget)]
+    others = dict.fromkeys(("certificate", "bound"), {"quantity": QUANTITIES})
+    others |= {"reached": {}, "norm": {}, "multipliers": {"point": range(settings.samples)}}
     arrays = jax.device_get(program(keys, problem))
-    check_trained(arrays)
+    data = labelled(arrays, {"method": methods, "image": images}, others)
+    check_trained(data)
     progress(0.9, "timing")
     seconds = _seconds(settings, problem, keys[0])
     progress(1.0, "done")
-    return arrays | {"seconds": seconds, "d": np.asarray(problem.forgotten.shape[1])}
+    timed = "method", [seconds[method] for method in methods]
+    return data.assign(seconds=timed, d=problem.forgotten.shape[1])
 
 
-def check_trained(arrays: Arrays) -> None:
+def check_trained(data: Dataset) -> None:
     """Without unlearning every network must classify every retained image.
 
     Raises:
         UsageError: otherwise.
     """
-    if not all(counted(arrays, method).all() for method in (ORIGINAL, RETRAINED)):
+    if not counted(data).sel({"method": ["original", "retrained"]}).all():
         raise UsageError("A network does not learn its training images: raise width or scale.")
 
 
-def _seconds(settings: Settings, problem: Problem, key) -> Float[np.ndarray, " methods"]:
+def _seconds(settings: Settings, problem: Problem, key) -> dict[str, float]:
     """Seconds of every method on one network, compiling not counted.
 
     Gradient ascent and the certificate include the search for the multipliers.
@@ -163,15 +172,17 @@ def _seconds(settings: Settings, problem: Problem, key) -> Float[np.ndarray, " m
     def train(net):
         return train_to_large_margin(net, x, y, settings.margin).network
 
-    original, net = _timed(train, start)
-    retrained, _ = _timed(lambda net: retrain(net, x, y, forget, settings.margin).network, start)
-    multipliers, explained = _timed(lambda net: kkt(net, x, y), net)
-    steps = [
-        _timed(lambda net, e, f=f: f(net, x, y, forget, explained=e), net, explained)[0]
-        for f in (gradient_ascent, certificate)
-    ]
-    others = [_timed(lambda net, f=f: f(net, x, y, forget), net)[0] for f in BASELINES.values()]
-    return np.array([original, retrained, *(multipliers + step for step in steps), *others])
+    def train_again(net):
+        return retrain(net, x, y, forget, settings.margin).network
+
+    seconds = {}
+    seconds["original"], net = _timed(train, start)
+    seconds["retrained"], _ = _timed(train_again, start)
+    search, explained = _timed(kkt, net, x, y)
+    for method in settings.methods:
+        step, _ = _timed(partial(_forget, method, forget), net, x, y, explained)
+        seconds[method] = step if method in BASELINES else search + step
+    return seconds
 
 
 def _timed(fn: Callable[..., Any], *args: Any) -> tuple[float, Any]:
@@ -185,51 +196,35 @@ def _timed(fn: Callable[..., Any], *args: Any) -> tuple[float, Any]:
     return min(times), value
 
 
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """The table of all methods, and whether the certificate keeps what its guarantee promises.
 
-    Lists run over ``methods``; ``*_low`` and ``*_high`` are 95 % intervals over the networks, None
-    where there is no number. Gaps are means, to the network retrained from the same start; the
-    other columns are medians.
-    ``membership_auc`` has one list per method, of the images forgotten; ``attack`` is the mean over
-    them of the larger of the area and its complement. ``membership_spread_auc`` is the area of the
-    attacker who looks at deviations from the median retrained margin.
+    Numbers of a method are medians, of ``gap`` means, and areas with their 95 % intervals over the
+    networks, None where there is none. ``membership_auc`` is by image forgotten; ``attack`` is the
+    mean over images of the larger of the area and its complement; ``membership_spread_auc`` is of
+    the attacker who looks at deviations from the median retrained margin.
     """
-    worst, violations = {}, 0
-    for i, name in enumerate(("epsilon", "delta", "tau")):
-        measured, bound = arrays["proof"][:, i], arrays["bound"][:, i]
-        worst[name] = float(np.max(measured / bound))
-        slack = ROUNDING * (1 if name == "tau" else arrays["norm"])
-        violations += int(np.sum(~(measured <= bound + slack)))
-    areas = [membership(arrays, i) for i in range(len(METHODS))]
-    spreads = [spread(arrays, i) for i in range(len(METHODS))]
-    out: dict[str, Any] = {
-        "d": int(arrays["d"]),
-        "margin_reached": float(np.mean(arrays["margin"] >= settings.margin)),
-        "norm": float(np.mean(arrays["norm"])),
-        "multipliers_forgotten": finite(arrays["multipliers"][:, : settings.forget].mean(axis=0)),
-        "multipliers_median": float(np.median(arrays["multipliers"].mean(axis=0))),
+    size = data.norm.where(data.quantity != "tau", 1)
+    broken = ~(data.certificate <= data.bound + ROUNDING * size)
+    worst, areas = worst_ratios(data), membership(data)
+    attack = np.maximum(areas.centre, 1 - areas.centre).mean("image")
+    tables = {
+        "d": int(data.d),
+        "margin_reached": float((data.reached >= settings.margin).mean()),
+        "norm": float(data.norm.mean()),
+        "multipliers_forgotten": finite(data.multipliers[:, : settings.forget].mean("trial")),
+        "multipliers_median": float(data.multipliers.mean("trial").median()),
         "certificate_worst_ratio": max(worst.values()),
         "certificate_worst_ratios": worst,
-        "certificate_violations": violations,
-        "certificate_bounds": finite(np.median(arrays["bound"], axis=0)),
-        "methods": list(METHODS),
-        "networks_misclassifying_retained": [
-            int((~counted(arrays, i)).sum()) for i in range(len(METHODS))
-        ],
-        "membership_auc": [finite(area.centre) for area in areas],
-        "membership_auc_low": [finite(np.maximum(area.low, 0)) for area in areas],
-        "membership_auc_high": [finite(np.minimum(area.high, 1)) for area in areas],
-        "attack": finite([np.mean(np.maximum(a.centre, 1 - a.centre)) for a in areas]),
-        "membership_spread_auc": [finite(area.centre) for area in spreads],
-        "seconds": finite(arrays["seconds"]),
+        "certificate_violations": int(broken.sum()),
+        "certificate_bounds": numbers(data.bound.median("trial"), None),
+        "networks_misclassifying_retained": numbers((~counted(data)).sum("trial"), None),
+        "membership_auc": numbers(areas, None),
+        "attack": numbers(attack, None),
+        "membership_spread_auc": numbers(membership(data, deviations=True).centre, None),
+        "seconds": numbers(data.seconds, None),
     }
-    for name in (*MEDIANS, *GAPS):
-        intervals = [column(arrays, name, i) for i in range(len(METHODS))]
-        out[name] = finite([interval.centre for interval in intervals])
-        out[f"{name}_low"] = finite([interval.low for interval in intervals])
-        out[f"{name}_high"] = finite([interval.high for interval in intervals])
-    return out
+    return Summary(tables=tables | {name: numbers(v, None) for name, v in columns(data).items()})
 
 
 experiment = Experiment(
@@ -238,7 +233,9 @@ experiment = Experiment(
     label="Definition of successful unlearning",
     provenance="derived",
     presets={
-        "smoke": Settings(trials=4, samples=10, width=50),
+        "smoke": Settings(
+            methods=("gradient ascent", "SCRUB"), trials=3, samples=6, width=20, test=50
+        ),
         "course": Settings(),
         "paper": Settings(dataset="mnist", samples=40, margin=1000.0, trials=128),
     },

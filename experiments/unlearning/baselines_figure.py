@@ -1,155 +1,123 @@
-"""The figure of the baselines, drawn from the saved arrays, and the intervals in it."""
+"""What is said of every way to forget, with intervals over networks, and the figure of it."""
+
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from xarray import DataArray, Dataset
 
-from experiments.experiment import Arrays
-from experiments.plots.estimates import Interval, mean_interval, median_interval
-from experiments.plots.style import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILION
+from experiments.plots.dots import dots
+from experiments.plots.estimates import Interval, mean, median, share
+from experiments.plots.style import BLUE, GREEN, PURPLE, VERMILION, legend
 from experiments.unlearning.images import Settings
-from theory.unlearning.baselines import BASELINES
 from theory.unlearning.membership import auc_terms
 
-METHODS = ("original", "retrained", "gradient ascent", "certificate", *BASELINES)
-"""Rows of the arrays, of the table and of the figure."""
-
-ORIGINAL, RETRAINED, ASCENT, CERTIFICATE = range(4)
-
-MEDIANS = (
-    *("distance", "cosine", "certificate_distance", "certificate_cosine", "epsilon"),
-    "forget_margin",
-)
-GAPS = ("forget_gap", "retain_gap", "test_gap")
-"""Columns of the table: medians over the networks, and mean gaps in accuracy to retraining."""
+MEDIANS = ("distance", "cosine", "certificate_distance", "certificate_cosine", "epsilon")
+GAPS = ("forget", "retain", "test")
+"""Images whose accuracy is compared with that of the network retrained from the same start."""
 
 
-def counted(arrays: Arrays, method: int) -> np.ndarray:
-    """The members in which a method classifies every retained image."""
-    return np.isfinite(arrays["distance"][:, method])
+def counted(data: Dataset) -> DataArray:
+    """Where a method classifies every retained image."""
+    return np.isfinite(data.distance)
 
 
-def column(arrays: Arrays, name: str, method: int) -> Interval:
-    """One of `MEDIANS` or `GAPS` for one method, with its interval."""
-    if name in GAPS:
-        accuracy = arrays[name.replace("gap", "accuracy")]
-        return mean_interval(accuracy[:, method] - accuracy[:, RETRAINED])
-    if name == "forget_margin":
-        # A smallest retained margin of zero would make it infinite, of which sign nobody knows.
-        margins = arrays["forget_margins"][counted(arrays, method), method]
-        return median_interval(margins.mean(axis=1)) if len(margins) else _none(())
-    values = arrays[name][:, method]
-    return median_interval(np.where(np.isnan(values), np.inf, values))
+def columns(data: Dataset) -> dict[str, Interval]:
+    """Medians over the networks, and mean gaps in accuracy to retraining, by method."""
+    found = {name: median(data[name].fillna(np.inf)) for name in MEDIANS}
+    # A smallest retained margin of zero would make it infinite, of which sign nobody knows.
+    found["forget_margin"] = _of_counted(data, lambda margins, _: median(margins.mean("image")))
+    for name in GAPS:
+        accuracy = data[f"{name}_accuracy"]
+        found[f"{name}_gap"] = mean(accuracy - accuracy.sel({"method": "retrained"}, drop=True))
+    return found
 
 
-def membership(arrays: Arrays, method: int) -> Interval:
-    """Area under the curve of membership inference at every forgotten image."""
-    return _area(*_margins(arrays, method))
+def membership(data: Dataset, deviations: bool = False) -> Interval:
+    """Area under the curve of membership inference at every forgotten image, by method.
 
-
-def spread(arrays: Arrays, method: int) -> Interval:
-    """The same for an attacker who looks how far margins are from the median retrained one.
-
-    It sees margins that scatter more than those of retraining around the same middle.
+    Args:
+        data: margins of all networks.
+        deviations: for an attacker who looks how far margins are from the median retrained one,
+            who sees margins that scatter more than those of retraining around the same middle.
     """
-    unlearned, retrained = _margins(arrays, method)
-    middle = np.median(arrays["forget_margins"][:, RETRAINED], axis=0)
-    return _area(np.abs(unlearned - middle), np.abs(retrained - middle))
+    middle = data.forget_margins.sel({"method": "retrained"}, drop=True).median("trial")
+
+    def area(unlearned: DataArray, retrained: DataArray) -> Interval:
+        pair = unlearned, retrained
+        if deviations:
+            pair = (abs(margins - middle) for margins in pair)
+        return share(unlearned.copy(data=auc_terms(*(margins.values for margins in pair))))
+
+    return _of_counted(data, area)
 
 
-def _margins(arrays: Arrays, method: int) -> tuple[np.ndarray, np.ndarray]:
-    """Margins (members, images) of the unlearned and the retrained networks."""
-    margins = arrays["forget_margins"][counted(arrays, method)]
-    return margins[:, method], margins[:, RETRAINED]
+def _of_counted(data: Dataset, find: Callable[[DataArray, DataArray], Interval]) -> Interval:
+    """Of margins, unlearned and retrained, in the members where a method is counted; else NaN."""
+    found = []
+    for method in data.method.values:
+        pair = [data.forget_margins.sel({"method": name}) for name in (method, "retrained")]
+        kept = counted(data).sel({"method": method}).values
+        if kept.sum() > 1:
+            found.append(find(*(margins[kept] for margins in pair)))
+        else:
+            found.append(Interval(*(part * np.nan for part in find(*pair))))
+    return Interval(*(xr.concat(part, "method") for part in zip(*found, strict=True)))
 
 
-def _area(unlearned: np.ndarray, retrained: np.ndarray) -> Interval:
-    if len(unlearned) < 2:
-        return _none(unlearned.shape[1:])
-    return mean_interval(auc_terms(unlearned, retrained))
-
-
-def _none(shape: tuple[int, ...]) -> Interval:
-    return Interval(*(np.full(shape, np.nan) for _ in range(3)))
-
-
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+def draw(data: Dataset, settings: Settings) -> Figure:
     """One row per method, one panel per question."""
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(2, 3, figsize=(7.2, 6.0), sharey=True)
-        (distance, angle, epsilon), (margin, area, seconds) = axes
-        _dots(distance, [column(arrays, "distance", i) for i in range(len(METHODS))])
-        distance.set_xlabel("distance to the retrained\nnetwork, in units of its norm")
-        cosines = [column(arrays, "certificate_cosine", i) for i in range(len(METHODS))]
-        _dots(angle, [Interval(1 - c.centre, 1 - c.high, 1 - c.low) for c in cosines])
-        bounds = np.median(arrays["bound"], axis=0)
-        if bounds[2] < 1:
-            _bound(angle, bounds[2], ASCENT)
-        angle.set_xlabel("angle to the certificate\n" r"$\tau = 1 - \cos(\theta', \tilde\theta)$")
-        _dots(epsilon, [column(arrays, "epsilon", i) for i in range(len(METHODS))])
-        _bound(epsilon, bounds[0], CERTIFICATE)
-        epsilon.set_xlabel("stationarity $\\varepsilon$\nof the retained problem")
-        _dots(margin, [column(arrays, "forget_margin", i) for i in range(len(METHODS))])
-        margin.set_xlabel("margin of the forgotten,\nsmallest retained one = 1")
-        _areas(area, arrays, settings)
-        area.set_xlabel("membership inference, area\nunder the curve")
-        seconds.set_xscale("log")
-        for i, value in enumerate(arrays["seconds"]):
-            seconds.plot(value, i, "o", color=_colour(i))
-        seconds.set_xlabel("seconds per network")
-        for ax in axes[:, 0]:
-            ax.set(yticks=range(len(METHODS)), yticklabels=METHODS, ylim=(len(METHODS) - 0.5, -0.5))
-        handles = {
-            label: handle
-            for ax in axes.flat
-            for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+    figure, axes = plt.subplots(2, 3, figsize=(7.2, 6.4), sharey=True)
+    found, bounds = columns(data), data.bound.median("trial")
+    tau = Interval(*(1 - found["certificate_cosine"][i] for i in (0, 2, 1)))
+    for ax, interval, label in (
+        (axes[0, 0], found["distance"], "distance to the retrained\nnetwork / its norm"),
+        (axes[0, 1], tau, "angle to the certificate\n" r"$\tau = 1 - \cos(\theta', \tilde\theta)$"),
+        (axes[0, 2], found["epsilon"], "stationarity $\\varepsilon$\nof the retained problem"),
+        (axes[1, 0], found["forget_margin"], "margin of the forgotten /\nsmallest retained"),
+    ):
+        _medians(ax, interval)
+        ax.set_xlabel(label)
+    for ax, quantity, method in (
+        (axes[0, 1], "tau", "gradient ascent"),
+        (axes[0, 2], "epsilon", "certificate"),
+    ):
+        bound = float(bounds.sel(quantity=quantity))
+        if method in settings.methods and (quantity != "tau" or bound < 1):
+            row = data.sizes["method"] - 1 - list(data.method.values).index(method)
+            options = {"color": PURPLE, "ms": 11, "mew": 2, "label": "bound of the certificate"}
+            ax.plot(bound, row, "|", **options)
+    _areas(axes[1, 1], data)
+    seconds = Interval(*3 * [data.seconds])
+    dots(axes[1, 2], seconds, y="method", color=BLUE)
+    axes[1, 2].set(xscale="log", xlabel="seconds per network\n(one timed)")
+    legend(figure, [({}, ax) for ax in axes.flat], ncols=3)
     return figure
 
 
-def _colour(method: int) -> str:
-    return {ORIGINAL: BLACK, RETRAINED: BLACK, ASCENT: VERMILION, CERTIFICATE: GREEN}.get(
-        method, BLUE
-    )
-
-
-def _dots(ax: Axes, intervals: list[Interval]) -> None:
-    """Medians with their intervals, and lines at the networks before and without unlearning.
+def _medians(ax: Axes, interval: Interval) -> None:
+    """Medians, and lines at the networks before and without unlearning.
 
     An interval without end runs to the edge; a median that is infinite is not there.
     """
-    _reference(ax, intervals[RETRAINED].centre, intervals[ORIGINAL].centre)
-    edge = 1.1 * max(float(end) for interval in intervals for end in interval if np.isfinite(end))
-    for i, (centre, low, high) in enumerate(intervals):
-        if np.isfinite(centre):
-            bars = [[centre - low], [np.minimum(high, edge) - centre]]
-            ax.errorbar(centre, i, xerr=bars, fmt="o", color=_colour(i), capsize=2)
+    for method, ls in (("retrained", "--"), ("original", ":")):
+        at = float(interval.centre.sel({"method": method}))
+        ax.axvline(at, color="0.4", ls=ls, lw=1, label=method)
+    centre, low, high = (part.where(np.isfinite(part)) for part in interval)
+    edge = 1.1 * float(np.nanmax([centre, low, high]))
+    shown = Interval(centre, low, interval.high.fillna(np.nan).clip(max=edge))
+    dots(ax, shown, y="method", color=BLUE, label="median of networks")
 
 
-def _reference(ax: Axes, retrained, original=None) -> None:
-    ax.axvline(float(retrained), color="0.4", ls="--", lw=1, label="retrained")
-    if original is not None:
-        ax.axvline(float(original), color="0.4", ls=":", lw=1, label="original")
-
-
-def _bound(ax: Axes, value: float, method: int) -> None:
-    ax.plot(value, method, "|", color=PURPLE, ms=11, mew=2, label="bound of the certificate")
-
-
-def _areas(ax: Axes, arrays: Arrays, settings: Settings) -> None:
-    """One dot per forgotten image, side by side, and one for all their deviations."""
-    _reference(ax, 0.5)
-    offsets = np.linspace(-0.25, 0.25, settings.forget) if settings.forget > 1 else np.zeros(1)
-    for i in range(len(METHODS)):
-        if i == RETRAINED:
-            continue
-        area = membership(arrays, i)
-        low, high = np.maximum(area.low, 0), np.minimum(area.high, 1)
-        bars = np.stack([area.centre - low, high - area.centre])
-        ax.errorbar(area.centre, i + offsets, xerr=bars, fmt="o", ms=3, color=_colour(i))
-        ax.plot(spread(arrays, i).centre.mean(), i, "D", ms=3.5, color=_colour(i), mfc="white")
-    ax.plot([], [], "o", ms=3, color=BLUE, label="area for one image")
-    ax.plot([], [], "D", ms=3.5, color=BLUE, mfc="white", label="area for deviations, mean")
-    ax.set_xlim(-0.05, 1.05)
+def _areas(ax: Axes, data: Dataset) -> None:
+    """One mark per forgotten image, side by side, and one for all their deviations."""
+    ax.axvline(0.5, color="0.4", ls="--", lw=1)
+    given = dict(zip(data.image.values, ({"color": VERMILION}, {"color": GREEN}), strict=False))
+    dots(ax, membership(data), y="method", series="image", given=given)
+    middle = membership(data, deviations=True).centre.mean("image")
+    options = {"color": BLUE, "marker": "D", "mfc": "white", "label": "deviations, all images"}
+    dots(ax, Interval(middle, middle, middle), y="method", **options)
+    ax.set(xlim=(-0.05, 1.05), xlabel="membership inference,\narea under the curve")

@@ -7,58 +7,55 @@ applies, which is φ ≤ ε_d/(4mn) with ε_d ≤ .01, at the smallest ε_d that
 """
 
 from dataclasses import dataclass
-from typing import Any
+from enum import IntEnum
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from jaxtyping import Array, Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from xarray import DataArray, Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.estimates import median_interval
-from experiments.plots.style import BLACK, BLUE, GREEN, STYLE, error_bars
-from experiments.unlearning.margins import draw_mixture
-from experiments.unlearning.reached import require_margin
-from theory.ensemble import ensemble
-from theory.networks import two_layer_relu
-from theory.sampling import nearly_orthogonal_gram, points_with_gram
-from theory.unlearning import settings as unlearning
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.estimates import finite, median, numbers
+from experiments.plots.style import BLACK, GREEN, legend
+from experiments.unlearning import trials
+from experiments.unlearning.guarantee import QUANTITIES, draw_quantity, judged, worst_ratios
+from theory.keys import named
+from theory.settings import Count, Increasing, Positive
 from theory.unlearning.certificate import certificate
 from theory.unlearning.kkt import kkt
 from theory.unlearning.near_orthogonal import NORM_SLACK, correlation_allowed
 from theory.unlearning.pattern import Snapped, autograd_pattern, snap
-from theory.unlearning.scene import Scene, descend
+from theory.unlearning.scene import Scene, descend, draw_gram, draw_mixture
 from theory.unlearning.theorems.two_layer import promised
 
-QUANTITIES = {"epsilon": r"\varepsilon", "delta": r"\delta", "tau": r"\tau"}
+
+class Data(IntEnum):
+    """What the correlations are of; numbers the keys."""
+
+    GRAM = 0
+    MIXTURE = 1
 
 
 @dataclass(frozen=True)
-class Settings(unlearning.Settings):
+class Settings(trials.Settings):
     """One point is forgotten, at several correlations of the data."""
 
-    d: int = 1000
+    d: Count = 1000
     """input dimension of the mixture; points with a prescribed Gram matrix have m coordinates"""
-    scale: float | None = 1e-9
+    scale: Positive | None = 1e-9
     """standard deviation of the hidden weights at initialisation; at 1e-3 late neurons spoil ε₁"""
-    correlations: tuple[float, ...] = (1e-7, 1e-6, 4e-6, 1e-5, 1e-4, 1e-3, 1e-2, 3e-2, 8e-2)
-    """largest inner products φ of the prescribed Gram matrix, increasing"""
-    mean_norms: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
-    """norms of the mixture's mean, increasing"""
-    trials: int = 12
-    """networks at each correlation"""
+    correlations: Increasing[Positive] = (1e-7, 1e-6, 4e-6, 1e-5, 1e-4, 1e-3, 1e-2, 3e-2, 8e-2)
+    """largest inner products φ of the prescribed Gram matrix"""
+    mean_norms: Increasing[Positive] = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+    """norms of the mixture's mean"""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials} and an interval needs at least 2")
-        for name in ("correlations", "mean_norms"):
-            values = getattr(self, name)
-            if list(values) != sorted(set(values)) or not values or values[0] <= 0:
-                raise ValueError(f"{name} are {values} and must be positive and increase")
         if self.correlations[-1] >= (1 - NORM_SLACK) / self.samples:
             raise ValueError(
                 f"the largest of correlations is {self.correlations[-1]} and must be below "
@@ -69,15 +66,6 @@ class Settings(unlearning.Settings):
     def admitted(self) -> float:
         """The largest correlation that Theorem 4.1 admits, ε_d/(4mn) at ε_d = .01."""
         return correlation_allowed(self.samples, self.width)
-
-
-def draw_gram(settings: Settings, correlation: float | Float[Array, ""], key) -> Scene:
-    """Points with a prescribed Gram matrix, and a network."""
-    key_gram, key_y, key_net = jax.random.split(key, 3)
-    m = settings.samples
-    x = points_with_gram(nearly_orthogonal_gram(key_gram, m, NORM_SLACK, correlation))
-    y = jax.random.rademacher(key_y, (m,), dtype=x.dtype)
-    return Scene(x, y, two_layer_relu(key_net, m, settings.width, settings.sigma))
 
 
 def forget(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""]]:
@@ -92,148 +80,113 @@ def forget(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""]]:
         return kkt(snapped.network, x, y, pattern=snapped.pattern)
 
     both = jax.tree.map(lambda *leaves: jnp.stack(leaves), snapped, naive)
-    judged = jax.lax.map(judge, both)
+    before = jax.lax.map(judge, both)
     # Of the network on its kinks itself, so no distance to them enters the bound of τ.
-    explained = jax.tree.map(lambda leaf: leaf[0], judged)
+    explained = jax.tree.map(lambda leaf: leaf[0], before)
     proof = certificate(snapped.network, x, y, 0, explained=explained)
     gram = x @ x.T
-    margins = y[1:] * proof.network(x[1:]) / explained.scale
-    return {
-        "epsilon": proof.epsilon,
-        # From the certificate's own margins, which are θ's up to rounding.
-        "delta": jnp.max(explained.multipliers[1:] * (margins - 1)),
-        "tau": proof.tau,
-        "epsilon_bound": proof.bound.epsilon,
-        "delta_bound": proof.bound.delta,
-        "tau_bound": proof.bound.tau,
+    return judged(proof, explained, x, y) | {
         "distance": proof.bound.distance,
         "epsilon_before": explained.stationarity,
-        "epsilon_gates": judged.stationarity[1],
-        "delta_gates": judged.slackness[1],
+        "epsilon_gates": before.stationarity[1],
+        "delta_gates": before.slackness[1],
         "inner": jnp.max(jnp.abs(gram - jnp.diag(jnp.diag(gram)))),
         "snapped": snapped.distance / explained.scale,
         "reached": trained.margin,
     }
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """One program for each kind of data; arrays of shape (trials, values), by kind."""
-    arrays = {}
-    kinds = {
-        "gram": (draw_gram, settings.correlations),
-        "mixture": (draw_mixture, settings.mean_norms),
-    }
-    for i, (kind, (draw_scene, values)) in enumerate(kinds.items()):
-        progress(i / 2, f"{settings.trials} networks at each of {len(values)} values, {kind}")
-        keys = jax.random.split(jax.random.fold_in(key, i), settings.trials)
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """``certificate`` and ``bound`` over trial, value and quantity; ``kind`` says of what data."""
+    parts: list[Dataset] = []
+    for kind, draw_scene, values in (
+        (Data.GRAM, partial(draw_gram, slack=NORM_SLACK), settings.correlations),
+        (Data.MIXTURE, draw_mixture, settings.mean_norms),
+    ):
 
-        def trial(key, draw_scene=draw_scene, values=values):
+        def trial(settings, key, draw_scene=draw_scene, values=values):
             at = jnp.array(values)
-            return jax.lax.map(lambda v: forget(settings, draw_scene(settings, v, key)), at)
+            return jax.lax.map(lambda v: forget(settings, draw_scene(settings, v, key=key)), at)
 
-        program = jax.jit(lambda keys, trial=trial: ensemble(trial, keys))
-        measured = jax.device_get(program(keys))
-        require_margin(measured["reached"], settings.margin)
-        arrays |= {f"{kind}_{name}": array for name, array in measured.items()}
-    progress(1.0, "done")
-    return arrays
+        def half(done, what, kind=kind):
+            progress((kind + done) / len(Data), what)
 
-
-def of_kind(arrays: Arrays, kind: str) -> Arrays:
-    """The arrays of one kind of data, by their plain names."""
-    return {k.removeprefix(f"{kind}_"): v for k, v in arrays.items() if k.startswith(kind)}
+        labels = {"value": values, "quantity": QUANTITIES}
+        part = trials.measure(settings, trial, named(key, kind), half, labels)
+        parts.append(part.assign_coords(kind=("value", [kind.name.lower()] * len(values))))
+    return xr.concat(parts, "value")
 
 
-def theorem_bounds(settings: Settings, gram: Arrays) -> dict[str, np.ndarray]:
-    """(ε, δ, τ) by U2 at the correlations that it admits, shape (trials, admitted)."""
-    phi = np.array(settings.correlations)
-    m, n, within = settings.samples, settings.width, phi <= settings.admitted
-    epsilon_d = 4 * m * n * phi[within][None, :]
-    epsilon, delta = gram["epsilon_gates"][:, within], gram["delta_gates"][:, within]
-    applies = (epsilon <= 1) & (delta <= 0.5)
-    bounds = zip(QUANTITIES, promised(m, epsilon, delta, epsilon_d), strict=True)
-    return {name: np.where(applies, bound, np.inf) for name, bound in bounds}
+def of_kind(data: Dataset, kind: Data) -> Dataset:
+    """The part of one kind of data."""
+    return data.isel(value=data.kind.values == kind.name.lower())
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+def theorem_bounds(settings: Settings, gram: Dataset) -> DataArray:
+    """ε, δ, τ of Theorem 4.1 at the correlations that it admits, infinite where it fails."""
+    inside = gram.sel(value=slice(0, settings.admitted))
+    epsilon_d = 4 * settings.samples * settings.width * inside.value
+    bounds = promised(settings.samples, inside.epsilon_gates, inside.delta_gates, epsilon_d)
+    applies = (inside.epsilon_gates <= 1) & (inside.delta_gates <= 0.5)
+    found = xr.concat(xr.broadcast(*bounds), "quantity").assign_coords(quantity=list(QUANTITIES))
+    return found.where(applies, np.inf)
+
+
+def draw(data: Dataset, settings: Settings) -> Figure:
     """One row each for ε, δ, τ; the prescribed Gram matrix on the left, the mixture right."""
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(3, 2, figsize=(7.2, 6.6), sharex="col", sharey="row")
-        for column, (kind, values) in enumerate(
-            (("gram", settings.correlations), ("mixture", settings.mean_norms))
-        ):
-            data = of_kind(arrays, kind)
-            for ax, name in zip(axes[:, column], QUANTITIES, strict=True):
-                _panel(ax, values, data, name)
-            if kind == "gram":
-                _theorem(axes[:, column], data, settings)
-        for ax, name in zip(axes[:, 0], QUANTITIES, strict=True):
-            ax.set_ylabel(f"${QUANTITIES[name]}$")
-        text = "U2 applies nowhere here"
-        axes[0, 1].text(0.5, 0.5, text, transform=axes[0, 1].transAxes, ha="center", fontsize=8)
-        axes[0, 0].set_title("prescribed Gram matrix")
-        axes[0, 1].set_title(f"mixture, $d$ = {settings.d}")
-        axes[2, 0].set_xlabel(r"largest inner product $\varphi$")
-        axes[2, 1].set_xlabel(r"norm of the mean $\|\mu\|$")
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure, axes = plt.subplots(3, 2, figsize=(7.2, 6.6), sharex="col", sharey="row")
+    gram = of_kind(data, Data.GRAM)
+    bounds = theorem_bounds(settings, gram).median("trial")
+    for quantity, (left, right) in zip(QUANTITIES, axes, strict=True):
+        for kind, ax in zip(Data, (left, right), strict=True):
+            draw_quantity(ax, of_kind(data, kind), quantity, "value", median)
+            ax.set(xscale="log", yscale="log")
+        options = {"color": GREEN, "ms": 3, "label": "bound of Theorem 4.1"}
+        left.plot(bounds.value, bounds.sel(quantity=quantity), "s--", **options)
+        label = "largest product that Theorem 4.1 admits"
+        left.axvline(settings.admitted, color=BLACK, lw=0.8, ls=":", label=label)
+        right.set_ylabel("")
+    right = axes[0, 1]
+    right.text(0.5, 0.4, "Theorem 4.1 applies nowhere here", transform=right.transAxes, ha="center")
+    axes[0, 0].set_title("prescribed Gram matrix")
+    axes[0, 1].set_title(f"mixture, $d$ = {settings.d}")
+    axes[2, 0].set_xlabel(r"largest inner product $\varphi$")
+    axes[2, 1].set_xlabel(r"norm of the mean $\|\mu\|$")
+    legend(figure, [({}, axes[0, 0])], ncols=2)
     return figure
 
 
-def _panel(ax: Axes, values, data: Arrays, name: str) -> None:
-    ax.set(xscale="log", yscale="log")
-    bound = median_interval(data[f"{name}_bound"]).centre
-    ax.plot(values, bound, color=BLUE, label="bound of U3")
-    error_bars(ax, values, median_interval(data[name]), label="certificate (median)")
-
-
-def _theorem(axes, gram: Arrays, settings: Settings) -> None:
-    phi = np.array(settings.correlations)
-    for ax, bounds in zip(axes, theorem_bounds(settings, gram).values(), strict=True):
-        at = phi[: bounds.shape[1]]
-        centre = median_interval(bounds).centre if bounds.size else bounds[0]
-        ax.plot(at, centre, "s--", color=GREEN, ms=3, label="bound of U2 (Theorem 4.1)")
-        ax.axvline(settings.admitted, color=BLACK, lw=0.8, ls=":", label="U2 applies left of this")
-
-
-def worst_ratios(data: Arrays) -> dict[str, float]:
-    """The largest measured/bound of U3 over all networks, by quantity."""
-    return {name: float((data[name] / data[f"{name}_bound"]).max()) for name in QUANTITIES}
-
-
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
-    """Worst ratios of U3, where U2 applies, and medians by correlation."""
-    out: dict[str, Any] = {"correlation_admitted_by_U2": settings.admitted}
-    for kind, values in (("gram", settings.correlations), ("mixture", settings.mean_norms)):
-        data = of_kind(arrays, kind)
-        medians = {
-            key: [float(x) for x in np.median(data[key], axis=0)]
-            for name in QUANTITIES
-            for key in (name, f"{name}_bound")
+def summary(data: Dataset, settings: Settings) -> Summary:
+    """Worst ratios to the certificate's bounds, where Theorem 4.1 applies, and medians."""
+    tables: dict = {"correlation_admitted_by_theorem": settings.admitted}
+    for kind in Data:
+        of = of_kind(data, kind)
+        tables[kind.name.lower()] = {
+            "values": finite(of.value),
+            "worst_ratio": worst_ratios(of),
+            "tau_bound_vacuous": int((of.bound.sel(quantity="tau") >= 2).sum()),
+            "epsilon_before_max": float(of.epsilon_before.max()),
+            "inner_over_admitted_min": float(of.inner.min() / settings.admitted),
+            "snapped_max": float(of.snapped.max()),
+            "margin_reached_min": float(of.reached.min()),
+        } | {
+            f"{quantity}{name}": finite(values.sel(quantity=quantity).median("trial"))
+            for quantity in QUANTITIES
+            for name, values in (("", of.certificate), ("_bound", of.bound))
         }
-        out[kind] = {
-            "values": [float(x) for x in values],
-            "worst_ratio": worst_ratios(data),
-            "tau_bound_vacuous": int((data["tau_bound"] >= 2).sum()),
-            "epsilon_before_max": float(data["epsilon_before"].max()),
-            "inner_over_admitted_min": float(data["inner"].min() / settings.admitted),
-            "snapped_max": float(data["snapped"].max()),
-            "margin_reached_min": float(data["reached"].min()),
-        } | medians
-    bounds = theorem_bounds(settings, gram := of_kind(arrays, "gram"))
-    inside = bounds["epsilon"].shape[1]
-    applies = np.isfinite(bounds["epsilon"])
-    out["U2"] = {
-        "networks_within_phi": int(applies.size),
+    gram = of_kind(data, Data.GRAM)
+    bounds = theorem_bounds(settings, gram)
+    applies = np.isfinite(bounds.sel(quantity="epsilon", drop=True))
+    theorem = {
+        "networks_within_phi": applies.size,
         "networks_where_it_applies": int(applies.sum()),
-        "epsilon_gates_max": float(gram["epsilon_gates"].max()),
-        "delta_gates_max": float(gram["delta_gates"].max()),
+        "epsilon_gates_max": float(gram.epsilon_gates.max()),
+        "delta_gates_max": float(gram.delta_gates.max()),
     }
     if applies.any():
-        out["U2"]["over_bound_of_U3_median"] = {
-            name: float(np.median((bound / gram[f"{name}_bound"][:, :inside])[applies]))
-            for name, bound in bounds.items()
-        }
-    return out
+        over = (bounds / gram.bound).where(applies).median(("trial", "value"))
+        theorem["over_bound_of_certificate_median"] = numbers(over, None)
+    return Summary(tables=tables | {"theorem": theorem})
 
 
 experiment = Experiment(
@@ -243,11 +196,8 @@ experiment = Experiment(
     provenance="derived",
     presets={
         "smoke": Settings(
+            **trials.SMALL,
             d=100,
-            width=40,
-            samples=5,
-            margin=100.0,
-            trials=3,
             correlations=(1e-6, 1e-5, 1e-3, 5e-2),
             mean_norms=(0.05, 0.3, 1.0),
         ),

@@ -6,200 +6,174 @@ of few points is neither perfect nor blind. For a linear predictor w the accurac
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from matplotlib.figure import Figure
 from scipy import stats
+from xarray import DataArray, Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.estimates import LEVEL, Interval, mean_interval
-from experiments.plots.style import BLACK, BLUE, GREEN, STYLE, error_bars
-from experiments.unlearning.reached import require_margin
-from theory.ensemble import ensemble
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.curves import curves
+from experiments.plots.estimates import LEVEL, Interval, finite, mean
+from experiments.plots.style import BLUE, CHANCE, GREEN, VERMILION, legend
+from experiments.unlearning import trials
 from theory.networks import Linear, two_layer_relu
 from theory.sampling import gaussian_mixture, mixture_points
-from theory.unlearning import settings as unlearning
+from theory.settings import Count, Increasing, NonNegative, Positive, Sample
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.retrain import retrain
 from theory.unlearning.scene import Scene, train_scene
+from theory.unlearning.theorems.mixture_error import signal
 
-MODELS = {"linear": "linear predictor", "relu": "two-layer ReLU network"}
+MODELS = ("linear", "relu")
 
 CURVE = 65
 """Step sizes at which the exact accuracy is drawn."""
 
 
 @dataclass(frozen=True)
-class Settings(unlearning.Settings):
+class Settings(trials.Settings):
     """One point of a mixture is forgotten, by steps of several sizes."""
 
-    d: int = 2000
+    d: Count = 2000
     """input dimension"""
-    samples: int = 20
+    samples: Sample = 20
     """training points m"""
-    separation: float = 0.5
+    separation: Positive = 0.5
     """c in ‖μ‖ = c·d^{−1/4}"""
-    fractions: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
-    """step sizes β/β*, increasing from 0 and with 1 among them"""
-    test_points: int = 2000
+    fractions: Increasing[NonNegative] = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
+    """step sizes β/β*, from 0 and with 1 among them"""
+    test_points: Count = 2000
     """fresh points for every network"""
-    trials: int = 30
-    """data sets, each with a linear predictor and a network"""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials} and an interval needs at least 2")
-        if not 0 < self.separation < np.inf:
-            raise ValueError(f"separation is {self.separation} and must be positive and finite")
-        increasing = list(self.fractions) == sorted(set(self.fractions))
-        if not increasing or self.fractions[0] != 0 or 1.0 not in self.fractions:
+        if self.fractions[0] != 0 or 1.0 not in self.fractions:
             raise ValueError(f"fractions are {self.fractions} and must increase from 0, through 1")
 
 
-def signal(net: Linear, mean: Float[Array, " d"]) -> Float[Array, ""]:
-    """√d⟨w, μ⟩/‖w‖, of which Φ is the exact accuracy on the mixture.
-
-    Example:
-        >>> float(signal(Linear(jnp.array([2.0, 0, 0, 0])), jnp.array([0.5, 1, 0, 0])))
-        1.0
-    """
-    return len(mean) ** 0.5 * (net.w @ mean) / jnp.linalg.norm(net.w)
-
-
-def curve_fractions(settings: Settings) -> np.ndarray:
+def steps_drawn(settings: Settings) -> np.ndarray:
     """Where the exact accuracy is drawn."""
     return np.linspace(0, settings.fractions[-1], CURVE)
 
 
 def trial(settings: Settings, key) -> dict[str, Array]:
-    """One data set: accuracy of both models at every step size and retrained."""
+    """One data set: what both models classify right at every step size and retrained."""
     key_data, key_fresh, key_net = jax.random.split(key, 3)
     m, d = settings.samples, settings.d
     data = gaussian_mixture(key_data, m, d, settings.separation * d**-0.25)
     x, y = data.x, data.y
     fresh = mixture_points(key_fresh, data.mean, settings.test_points)
-    fractions = jnp.array(settings.fractions)
 
     def correct(net):
         return jnp.sum(fresh.y * net(fresh.x) > 0)
 
-    def forget(start, name, measures):
-        trained = train_scene(settings, Scene(x, y, start))
-        again = retrain(start, x, y, 0, settings.margin)
-
-        def at(measure):
-            def stepped(t):
-                explained = trained.explained
-                return measure(
-                    gradient_ascent(trained.network, x, y, 0, fraction=t, explained=explained)
-                )
-
-            return stepped
-
-        out = {"reached": jnp.minimum(trained.margin, again.margin)}
-        for kind, measure, places in measures:
-            out[kind] = jax.lax.map(at(measure), places)
-            out[f"{kind}_retrained"] = measure(again.network)
-        return {f"{name}_{kind}": value for kind, value in out.items()}
-
     def exact(net):
-        return signal(net, data.mean)
+        return signal(net.w, data.mean)
 
-    correct_at = ("correct", correct, fractions)
+    def along(trained, measure, fractions):
+        def at(t):
+            given = {"fraction": t, "explained": trained.explained}
+            return measure(gradient_ascent(trained.network, x, y, 0, **given))
+
+        return jax.lax.map(at, jnp.array(fractions))
+
     network = two_layer_relu(key_net, d, settings.width, settings.sigma)
-    signals = ("signal", exact, fractions), ("curve", exact, jnp.array(curve_fractions(settings)))
-    return forget(network, "relu", (correct_at,)) | forget(
-        Linear(jnp.zeros(d, x.dtype)), "linear", (correct_at, *signals)
-    )
+    starts = Linear(jnp.zeros(d, x.dtype)), network
+    models = [train_scene(settings, Scene(x, y, start)) for start in starts]
+    again = [retrain(start, x, y, 0, settings.margin) for start in starts]
+    margins = [[one.margin for one in each] for each in (models, again)]
+    linear, steps = models[0], settings.fractions
+    return {
+        "reached": jnp.array([jnp.minimum(*two) for two in zip(*margins, strict=True)]),
+        "correct": jnp.stack([along(model, correct, steps) for model in models]),
+        "retrained": jnp.stack([correct(one.network) for one in again]),
+        "signal": along(linear, exact, steps),
+        "signal_drawn": along(linear, exact, steps_drawn(settings)),
+        "signal_retrained": exact(again[0].network),
+    }
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """Arrays of shape (trials, fractions), those of retraining (trials,)."""
-    progress(0.0, f"{settings.trials} data sets, two models on each")
-    keys = jax.random.split(key, settings.trials)
-    program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
-    arrays = jax.device_get(program(keys))
-    for name in ("linear", "relu"):
-        require_margin(arrays[f"{name}_reached"], settings.margin)
-    progress(1.0, "done")
-    return arrays
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """Points classified right over trial, model and fraction; signals of the linear predictor."""
+    steps = {"fraction": settings.fractions}
+    others = {"signal": steps, "signal_drawn": {"drawn": steps_drawn(settings)}}
+    labels = {"model": MODELS} | steps
+    return trials.measure(settings, trial, key, progress, labels, others)
 
 
-def binomial_interval(correct: np.ndarray, settings: Settings) -> Interval:
+def accuracy(signal: DataArray) -> DataArray:
+    """Φ of a signal."""
+    return signal.copy(data=stats.norm.cdf(signal))
+
+
+def binomial_interval(correct: DataArray, settings: Settings) -> Interval:
     """Accuracy pooled over data sets, with the exact interval of the binomial law.
 
     Accuracies differ between data sets, which makes the count less variable than binomial.
     """
-    total = settings.trials * settings.test_points
-    counts = np.atleast_1d(correct.sum(axis=0))
-    ends = [stats.binomtest(int(k), total).proportion_ci(LEVEL) for k in counts]
-    return Interval(
-        counts / total, np.array([end.low for end in ends]), np.array([end.high for end in ends])
-    )
+    total, counts = settings.trials * settings.test_points, correct.sum("trial")
+    ends = [stats.binomtest(int(k), total).proportion_ci(LEVEL) for k in counts.values]
+    low, high = (counts.copy(data=list(side)) for side in zip(*ends, strict=True))
+    return Interval(counts / total, low, high)
 
 
-def z_scores(arrays: Arrays, settings: Settings) -> np.ndarray:
+def z_scores(data: Dataset, settings: Settings) -> DataArray:
     """Correct minus expected over its standard deviation, linear, by step size."""
-    p, n = stats.norm.cdf(arrays["linear_signal"]), settings.test_points
-    excess = (arrays["linear_correct"] - n * p).sum(axis=0)
-    return excess / np.sqrt((n * p * (1 - p)).sum(axis=0))
+    p, n = accuracy(data.signal), settings.test_points
+    excess = (data.correct.sel(model="linear", drop=True) - n * p).sum("trial")
+    return excess / np.sqrt((n * p * (1 - p)).sum("trial"))
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+def draw(data: Dataset, settings: Settings) -> Figure:
     """Accuracy against the step size, the linear predictor left, the network right."""
-    t, n = settings.fractions, settings.test_points
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.4), sharey=True)
-        curve = stats.norm.cdf(arrays["linear_curve"]).mean(axis=0)
-        label = r"exact, $1-Q(\sqrt{d}\langle w,\mu\rangle/\|w\|)$"
-        axes[0].plot(curve_fractions(settings), curve, color=BLUE, label=label)
-        again = stats.norm.cdf(arrays["linear_signal_retrained"]).mean()
-        axes[0].axhline(again, color=GREEN, lw=1, ls="--", label="retrained, exact")
-        pooled = binomial_interval(arrays["linear_correct"], settings)
-        error_bars(axes[0], t, pooled, label="measured (binomial interval)")
-        again = mean_interval(arrays["relu_correct_retrained"] / n)
-        axes[1].axhspan(float(again.low), float(again.high), color=GREEN, alpha=0.2, lw=0)
-        axes[1].axhline(float(again.centre), color=GREEN, lw=1, ls="--", label="retrained")
-        measured = mean_interval(arrays["relu_correct"] / n)
-        error_bars(axes[1], t, measured, fmt="o-", label="measured (mean over networks)")
-        for ax, name in zip(axes, MODELS.values(), strict=True):
-            ax.axvline(1, 0.25, color=BLACK, lw=0.8, ls=":")
-            ax.set_title(name)
-            ax.set_xlabel(r"step size in units of the theorem's, $\beta/\beta^*$")
-            ax.legend(loc="lower left")
-        axes[0].set_ylabel("accuracy on fresh points")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4), sharey=True)
+    label = r"exact, $\Phi(\sqrt{d}\langle w,\mu\rangle/\|w\|)$"
+    left.plot(data.drawn, accuracy(data.signal_drawn).mean("trial"), color=BLUE, label=label)
+    again = float(accuracy(data.signal_retrained).mean())
+    left.axhline(again, color=GREEN, lw=1, ls="--", label="retrained (mean)")
+    options = {"x": "fraction", "color": VERMILION, "label": "measured (95 % interval)"}
+    curves(
+        left, binomial_interval(data.correct.sel(model="linear"), settings), ls="none", **options
+    )
+    again = mean(data.retrained.sel(model="relu") / settings.test_points)
+    right.axhspan(float(again.low), float(again.high), color=GREEN, alpha=0.2, lw=0)
+    right.axhline(float(again.centre), color=GREEN, lw=1, ls="--")
+    curves(right, mean(data.correct.sel(model="relu") / settings.test_points), **options)
+    for ax, title in ((left, "linear predictor"), (right, "two-layer ReLU network")):
+        ax.axvline(1, **CHANCE, label="the theorem's step")
+        ax.set(title=title, xlabel=r"step size in units of the theorem's, $\beta/\beta^*$")
+    left.set_ylabel("accuracy on fresh points")
+    legend(figure, [({}, left), ({}, right)], ncols=4)
     return figure
 
 
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """Accuracies by step size; for the linear predictor against the exact ones."""
-    out: dict[str, Any] = {"fractions": list(settings.fractions)}
-    one = settings.fractions.index(1.0)
+    tables: dict = {"fractions": list(settings.fractions)}
     for name in MODELS:
-        correct = arrays[f"{name}_correct"] / settings.test_points
-        again = arrays[f"{name}_correct_retrained"] / settings.test_points
-        gap = mean_interval(correct[:, one] - again)
-        out[name] = {
-            "accuracy": [float(x) for x in correct.mean(axis=0)],
+        of = data.sel(model=name)
+        correct, again = of.correct / settings.test_points, of.retrained / settings.test_points
+        gap = mean(correct.sel(fraction=1.0) - again)
+        tables[name] = {
+            "accuracy": finite(correct.mean("trial")),
             "retrained": float(again.mean()),
             "unlearned_minus_retrained": [float(x) for x in gap],
-            "margin_reached_min": float(arrays[f"{name}_reached"].min()),
+            "margin_reached_min": float(of.reached.min()),
         }
-    exact = stats.norm.cdf(arrays["linear_signal"]).mean(axis=0)
-    interval = binomial_interval(arrays["linear_correct"], settings)
-    out["linear"] |= {
-        "exact": [float(x) for x in exact],
-        "exact_retrained": float(stats.norm.cdf(arrays["linear_signal_retrained"]).mean()),
-        "z": [float(x) for x in z_scores(arrays, settings)],
+    exact = accuracy(data.signal).mean("trial")
+    interval = binomial_interval(data.correct.sel(model="linear"), settings)
+    tables["linear"] |= {
+        "exact": finite(exact),
+        "exact_retrained": float(accuracy(data.signal_retrained).mean()),
+        "z": finite(z_scores(data, settings)),
         "exact_inside_interval": int(((interval.low <= exact) & (exact <= interval.high)).sum()),
     }
-    return out
+    return Summary(tables=tables)
 
 
 experiment = Experiment(
@@ -209,15 +183,12 @@ experiment = Experiment(
     provenance="recalled",
     presets={
         "smoke": Settings(
+            **trials.SMALL | {"samples": 6, "trials": 4},
             d=300,
-            width=40,
-            samples=6,
-            margin=100.0,
-            trials=4,
             test_points=500,
             fractions=(0.0, 1.0, 4.0),
         ),
-        "course": Settings(),
+        "course": Settings(trials=30),
         "paper": Settings(trials=400, test_points=4000),
     },
     run=run,

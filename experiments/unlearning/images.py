@@ -6,7 +6,7 @@ to a large margin takes many times as long.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,14 @@ from jaxtyping import Array, Float
 from experiments.data.images import draw_class, load_images
 from experiments.errors import UsageError
 from theory import settings as foundation
-from theory.settings import Label
+from theory.settings import Count, Filled, Label, Positive, Sample
+
+# fmt: off
+Method = Literal[
+    "gradient ascent", "certificate", "Newton step", "NegGrad", "NegGrad+",
+    "random labels", "SCRUB", "fine-tuning", "ℓ1-sparse",
+]
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -31,34 +38,32 @@ class Settings(foundation.Settings):
     """digits, mnist, fashion_mnist, cifar10, or the path of an .npz file in Keras's layout"""
     classes: tuple[Label, Label] = (3, 8)
     """the two classes, labelled −1 and +1"""
-    samples: int = 16
+    methods: Filled[Method] = get_args(Method)
+    """ways to forget, compared with the original and the retrained network"""
+    samples: Count = 16
     """training images m, of the two classes in turn"""
-    forget: int = 2
+    forget: Count = 2
     """images to forget, the first ones, so of the two classes in turn"""
-    test: int = 500
+    test: Count = 500
     """test images, where there are so many"""
-    width: int = 200
+    width: Count = 200
     """neurons n"""
-    scale: float = 0.1
+    scale: Positive = 0.1
     """standard deviation of the hidden weights at initialisation, in units of 1/√d"""
-    margin: float = 100.0
+    margin: Positive = 100.0
     """train until every y_i N(x_i) is at least this"""
-    trials: int = 64
+    trials: Sample = 64
     """networks"""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials} and an interval needs at least 2")
-        if len(set(self.classes)) != 2:
-            raise ValueError(f"classes are {self.classes} and must be two different ones")
+        for name in ("classes", "methods"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ValueError(f"{name} are {getattr(self, name)} and must be different ones")
         if self.forget > self.samples - 2:
             raise ValueError(
                 f"forget is {self.forget} of {self.samples} images, and must leave at least two"
             )
-        for name in ("scale", "margin"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ValueError(f"{name} is {getattr(self, name)} and must be positive and finite")
 
 
 class Problem(NamedTuple):

@@ -7,27 +7,26 @@ the certificate itself ε is smaller.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from xarray import DataArray, Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.estimates import mean_interval
-from experiments.plots.style import BLUE, GREEN, PURPLE, SKY, STYLE, VERMILION, error_bars
-from experiments.unlearning.reached import require_margin
-from theory.ensemble import ensemble
-from theory.geometry import Subspace, orthonormalise
-from theory.unlearning import settings as unlearning
-from theory.unlearning.certificate import certificate
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.curves import curves
+from experiments.plots.estimates import finite, mean
+from experiments.plots.style import BLUE, GREEN, PURPLE, SKY, VERMILION, legend
+from experiments.unlearning import trials
+from experiments.unlearning.guarantee import QUANTITIES, draw_quantity, judged, worst_ratios
+from theory.settings import Rising, Sample
+from theory.unlearning.certificate import certificate, sum_of_distances
 from theory.unlearning.gradient_ascent import gradient_ascent
-from theory.unlearning.kkt import KKT, kkt
-from theory.unlearning.pattern import neurons
+from theory.unlearning.kkt import kkt
 from theory.unlearning.scene import draw_gaussian, train_scene
 
 EXACT = 1e-9
@@ -35,36 +34,18 @@ EXACT = 1e-9
 
 
 @dataclass(frozen=True)
-class Settings(unlearning.Settings):
+class Settings(trials.Settings):
     """The first k points are forgotten, for several k."""
 
-    d: int = 1000
-    """input dimension"""
-    samples: int = 20
+    samples: Sample = 20
     """training points m"""
-    forgotten: tuple[int, ...] = (1, 2, 4, 7, 10)
-    """numbers of points to forget k, increasing and at most half of samples"""
-    trials: int = 12
-    """networks"""
+    forgotten: Rising = (1, 2, 4, 7, 10)
+    """numbers of points to forget k, at most half of samples"""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials} and an interval needs at least 2")
-        if list(self.forgotten) != sorted(set(self.forgotten)) or not self.forgotten:
-            raise ValueError(f"forgotten is {self.forgotten} and must increase")
         if 2 * self.forgotten[-1] > self.samples:
-            raise ValueError(
-                f"forgotten ends at {self.forgotten[-1]} and must end at samples/2 at most"
-            )
-
-
-def sum_of_distances(explained: KKT, x: Float[Array, "n d"], k: int) -> Float[Array, ""]:
-    """Σ_r D_r over the first k points, with the same Π as D_F."""
-    _, u, _ = neurons(explained.snapped.network)
-    seen = Subspace(orthonormalise(x[k:].T)).project(x[:k])
-    amplitudes = jnp.linalg.norm(u[:, None] * explained.weights[:, :k], axis=0)
-    return jnp.sum(amplitudes * jnp.linalg.norm(seen, axis=1))
+            raise ValueError(f"forgotten is {self.forgotten} and must end at samples/2 at most")
 
 
 def trial(settings: Settings, key) -> dict[str, Array]:
@@ -77,20 +58,11 @@ def trial(settings: Settings, key) -> dict[str, Array]:
         proof = certificate(net, x, y, range(k), explained=explained)
         after = gradient_ascent(net, x, y, range(k), explained=explained)
         proofs.append(proof.network)
-        margins = y[k:] * proof.network(x[k:]) / explained.scale
-        results.append(
-            {
-                "epsilon": proof.epsilon,
-                # From the certificate's own margins, which are θ's up to rounding.
-                "delta": jnp.max(explained.multipliers[k:] * (margins - 1)),
-                "tau": proof.tau,
-                "epsilon_bound": proof.bound.epsilon,
-                "delta_bound": proof.bound.delta,
-                "tau_bound": proof.bound.tau,
-                "looser_bound": explained.stationarity + sum_of_distances(explained, x, k),
-                "margins": y * after(x) / explained.scale,
-            }
-        )
+        results.append(judged(proof, explained, x, y, k))
+        results[-1] |= {
+            "looser": explained.stationarity + sum_of_distances(explained, x, k),
+            "margins": y * after(x) / explained.scale,
+        }
     stack = jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
     networks = jax.tree.map(lambda *leaves: jnp.stack(leaves), *proofs)
 
@@ -106,97 +78,81 @@ def trial(settings: Settings, key) -> dict[str, Array]:
     return stack | {"best": best, "before": explained.stationarity, "reached": trained.margin}
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """Arrays of shape (trials, k), (trials,), and the margins (trials, k, points)."""
-    progress(0.0, f"{settings.trials} networks, {len(settings.forgotten)} sets each")
-    keys = jax.random.split(key, settings.trials)
-    program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
-    arrays = jax.device_get(program(keys))
-    require_margin(arrays["reached"], settings.margin)
-    progress(1.0, "done")
-    return arrays
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """``certificate`` and ``bound`` over trial, k and quantity, ``margins`` also over points."""
+    labels = {"k": settings.forgotten, "quantity": QUANTITIES}
+    others = {"margins": {"k": settings.forgotten, "point": range(settings.samples)}}
+    return trials.measure(settings, trial, key, progress, labels, others)
 
 
-def split_margins(arrays: Arrays, settings: Settings) -> dict[str, np.ndarray]:
-    """Of the network after the step, shape (trials, k): retained minimum, means, accuracy."""
-    columns = []
-    for i, k in enumerate(settings.forgotten):
-        gone, kept = arrays["margins"][:, i, :k], arrays["margins"][:, i, k:]
-        columns.append((kept.min(1), kept.mean(1), gone.mean(1), (kept > 0).mean(1)))
-    names = ("smallest", "retained", "forgotten", "accuracy")
-    return {name: np.stack(c, 1) for name, c in zip(names, zip(*columns, strict=True), strict=True)}
+def split_margins(data: Dataset) -> dict[str, DataArray]:
+    """Of the network after the step: retained minimum and mean, forgotten mean, accuracy."""
+    gone = data.point < data.k
+    kept = data.margins.where(~gone)
+    return {
+        "smallest": kept.min("point"),
+        "retained": kept.mean("point"),
+        "forgotten": data.margins.where(gone).mean("point"),
+        "accuracy": (kept > 0).sum("point") / kept.count("point"),
+    }
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+def draw(data: Dataset, settings: Settings) -> Figure:
     """ε, δ, τ with their bounds, and the margins after the step, against k."""
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.2), sharex=True)
-        _epsilon(axes[0, 0], arrays, settings)
-        for ax, name, symbol in ((axes[0, 1], "delta", "delta"), (axes[1, 0], "tau", "tau")):
-            _bounded(ax, arrays, settings, name)
-            ax.set_ylabel(f"$\\{symbol}$")
-            ax.legend()
-        axes[0, 1].set_ylim(0, 1.5 * arrays["delta_bound"].mean())
-        axes[1, 0].set_yscale("log")
-        _margins(axes[1, 1], arrays, settings)
-        axes[0, 0].set_xticks(settings.forgotten)
-        for ax in axes[1]:
-            ax.set_xlabel(f"points forgotten at once $k$, of $m$ = {settings.samples}")
+    figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.4), sharex=True)
+    panels = dict(zip(QUANTITIES, axes.flat, strict=False))
+    for quantity, ax in panels.items():
+        draw_quantity(ax, data, quantity, "k", mean)
+    label = r"bound summed over points, $\sum_{r\in F} D_r$ for $D_F$"
+    looser = data.looser.mean("trial")
+    panels["epsilon"].plot(data.k, looser, "--", color=PURPLE, label=label)
+    options = {"color": GREEN, "marker": "s", "ls": "none"}
+    label = "certificate, its best multipliers"
+    curves(panels["epsilon"], mean(data.best), x="k", label=label, **options)
+    panels["epsilon"].set_ylim(bottom=0)
+    panels["delta"].set_ylim(0, 1.5 * data.bound.sel(quantity="delta").mean())
+    panels["tau"].set_yscale("log")
+    _margins(axes[1, 1], data)
+    plt.setp(axes, xticks=settings.forgotten)
+    plt.setp(axes[1], xlabel=f"points forgotten at once $k$, of $m$ = {settings.samples}")
+    legend(figure, [({}, ax) for ax in panels.values()], ncols=2)
     return figure
 
 
-def _bounded(ax: Axes, arrays: Arrays, settings: Settings, name: str) -> None:
-    k, bound = settings.forgotten, arrays[f"{name}_bound"]
-    # δ₁ is one number for all k, the others come as one for each.
-    ax.plot(k, bound.mean(axis=0), color=BLUE, label="bound of U3, with $D_F$")
-    error_bars(ax, k, mean_interval(arrays[name]), label="certificate")
-
-
-def _epsilon(ax: Axes, arrays: Arrays, settings: Settings) -> None:
-    k = settings.forgotten
-    loose = arrays["looser_bound"].mean(axis=0)
-    ax.plot(k, loose, "--", color=PURPLE, label=r"with $\sum_{r\in F} D_r$ instead of $D_F$")
-    _bounded(ax, arrays, settings, "epsilon")
-    best = mean_interval(arrays["best"])
-    error_bars(ax, k, best, color=GREEN, fmt="s", label="certificate, its best multipliers")
-    ax.set_ylabel(r"$\varepsilon$")
-    ax.set_ylim(0, 1.6 * loose.max())
-    ax.legend(loc="upper left")
-
-
-def _margins(ax: Axes, arrays: Arrays, settings: Settings) -> None:
-    margins = split_margins(arrays, settings)
+def _margins(ax: Axes, data: Dataset) -> None:
+    margins = split_margins(data)
     ax.axhline(1, color=BLUE, lw=0.8)
     for name, label, color, marker in (
         ("retained", "retained, mean", SKY, "s"),
         ("smallest", "retained, smallest", BLUE, "v"),
-        ("forgotten", "forgotten, mean", VERMILION, "o"),
+        ("forgotten", "forgotten, mean", VERMILION, "D"),
     ):
-        interval = mean_interval(margins[name])
-        error_bars(ax, settings.forgotten, interval, color=color, fmt=marker, label=label)
+        options = {"color": color, "marker": marker, "ls": "none", "label": label}
+        curves(ax, mean(margins[name]), x="k", **options)
     ax.set_ylabel("margin after the step /\nsmallest before")
     ax.legend(loc="center left")
 
 
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """Worst ratios to the bounds, and means by k."""
-    margins = split_margins(arrays, settings)
-    names = ("epsilon", "best", "epsilon_bound", "looser_bound", "delta", "tau", "tau_bound")
-    return {
+    margins = split_margins(data)
+    proof, bound = (part.to_dataset("quantity") for part in (data.certificate, data.bound))
+    means = {name: proof[name] for name in QUANTITIES}
+    means |= {f"{name}_bound": bound[name] for name in ("epsilon", "tau")}
+    means |= {"best": data.best, "looser_bound": data.looser}
+    tables = {
         "k": list(settings.forgotten),
-        "worst_ratio": {
-            name: float((arrays[name] / arrays[f"{name}_bound"]).max())
-            for name in ("epsilon", "delta", "tau")
-        },
-        "best_over_epsilon_max": float((arrays["best"] / arrays["epsilon"]).max()),
-        "looser_over_bound_max": float((arrays["looser_bound"] / arrays["epsilon_bound"]).max()),
-        "tau_bound_vacuous": int((arrays["tau_bound"] >= 2).sum()),
-        "epsilon_before_max": float(arrays["before"].max()),
-        "margin_reached_min": float(arrays["reached"].min()),
+        "worst_ratio": worst_ratios(data),
+        "best_over_epsilon_max": float((data.best / proof.epsilon).max()),
+        "looser_over_bound_max": float((data.looser / bound.epsilon).max()),
+        "tau_bound_vacuous": int((bound.tau >= 2).sum()),
+        "epsilon_before_max": float(data.before.max()),
+        "margin_reached_min": float(data.reached.min()),
         "retained_accuracy_min": float(margins["accuracy"].min()),
-        "retained_margin_min": [float(x) for x in margins["smallest"].min(axis=0)],
-        "forgotten_margin_mean": [float(x) for x in margins["forgotten"].mean(axis=0)],
-    } | {f"{name}_mean": [float(x) for x in arrays[name].mean(axis=0)] for name in names}
+        "retained_margin_min": finite(margins["smallest"].min("trial")),
+        "forgotten_margin_mean": finite(margins["forgotten"].mean("trial")),
+    }
+    return Summary(tables=tables | {f"{n}_mean": finite(v.mean("trial")) for n, v in means.items()})
 
 
 experiment = Experiment(
@@ -205,7 +161,7 @@ experiment = Experiment(
     label="U3 for sets",
     provenance="derived",
     presets={
-        "smoke": Settings(d=300, width=40, samples=6, margin=100.0, trials=3, forgotten=(1, 3)),
+        "smoke": Settings(**trials.SMALL | {"samples": 6}, d=300, forgotten=(1, 3)),
         "course": Settings(),
         "paper": Settings(d=10_000, trials=100, forgotten=(1, 2, 3, 4, 6, 8, 10)),
     },

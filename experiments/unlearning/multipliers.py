@@ -10,7 +10,6 @@ point for a while, is seen here as an error of ε²/‖θ‖² common to all λ_
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,17 +18,18 @@ import numpy as np
 from jaxtyping import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from xarray import DataArray, Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.estimates import mean_interval
-from experiments.plots.style import BLACK, BLUE, STYLE, VERMILION, error_bars, logarithmic
-from experiments.unlearning.reached import require_margin
-from theory.ensemble import ensemble
-from theory.unlearning import settings as unlearning
-from theory.unlearning.along import SUPPORT
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.curves import curves
+from experiments.plots.estimates import finite, mean, mean_interval
+from experiments.plots.style import BLACK, BLUE, VERMILION, legend, logarithmic
+from experiments.unlearning import trials
+from theory.settings import Increasing, Positive
 from theory.unlearning.gradient_ascent import closed_form_multipliers, common_step
 from theory.unlearning.kkt import kkt
 from theory.unlearning.margin import logistic_slope, train_to_large_margin
+from theory.unlearning.multipliers import SUPPORT
 from theory.unlearning.scene import draw_gaussian
 
 BOUND = 0.002
@@ -37,21 +37,16 @@ BOUND = 0.002
 
 
 @dataclass(frozen=True)
-class Settings(unlearning.Settings):
+class Settings(trials.Settings):
     """Networks seen at increasing margins of one training run."""
 
-    margins: tuple[float, ...] = (10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
-    """margins at which training is interrupted, increasing and below the last one, ``margin``"""
-    trials: int = 20
-    """networks"""
+    margins: Increasing[Positive] = (10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
+    """margins at which training is interrupted, below the last one, ``margin``"""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.trials < 2:
-            raise ValueError(f"trials is {self.trials} and an interval needs at least 2")
-        stops = self.stops
-        if not self.margins or min(stops) <= 0 or list(stops) != sorted(set(stops)):
-            raise ValueError(f"margins are {self.margins} and must increase from 0 to the margin")
+        if self.margins[-1] >= self.margin:
+            raise ValueError(f"margins are {self.margins} and must stay below margin")
 
     @property
     def stops(self) -> tuple[float, ...]:
@@ -82,112 +77,93 @@ def trial(settings: Settings, key) -> dict[str, Array]:
             "unexplained": unexplained**2 / jnp.sum(net.w**2),
         }
 
-    return jax.lax.map(at, networks) | {"margin": margin, "steps": jnp.cumsum(steps)}
+    return jax.lax.map(at, networks) | {"reached": margin, "steps": jnp.cumsum(steps)}
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """All networks; arrays of shape (trials, margins) or (trials, margins, samples)."""
-    progress(0.0, f"{settings.trials} networks to margin {settings.margin:g}")
-    program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
-    arrays = jax.device_get(program(jax.random.split(key, settings.trials)))
-    require_margin(arrays["margin"], np.array(settings.stops))
-    progress(1.0, "done")
-    return arrays
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """Both multipliers λ and ``raw_step`` β_r/β over trial, margin and point."""
+    labels = {"margin": settings.stops, "point": range(settings.samples)}
+    return trials.measure(settings, trial, key, progress, labels, margin=settings.stops)
 
 
-def support(arrays: Arrays) -> np.ndarray:
-    """Which points are support vectors, shape (trials, margins, samples)."""
-    return arrays["solver"] > SUPPORT * arrays["solver"].max(axis=-1, keepdims=True)
+def support(data: Dataset) -> DataArray:
+    """Which points are support vectors."""
+    return data.solver > SUPPORT * data.solver.max("point")
 
 
-def errors(arrays: Arrays) -> np.ndarray:
-    """The largest relative error of the closed form on support vectors, by network and margin."""
-    return np.abs(arrays["closed"] / arrays["solver"] - 1).max(
-        axis=-1, initial=0, where=support(arrays)
-    )
+def errors(data: Dataset) -> DataArray:
+    """The largest relative error of the closed form on support vectors."""
+    return abs(data.closed / data.solver - 1).where(support(data), 0).max("point")
 
 
-def spreads(arrays: Arrays) -> np.ndarray:
-    """max_r β_r/β − min_r β_r/β over support vectors, β the common step, likewise."""
-    steps, where = arrays["raw_step"], support(arrays)
-    return steps.max(axis=-1, initial=0, where=where) - steps.min(
-        axis=-1, initial=np.inf, where=where
-    )
+def spreads(data: Dataset) -> DataArray:
+    """max_r β_r/β − min_r β_r/β over support vectors, β the common step."""
+    steps = data.raw_step.where(support(data))
+    return steps.max("point") - steps.min("point")
 
 
-def exponents(values: np.ndarray, settings: Settings) -> np.ndarray:
+def exponents(values: DataArray) -> np.ndarray:
     """The slope of log value against log margin, by network."""
-    return np.polyfit(np.log(settings.stops), np.log(values).T, 1)[0]
+    return np.polyfit(np.log(values.margin), np.log(values.transpose("margin", "trial")), 1)[0]
 
 
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+def draw(data: Dataset, settings: Settings) -> Figure:
     """Error against margin, multipliers at the last margin, and spread of the raw steps."""
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(7.2, 3.1))
-        _decay(axes[0], errors(arrays), settings)
-        axes[0].set_ylabel(r"relative error of $\lambda_i$, largest over $i$")
-        axes[0].set_title("closed form against solver")
-        _scatter(axes[1], arrays)
-        axes[1].set_title(f"at margin {settings.margin:g}")
-        _decay(axes[2], spreads(arrays), settings)
-        axes[2].set_ylabel(r"$\max_r\beta_r/\beta-\min_r\beta_r/\beta$")
-        axes[2].set_title("one raw step for every point")
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(7.2, 3.2))
+    _decay(left, errors(data))
+    left.set(title="closed form and solver", ylabel=r"error of $\lambda_i$, largest over $i$")
+    last = data.isel(margin=-1)
+    ends = [0, 1.05 * float(last.solver.max())]
+    middle.plot(ends, ends, color=BLUE, ls="--", label="equal")
+    points = (values.values.ravel() for values in (last.solver, last.closed))
+    middle.plot(*points, "x", color=VERMILION, ms=3, label="one multiplier")
+    middle.set(xlabel=r"$\lambda_i$ of the solver", ylabel=r"$\lambda_i$ in closed form")
+    middle.set_title(f"multipliers at margin {settings.margin:g}")
+    _decay(right, spreads(data))
+    right.set(title="one step for all", ylabel=r"largest $-$ smallest raw step $\beta_r/\beta$")
+    legend(figure, [({}, ax) for ax in (left, middle, right)], ncols=5)
     return figure
 
 
-def _decay(ax: Axes, values: np.ndarray, settings: Settings) -> None:
-    margins = np.array(settings.stops)
-    ax.plot(margins, values.T, color=BLACK, alpha=0.15, lw=0.6)
-    interval = mean_interval(values)
-    guide = interval.centre[-1] * settings.margin / margins
+def _decay(ax: Axes, values: DataArray) -> None:
+    margins, found = values.margin, mean(values)
+    lines = ax.plot(margins, values.T, color=BLACK, alpha=0.2, lw=0.6)
+    lines[0].set_label("one network")
+    guide = found.centre[-1] * margins[-1] / margins
     ax.plot(margins, guide, color=BLUE, label="∝ 1/margin")
-    error_bars(ax, margins, interval, label=f"mean of {len(values)} networks")
+    label = f"mean of {len(lines)} networks"
+    curves(ax, found, x="margin", color=VERMILION, ls="none", label=label)
     logarithmic(ax, [10, 100, 1000])
-    ax.set_ylim(top=4 * ax.get_ylim()[1])
-    slope = mean_interval(exponents(values, settings))
-    text = f"slope {slope.centre:.3f} [{slope.low:.3f}, {slope.high:.3f}]"
-    ax.text(0.03, 0.03, text.replace("-", "\N{MINUS SIGN}"), transform=ax.transAxes, fontsize=7.5)
     ax.set_xlabel(r"margin $\min_i y_i N(x_i)$")
-    ax.legend(loc="upper right", fontsize=7.5)
 
 
-def _scatter(ax: Axes, arrays: Arrays) -> None:
-    solver, closed = (arrays[name][:, -1].ravel() for name in ("solver", "closed"))
-    line = [0, 1.05 * solver.max()]
-    ax.plot(line, line, color=BLUE, lw=1, label="equal")
-    ax.plot(solver, closed, ".", color=VERMILION, ms=3, label=f"{len(solver)} multipliers")
-    ax.set_xlabel(r"$\lambda_i$ of the solver")
-    ax.set_ylabel(r"$\lambda_i$ in closed form")
-    ax.legend(loc="upper left")
-
-
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
-    """Error and spread at the last margin, and the exponents of their decay."""
-    error, spread = errors(arrays), spreads(arrays)
-    by_exponent = {}
+def summary(data: Dataset, settings: Settings) -> Summary:
+    """Error and spread at every margin, and the exponents of their decay."""
+    error, spread = errors(data), spreads(data)
+    last, unexplained = error.isel(margin=-1), data.unexplained.isel(margin=-1)
+    sentences, tables = [], {}
     for name, values in (("error", error), ("spread", spread)):
-        slope = mean_interval(exponents(values, settings))
-        by_exponent[f"{name}_exponent"] = float(slope.centre)
-        by_exponent[f"{name}_exponent_interval"] = [float(slope.low), float(slope.high)]
-    return by_exponent | {
+        slope = mean_interval(exponents(values))
+        sentences.append(f"The {name} falls like the margin to the power {slope.text(3)}.")
+        tables |= {
+            f"{name}_exponent": float(slope.centre),
+            f"{name}_exponent_interval": finite(slope[1:]),
+            f"{name}_mean": finite(values.mean("trial")),
+            f"{name}_max": finite(values.max("trial")),
+            f"{name}_max_at_last": float(values.isel(margin=-1).max()),
+        }
+    tables |= {
         "margins": list(settings.stops),
-        "error_mean": [float(x) for x in error.mean(axis=0)],
-        "error_max": [float(x) for x in error.max(axis=0)],
-        "spread_mean": [float(x) for x in spread.mean(axis=0)],
-        "spread_max": [float(x) for x in spread.max(axis=0)],
-        "error_max_at_last": float(error[:, -1].max()),
-        "spread_max_at_last": float(spread[:, -1].max()),
-        "error_median_at_last": float(np.median(error[:, -1])),
-        "networks_within_bound": int((error[:, -1] <= BOUND).sum()),
-        "networks": len(error),
-        "unexplained_max_at_last": float(arrays["unexplained"][:, -1].max()),
-        "unexplained_where_error_is_largest": float(
-            arrays["unexplained"][error[:, -1].argmax(), -1]
-        ),
+        "error_median_at_last": float(last.median()),
+        "networks_within_bound": int((last <= BOUND).sum()),
+        "networks": settings.trials,
+        "unexplained_max_at_last": float(unexplained.max()),
+        "unexplained_where_error_is_largest": float(unexplained[last.argmax("trial")]),
         "support": f"multiplier above {SUPPORT:g} of the largest",
-        "support_vectors_fewest": int(support(arrays)[:, -1].sum(axis=-1).min()),
-        "margin_reached": float((arrays["margin"] / np.array(settings.stops)).min()),
+        "support_vectors_fewest": int(support(data).isel(margin=-1).sum("point").min()),
+        "margin_reached": float((data.reached / data.margin).min()),
     }
+    return Summary(tuple(sentences), tables)
 
 
 experiment = Experiment(
@@ -196,10 +172,12 @@ experiment = Experiment(
     label="U4, U5",
     provenance="derived",
     presets={
-        "smoke": Settings(width=40, samples=5, margin=200.0, margins=(25.0, 50.0, 100.0), trials=4),
-        "course": Settings(d=1000),
+        "smoke": Settings(
+            **trials.SMALL | {"margin": 200.0, "trials": 4}, d=300, margins=(25.0, 50.0, 100.0)
+        ),
+        "course": Settings(trials=20),
         "paper": Settings(
-            d=1000, margins=(10, 20, 50, 100, 200, 500, 1000, 2000), margin=5000.0, trials=200
+            margins=(10, 20, 50, 100, 200, 500, 1000, 2000), margin=5000.0, trials=200
         ),
     },
     run=run,

@@ -10,37 +10,29 @@ exactly, as long as none of them becomes negative; where one would, ε(t) is lar
 κ_t|1 − t|λ_r‖x_r‖.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
-import numpy as np
 from jaxtyping import Array, Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from xarray import Dataset
 
-from experiments.experiment import Arrays, Experiment, Progress
-from experiments.plots.estimates import mean_interval
-from experiments.plots.style import BLUE, GREEN, PURPLE, STYLE, VERMILION, error_bars
-from experiments.unlearning.step_size_scene import Settings, draw_gaussian, over_dimensions
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.curves import curves
+from experiments.plots.estimates import mean, numbers
+from experiments.plots.style import BLACK, legend, looks
+from experiments.unlearning.step_size_scene import ROUNDING, SMALL, Settings, over_dimensions
 from theory.networks import Linear
 from theory.unlearning.certificate import angle, certificate
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.retrain import retrain
-from theory.unlearning.scene import Scene, train_scene
-from theory.unlearning.vcurve import v_curve
-
-ROUNDING = 1e-7
-"""Relative error that the solver of the KKT conditions may add to a comparison."""
-
-MARKS = ((VERMILION, "o"), (BLUE, "s"), (GREEN, "^"), (PURPLE, "v"))
-"""Colour and marker by d."""
+from theory.unlearning.scene import Scene, draw_gaussian_in_span, train_scene
+from theory.unlearning.vcurve import stay_positive, v_curve
 
 
 def trial(settings: Settings, d: Float[Array, ""], key) -> dict[str, Array]:
     """One predictor: ε and theory at every step size, and the angle to the retrained one."""
-    data = draw_gaussian(settings, d, key)
+    data = draw_gaussian_in_span(settings, d, key)
     x, y = data.x, data.y
     start = Linear(jnp.zeros_like(x[0]))
     trained = train_scene(settings, Scene(x, y, start))
@@ -59,101 +51,60 @@ def trial(settings: Settings, d: Float[Array, ""], key) -> dict[str, Array]:
             "angle_to_certificate": angle(after.w, proof.w),
         }
 
-    return jax.lax.map(at, jnp.asarray(settings.fractions)) | {
-        "x": x,
-        "y": y,
-        "multipliers": explained.multipliers,
+    fractions = jnp.asarray(settings.fractions)
+    return jax.lax.map(at, fractions) | {
+        "exact": stay_positive(x, y, explained.multipliers, fractions),
         "before": explained.stationarity,
-        "margin": trained.margin,
+        "reached": trained.margin,
     }
 
 
-def run(settings: Settings, key, progress: Progress) -> Arrays:
-    """One program for every d; arrays of shape (dims, trials, ...)."""
-    arrays = over_dimensions(settings, trial, key, progress)
-    x, y, multipliers = (arrays.pop(name) for name in ("x", "y", "multipliers"))
-    return arrays | {"exact": stay_positive(x, y, multipliers, np.array(settings.fractions))}
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """ε (``measured``), its ``theory`` and angles over d, trial and fraction."""
+    return over_dimensions(settings, trial, key, progress)
 
 
-def stay_positive(x, y, multipliers, fractions) -> np.ndarray:
-    """Whether the retained multipliers that explain the projection are positive, by step size.
-
-    Args:
-        x: data, shape (..., n, coordinates); the first point is forgotten.
-        y: labels, shape (..., n).
-        multipliers: λ of all points, shape (..., n).
-        fractions: step sizes t.
-
-    Returns:
-        Whether λ_k + (1 − t) λ_r y_r y_k a_k > 0 for all k, with Πx_r = Σ_k a_k x_k;
-        shape (..., fractions).
-    """
-    kept, gone = x[..., 1:, :], x[..., 0, :]
-    seen = (kept @ gone[..., None])[..., 0]
-    share = np.linalg.solve(kept @ kept.swapaxes(-1, -2), seen[..., None])[..., 0]
-    added = multipliers[..., :1] * y[..., :1] * y[..., 1:] * share
-    left = (1 - fractions)[:, None] * added[..., None, :]
-    return (multipliers[..., None, 1:] + left > 0).all(axis=-1)
-
-
-def draw(arrays: Arrays, settings: Settings) -> Figure:
+def draw(data: Dataset, settings: Settings) -> Figure:
     """ε, and the angle to the retrained predictor, against t."""
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(1, 2)
-        pairs = (("measured", "theory"), ("angle", "angle_to_certificate"))
-        for ax, (measured, theory) in zip(axes, pairs, strict=True):
-            for i, d in enumerate(settings.dims):
-                _compare(ax, settings, d, arrays[measured][i], arrays[theory][i])
-            ax.set_xlabel(r"step size in units of the theorem's, $t=\beta/\beta^*$")
-        axes[0].set_ylabel(r"stationarity $\varepsilon$, retained points")
-        axes[0].set_title(r"lines: $\kappa_t\,|1-t|\,\lambda_r\,\|x_r-\Pi x_r\|$")
-        axes[1].set_yscale("log")
-        axes[1].set_ylabel(r"1 $-$ cos(unlearned, retrained)")
-        axes[1].set_title(r"lines: angle to the certificate $\tilde{w}$ instead")
-        title = f"means over {settings.trials} predictors, 95 % intervals"
-        axes[0].legend(loc="upper center", title=title, title_fontsize=8)
-        axes[0].set_ylim(0, 1.45 * axes[0].get_ylim()[1])
+    figure, axes = plt.subplots(1, 2)
+    panels = (
+        (data.measured, data.theory, "-", "exact theory"),
+        (data.angle, data.angle_to_certificate, "--", r"certificate $\tilde{w}$ for retrained"),
+    )
+    for ax, (measured, theory, ls, label) in zip(axes, panels, strict=True):
+        ax.plot([], [], color=BLACK, ls=ls, lw=1, label=label)
+        for d, look in looks(settings.dims).items():
+            ax.plot(data.fraction, theory.sel(d=d).mean("trial"), color=look["color"], ls=ls, lw=1)
+            options = {"ls": "none", "mfc": "none", "ms": 5, "label": f"measured, $d$ = {d}"}
+            curves(ax, mean(measured.sel(d=d)), x="fraction", **look, **options)
+        ax.set_xlabel(r"step size in units of the theorem's, $t=\beta/\beta^*$")
+    axes[0].set_ylabel(r"stationarity $\varepsilon$, mean of predictors")
+    axes[1].set(yscale="log", ylabel=r"1 $-$ cos(unlearned, retrained)")
+    legend(figure, [({}, ax) for ax in axes], ncols=3)
     return figure
 
 
-def _compare(ax: Axes, settings: Settings, d: int, measured, theory) -> None:
-    color, marker = MARKS[settings.dims.index(d) % len(MARKS)]
-    t = settings.fractions
-    ax.plot(t, theory.mean(axis=0), color=color, lw=1)
-    interval = mean_interval(measured)
-    error_bars(ax, t, interval, fmt=marker, color=color, mfc="none", ms=5, label=f"$d$ = {d}")
-
-
-def summary(arrays: Arrays, settings: Settings) -> dict[str, Any]:
+def summary(data: Dataset, settings: Settings) -> Summary:
     """By d, how far ε is from theory, and how near the theorem's step comes to retraining."""
-    t = np.array(settings.fractions)
-    off = t != 1
-    per_d = []
-    for i, d in enumerate(settings.dims):
-        of_d = {name: values[i] for name, values in arrays.items()}
-        measured, theory, upper = of_d["measured"], of_d["theory"], of_d["upper"]
-        exact = of_d["exact"] & off[None, :]
-        error = np.abs(measured[exact] / theory[exact] - 1)
-        outside = (measured < theory * (1 - ROUNDING)) | (measured > upper * (1 + ROUNDING))
-        per_d.append(
-            {
-                "d": d,
-                "measured": int(exact.size),
-                "exact": int(exact.sum()),
-                "relative_error_max": float(error.max()),
-                "outside_band": int(outside[:, off].sum()),
-                "epsilon_at_1_max": float(measured[:, ~off].max()),
-                "epsilon_before_max": float(of_d["before"].max()),
-                "angle_to_retrained_at_1": float(of_d["angle"][:, ~off].mean()),
-                "angle_to_certificate_at_1": float(of_d["angle_to_certificate"][:, ~off].mean()),
-                "angle_smallest_at": float(t[of_d["angle"].mean(axis=0).argmin()]),
-                "margin_min": float(of_d["margin"].min()),
-            }
-        )
-    return {
-        "relative_error_max": max(entry["relative_error_max"] for entry in per_d),
-        "by_dimension": per_d,
+    each = ("trial", "fraction")
+    measured, theory, off = data.measured, data.theory, data.fraction != 1
+    exact, tip = data.exact & off, data.sel(fraction=1.0, drop=True)
+    error = abs(measured / theory - 1).where(exact).max(each)
+    outside = (measured < theory * (1 - ROUNDING)) | (measured > data.upper * (1 + ROUNDING))
+    found = {
+        "measured": measured.count(each),
+        "exact": exact.sum(each),
+        "relative_error_max": error,
+        "outside_band": (outside & off).sum(each),
+        "epsilon_at_1_max": tip.measured.max("trial"),
+        "epsilon_before_max": data.before.max("trial"),
+        "angle_to_retrained_at_1": tip.angle.mean("trial"),
+        "angle_to_certificate_at_1": tip.angle_to_certificate.mean("trial"),
+        "angle_smallest_at": data.angle.mean("trial").idxmin("fraction"),
+        "margin_min": data.reached.min("trial"),
     }
+    total = {"relative_error_max": float(error.max()), "d": list(settings.dims)}
+    return Summary(tables=total | {"by_dimension": numbers(Dataset(found), None)})
 
 
 experiment = Experiment(
@@ -162,14 +113,7 @@ experiment = Experiment(
     label="U1', U6",
     provenance="derived",
     presets={
-        "smoke": Settings(
-            d=1000,
-            smaller=(100,),
-            samples=5,
-            margin=100.0,
-            trials=4,
-            fractions=(0.0, 0.5, 0.9, 1.0, 1.1, 2.0),
-        ),
+        "smoke": Settings(**SMALL),
         "course": Settings(trials=40),
         "paper": Settings(d=100_000, smaller=(100, 1000, 10_000), trials=1000),
     },

@@ -1,66 +1,38 @@
-"""Four figures of the unlearning system at their smoke presets, and one number of each by NumPy."""
+"""The experiments on single steps at their smoke presets, and numbers of each by NumPy."""
 
-import io
-import json
 from dataclasses import replace
 from typing import Any
 
 import jax
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
 from experiments.errors import UsageError
 from experiments.unlearning import correlation, generalisation, many_points, margins
+from experiments.unlearning.guarantee import worst_ratios
 from theory.sampling import gaussian_mixture
-from theory.theorem import Source
-from theory.unlearning.scene import draw_gaussian, train_scene
-
-matplotlib.use("Agg")
+from theory.unlearning.near_orthogonal import NORM_SLACK
+from theory.unlearning.scene import draw_gaussian, draw_gram, draw_mixture, train_scene
 
 KEY = jax.random.key(3)
-MODULES = {
-    "margins": margins,
-    "correlation": correlation,
-    "many_points": many_points,
-    "generalisation": generalisation,
-}
 ROUNDING = 1 + 1e-10
 """Of margins near 1 in the slackness, which is a thousand times smaller."""
 
 
-def silent(fraction: float, what: str) -> None:
-    assert 0 <= fraction <= 1 and what
+OUTCOMES: dict[str, tuple[Any, xr.Dataset]] = {}
 
 
-@pytest.fixture(scope="module")
-def outcomes() -> dict[str, tuple]:
-    """Settings and arrays of every smoke preset, the arrays through a file as before drawing."""
-    out = {}
-    for name, module in MODULES.items():
-        settings, buffer = module.experiment.presets["smoke"], io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **module.experiment.run(settings, KEY, silent))
-        buffer.seek(0)
-        with np.load(buffer, allow_pickle=False) as saved:
-            out[name] = settings, dict(saved)
-    return out
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_smoke_preset_draws_and_sums_up(outcomes, name):
-    settings, arrays = outcomes[name]
-    experiment = MODULES[name].experiment
-    assert all(np.isfinite(array).all() for array in arrays.values())
-    assert all(len(array) == settings.trials for array in arrays.values())
-    figure = experiment.draw(arrays, settings)
-    figure.savefig(io.BytesIO())
-    plt.close(figure)
-    assert json.loads(json.dumps(experiment.summary(arrays, settings), allow_nan=False))
-    assert isinstance(experiment.source, Source)
-    assert set(experiment.presets) == {"smoke", "course", "paper"}
-    assert all(array.min() >= settings.margin for k, array in arrays.items() if "reached" in k)
+def outcome(module) -> tuple[Any, xr.Dataset]:
+    """Settings and data of a smoke preset, run once."""
+    experiment = module.experiment
+    if experiment.name not in OUTCOMES:
+        settings = experiment.presets["smoke"]
+        data = experiment.run(settings, KEY, lambda fraction, what: None)
+        OUTCOMES[experiment.name] = settings, data
+    return OUTCOMES[experiment.name]
 
 
 def by_numpy(settings, scene, k: int) -> dict[str, Any]:
@@ -88,77 +60,81 @@ def by_numpy(settings, scene, k: int) -> dict[str, Any]:
     }
 
 
-def test_margins_by_numpy(outcomes):
-    settings, arrays = outcomes["margins"]
-    scene = margins.draw_mixture(settings, settings.mean_norm, jax.random.split(KEY, 3)[0])
-    expected = margins.in_units(by_numpy(settings, scene, 1)["margins"])
-    measured = margins.in_units(arrays["margins"][0, 1])
-    np.testing.assert_allclose(measured[:3], expected, rtol=1e-6)
-    summary = margins.experiment.summary(arrays, settings)
-    for data in ("gaussian", "mixture"):
-        assert summary[data]["certificate_retained_change_max"] < 1e-12
-    assert summary["mixture"]["forgotten_mean"]["after"] > 0.1
-    assert abs(summary["gaussian"]["forgotten_mean"]["after"]) < 0.1
-    assert arrays["margins"].shape == (3, 2, 4, settings.samples)
+def test_margins_by_numpy():
+    settings, data = outcome(margins)
+    scene = draw_mixture(settings, settings.mean_norm, jax.random.split(KEY, 3)[0])
+    found = by_numpy(settings, scene, 1)["margins"]
+    expected = found / found[:, 1:].min(axis=1, keepdims=True)
+    three = ["trained", "after", "certificate"]
+    measured = margins.in_units(data.margins.sel(data="mixture").isel(trial=0))
+    np.testing.assert_allclose(measured.sel(network=three), expected, rtol=1e-6)
+    tables = margins.summary(data, settings).tables
+    assert max(tables["certificate_retained_change_max"].values()) < 1e-12
+    forgotten = tables["forgotten_mean"]
+    assert forgotten["mixture"]["after"] > 0.1 > abs(forgotten["gaussian"]["after"])
 
 
-def test_correlation_by_numpy(outcomes):
-    settings, arrays = outcomes["correlation"]
+def test_correlation_by_numpy():
+    settings, data = outcome(correlation)
     key = jax.random.split(jax.random.fold_in(KEY, 0), settings.trials)[0]
     phi = settings.correlations[-1]
-    expected = by_numpy(settings, correlation.draw_gram(settings, phi, key), 1)
-    for name in ("epsilon", "tau", "distance"):
-        assert arrays[f"gram_{name}"][0, -1] == pytest.approx(expected[name], rel=1e-6)
-    assert (arrays["gram_inner"] <= np.array(settings.correlations)[None, :]).all()
+    expected = by_numpy(settings, draw_gram(settings, phi, NORM_SLACK, key), 1)
+    gram = correlation.of_kind(data, correlation.Data.GRAM)
+    one = gram.sel(value=phi).isel(trial=0)
+    for name in ("epsilon", "tau"):
+        assert one.certificate.sel(quantity=name) == pytest.approx(expected[name], rel=1e-6)
+    assert one.distance == pytest.approx(expected["distance"], rel=1e-6)
+    assert (gram.inner <= gram.value).all()
 
 
-def test_theorem_4_1_is_drawn_only_where_it_applies(outcomes):
-    settings, arrays = outcomes["correlation"]
-    gram = correlation.of_kind(arrays, "gram")
-    bounds = correlation.theorem_bounds(settings, gram)
-    assert bounds["epsilon"].shape == (3, 2)  # 1e-6 and 1e-5 of four, up to 1.25e-5
+def test_theorem_4_1_is_drawn_only_where_it_applies():
+    settings, data = outcome(correlation)
+    gram = correlation.of_kind(data, correlation.Data.GRAM)
+    bounds = correlation.theorem_bounds(settings, gram).sel(quantity="epsilon")
+    assert bounds.value.values.tolist() == [1e-6, 1e-5]  # of four, up to 1.25e-5
     epsilon_d = 4 * 5 * 40 * 1e-5
-    expected = gram["epsilon_gates"][0, 1] * (1 + 9 * epsilon_d / (5 - 9 * epsilon_d))
-    assert bounds["epsilon"][0, 1] == pytest.approx(expected + 23 * epsilon_d / 5**0.5)
-    broken = gram | {"epsilon_gates": np.full_like(gram["epsilon_gates"], 1.1)}
-    assert np.isinf(correlation.theorem_bounds(settings, broken)["delta"]).all()
-    none = replace(settings, correlations=(1e-3, 1e-2))
-    small = {k: v[:, :2] if k.startswith("gram") else v for k, v in arrays.items()}
-    plt.close(correlation.experiment.draw(small, none))
-    assert correlation.experiment.summary(small, none)["U2"]["networks_within_phi"] == 0
+    one = {"trial": 0, "value": 1e-5}
+    expected = gram.epsilon_gates.sel(one) * (1 + 9 * epsilon_d / (5 - 9 * epsilon_d))
+    assert bounds.sel(one) == pytest.approx(expected + 23 * epsilon_d / 5**0.5)
+    broken = gram.assign(epsilon_gates=xr.full_like(gram.epsilon_gates, 1.1))
+    assert np.isinf(correlation.theorem_bounds(settings, broken)).all()
+    none = replace(settings, correlations=(1e-3, 5e-2))
+    beyond = data.isel(value=data.value.values > 1e-4)
+    plt.close(correlation.draw(beyond, none))
+    assert correlation.summary(beyond, none).tables["theorem"]["networks_within_phi"] == 0
 
 
-def test_no_bound_of_the_certificate_is_exceeded(outcomes):
-    settings, arrays = outcomes["correlation"]
-    for kind in ("gram", "mixture"):
-        ratios = correlation.worst_ratios(correlation.of_kind(arrays, kind))
+def test_no_bound_of_the_certificate_is_exceeded():
+    _, data = outcome(correlation)
+    for kind in correlation.Data:
+        ratios = worst_ratios(correlation.of_kind(data, kind))
         assert max(ratios.values()) <= ROUNDING
         assert ratios["epsilon"] > 0.5
-    settings, arrays = outcomes["many_points"]
-    summary = many_points.experiment.summary(arrays, settings)
-    assert max(summary["worst_ratio"].values()) <= ROUNDING
-    assert (arrays["best"] <= arrays["epsilon"] * (1 + 1e-7)).all()
+    _, data = outcome(many_points)
+    assert max(worst_ratios(data).values()) <= ROUNDING
+    assert (data.best <= data.certificate.sel(quantity="epsilon") * (1 + 1e-7)).all()
 
 
-def test_many_points_by_numpy(outcomes):
-    settings, arrays = outcomes["many_points"]
+def test_many_points_by_numpy():
+    settings, data = outcome(many_points)
     scene = draw_gaussian(settings, jax.random.split(KEY, settings.trials)[0])
-    expected = by_numpy(settings, scene, settings.forgotten[-1])
-    before = arrays["before"][0]
-    assert arrays["epsilon"][0, -1] == pytest.approx(expected["epsilon"], rel=1e-6)
-    assert arrays["epsilon_bound"][0, -1] - before == pytest.approx(expected["distance"], rel=1e-6)
-    assert arrays["looser_bound"][0, -1] - before == pytest.approx(expected["sum"], rel=1e-6)
-    np.testing.assert_allclose(arrays["margins"][0, -1], expected["margins"][1], atol=1e-7)
-    parts = many_points.split_margins(arrays, settings)
-    assert parts["smallest"][0, -1] == arrays["margins"][0, -1, 3:].min()
+    k = settings.forgotten[-1]
+    expected, one = by_numpy(settings, scene, k), data.sel(trial=0, k=k)
+    epsilon = one.sel(quantity="epsilon")
+    assert epsilon.certificate == pytest.approx(expected["epsilon"], rel=1e-6)
+    assert epsilon.bound - one.before == pytest.approx(expected["distance"], rel=1e-6)
+    assert one.looser - one.before == pytest.approx(expected["sum"], rel=1e-6)
+    np.testing.assert_allclose(one.margins, expected["margins"][1], atol=1e-7)
+    smallest = many_points.split_margins(data)["smallest"].sel(trial=0, k=k)
+    assert smallest == one.margins[k:].min()
 
 
-def test_linear_accuracy_by_scipy(outcomes):
-    settings, arrays = outcomes["generalisation"]
+def test_linear_accuracy_by_scipy():
+    settings, data = outcome(generalisation)
     m, d = settings.samples, settings.d
     key = jax.random.split(jax.random.split(KEY, settings.trials)[0], 3)[0]
-    data = gaussian_mixture(key, m, d, settings.separation * d**-0.25)
-    x, y, mean = (np.asarray(array) for array in (data.x, data.y, data.mean))
+    drawn = gaussian_mixture(key, m, d, settings.separation * d**-0.25)
+    x, y, mean = (np.asarray(array) for array in (drawn.x, drawn.y, drawn.mean))
 
     def accuracy(w):
         return 1 - stats.norm.sf(np.sqrt(d) * w @ mean / np.linalg.norm(w))
@@ -169,37 +145,28 @@ def test_linear_accuracy_by_scipy(outcomes):
     after = multipliers.copy()
     after[0] = 0
     again = np.linalg.solve(x[1:] @ x[1:].T, y[1:])
-    by_descent = stats.norm.cdf(arrays["linear_signal"][0])
-    assert by_descent[0] == pytest.approx(accuracy(multipliers @ x), abs=2e-3)
-    assert by_descent[1] == pytest.approx(accuracy(after @ x), abs=2e-3)
-    retrained = stats.norm.cdf(arrays["linear_signal_retrained"][0])
+    by_descent = generalisation.accuracy(data.signal).sel(trial=0)
+    assert by_descent.sel(fraction=0.0) == pytest.approx(accuracy(multipliers @ x), abs=2e-3)
+    assert by_descent.sel(fraction=1.0) == pytest.approx(accuracy(after @ x), abs=2e-3)
+    retrained = generalisation.accuracy(data.signal_retrained).sel(trial=0)
     assert retrained == pytest.approx(accuracy(again @ x[1:]), abs=2e-3)
-    assert np.abs(generalisation.z_scores(arrays, settings)).max() < 4.5
-    np.testing.assert_allclose(arrays["linear_curve"][:, [0, -1]], arrays["linear_signal"][:, ::2])
-    assert arrays["relu_correct"].shape == (4, 3)
+    assert np.abs(generalisation.z_scores(data, settings)).max() < 4.5
+    ends = data.signal.sel(fraction=[0.0, 4.0])
+    np.testing.assert_allclose(data.signal_drawn[:, [0, -1]], ends)
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("module", "changes", "message"),
     [
-        (lambda: margins.Settings(trials=1), "trials is 1"),
-        (lambda: margins.Settings(mean_norm=0.0), "mean_norm"),
-        (lambda: correlation.Settings(trials=1), "trials is 1"),
-        (lambda: correlation.Settings(correlations=(1e-2, 1e-3)), "must be positive and increase"),
-        (lambda: correlation.Settings(mean_norms=()), "must be positive and increase"),
-        (lambda: correlation.Settings(correlations=(0.09,)), "positive definite"),
-        (lambda: many_points.Settings(forgotten=(3, 2)), "must increase"),
-        (lambda: many_points.Settings(forgotten=(0, 2)), "at least 1"),
-        (lambda: many_points.Settings(forgotten=(11,)), "samples/2"),
-        (lambda: many_points.Settings(trials=1), "trials is 1"),
-        (lambda: generalisation.Settings(fractions=(0.0, 2.0)), "through 1"),
-        (lambda: generalisation.Settings(separation=-1.0), "separation"),
-        (lambda: generalisation.Settings(trials=1), "trials is 1"),
+        (correlation, {"correlations": (0.09,)}, "positive definite"),
+        (many_points, {"forgotten": (11,)}, "samples/2"),
+        (generalisation, {"fractions": (0.0, 2.0)}, "through 1"),
+        (generalisation, {"fractions": (0.5, 1.0)}, "from 0"),
     ],
 )
-def test_settings_that_make_no_sense(make, message):
+def test_fields_that_do_not_go_together(module, changes, message):
     with pytest.raises(ValueError, match=message):
-        make()
+        module.Settings(**changes)
 
 
 def test_networks_that_cannot_fit_their_points_are_refused():

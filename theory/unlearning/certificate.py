@@ -143,3 +143,18 @@ def angle(a: Float[Array, "*shape"], b: Float[Array, "*shape"]) -> Float[Array, 
         1.0
     """
     return 0.5 * jnp.sum((a / jnp.linalg.norm(a) - b / jnp.linalg.norm(b)) ** 2)
+
+
+def sum_of_distances(explained: KKT, x: Float[Array, "n d"], k: int) -> Float[Array, ""]:
+    """Σ_r D_r over the first k points, with the same Π as D_F, which it bounds.
+
+    Example:
+        >>> x, y = jnp.array([[1.0, 0.0], [0.6, 0.8]]), jnp.array([1.0, -1.0])
+        >>> explained = kkt(Linear(jnp.array([2.0, -4.0])), x, y)
+        >>> round(float(sum_of_distances(explained, x, 1) / explained.multipliers[0]), 3)
+        0.6
+    """
+    _, u, _ = neurons(explained.snapped.network)
+    seen = Subspace(orthonormalise(x[k:].T)).project(x[:k])
+    amplitudes = jnp.linalg.norm(u[:, None] * explained.weights[:, :k], axis=0)
+    return jnp.sum(amplitudes * jnp.linalg.norm(seen, axis=1))

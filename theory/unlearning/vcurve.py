@@ -24,7 +24,7 @@ s = (1 − t)v_r^∥ + Σ_{k≠r}(v_k − c_k) has its rows in the span. Its squ
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from theory.geometry import Subspace, orthonormalise
 from theory.unlearning.gradient_ascent import gradient_ascent
@@ -91,3 +91,26 @@ def v_curve(
         return jnp.sqrt(square) / margin
 
     return VCurve(after.stationarity, side(off), side(x[0]), margin)
+
+
+def stay_positive(
+    x: Float[Array, "n coordinates"],
+    y: Float[Array, " n"],
+    multipliers: Float[Array, " n"],
+    fractions: Float[Array, " fractions"],
+) -> Bool[Array, " fractions"]:
+    """Whether the retained multipliers that explain the projection are positive, by step size.
+
+    They are λ_k + (1 − t) λ_r y_r y_k a_k for a linear predictor, with Πx_r = Σ_k a_k x_k and r the
+    first point: where all are positive, the lower side of the sandwich is exact.
+
+    Example:
+        >>> x, y, fractions = jnp.array([[1.0, 1], [1, 0]]), jnp.array([1.0, -1]), jnp.arange(2.0)
+        >>> stay_positive(x, y, jnp.array([2.0, 1.0]), fractions).tolist()
+        [False, True]
+    """
+    kept, gone = x[1:], x[0]
+    share = jnp.linalg.solve(kept @ kept.T, kept @ gone)
+    added = multipliers[0] * y[0] * y[1:] * share
+    left = multipliers[None, 1:] + jnp.outer(1 - fractions, added)
+    return jnp.all(left > 0, axis=-1)

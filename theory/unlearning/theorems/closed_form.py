@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from theory.claims import Scaling
 from theory.theorem import Control, Theorem, Trial
-from theory.unlearning.along import Settings, half_slope, multipliers_along, shape
 from theory.unlearning.margin import logistic_slope
+from theory.unlearning.multipliers import Settings, half_slope, multipliers_along, shape
 from theory.unlearning.scene import draw_gaussian
 
 

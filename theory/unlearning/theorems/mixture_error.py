@@ -69,6 +69,16 @@ def binomial_cdf(k: Float[Array, ""], n: Float[Array, ""], p: Float[Array, ""]) 
     return jnp.where(k < 0, 0, jnp.where(k >= n, 1, inside))
 
 
+def signal(w: Float[Array, " d"], mean: Float[Array, " d"]) -> Float[Array, ""]:
+    """√d⟨w, μ⟩/‖w‖, of which Φ is the exact accuracy of a linear predictor on the mixture.
+
+    Example:
+        >>> float(signal(jnp.array([2.0, 0, 0, 0]), jnp.array([0.5, 1, 0, 0])))
+        1.0
+    """
+    return len(mean) ** 0.5 * (w @ mean) / jnp.linalg.norm(w)
+
+
 def trial(settings: Settings, key: Key[Array, ""], noise: float = 1.0) -> Trial:
     """Measured: the integral transform of the number of errors. Predicted: ½, its mean.
 
@@ -86,7 +96,7 @@ def trial(settings: Settings, key: Key[Array, ""], noise: float = 1.0) -> Trial:
     x = centres + noise * (fresh.x - centres)
     errors = jnp.sum(fresh.y * (x @ w) < 0).astype(w.dtype)
 
-    p = norm.sf(d**0.5 * (w @ data.mean) / jnp.linalg.norm(w))
+    p = norm.sf(signal(w, data.mean))
     n = jnp.asarray(settings.fresh, w.dtype)
     below, upto = binomial_cdf(errors - 1, n, p), binomial_cdf(errors, n, p)
     return Trial(
