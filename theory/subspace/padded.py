@@ -55,7 +55,7 @@ def padded_scene(settings: Settings, largest: tuple[int, int], key, d, ell, widt
 
 def trial(
     settings: Settings, largest: tuple[int, int], flips: bool, key, d, ell, width
-) -> dict[str, Float[Array, "*distances"]]:
+) -> dict[str, Array]:
     """Train one network of one size; measure its gradient, and its flips where they are wanted.
 
     Returns:
