@@ -24,12 +24,10 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.style import grid
 from experiments.subspace import planar
 from experiments.subspace.planar import CLASSES, FARTHEST
-from theory.networks import MLP, mlp
 from theory.settings import Positive, Real
-from theory.subspace.planar import METHODS, Board, trainer
+from theory.subspace.planar import METHODS, SIDE, chessboard, initial_on_a_board, trainer
 from theory.subspace.surface import zero_set
 
-SIDE = 5
 ELEVATION, AZIMUTH = 30, 60
 """The published view, in degrees."""
 DEPTH = 0.8
@@ -58,22 +56,9 @@ class Settings(planar.Settings):
         return {"published": self.height, "shifted": 0.0}
 
 
-def chessboard(height: float) -> Board:
-    """The points {0, ¼, ½, ¾, 1}² × {z₀}, the corners and every second one positive."""
-    square = jnp.stack(jnp.meshgrid(*2 * [jnp.arange(SIDE) / (SIDE - 1)]), axis=-1).reshape(-1, 2)
-    x = jnp.concatenate([square, jnp.full_like(square[:, :1], height)], axis=1)
-    y = jnp.where(jnp.arange(SIDE**2) % 2 == 0, 1.0, -1.0).astype(x.dtype)
-    return Board(x, y, jnp.array([0.0, 0.0, 1.0]))
-
-
-def initial(key: Key[Array, ""], width: int) -> MLP:
-    """PyTorch's default: w, b ~ U(±1/√3) and u, c ~ U(±1/√width)."""
-    return mlp(key, (3, width, 1))
-
-
 def run(settings: Settings, key: Key[Array, ""], progress: Progress) -> Dataset:
     """What `planar.Fit` has over board, training and trial; the weights of the trial ``shown``."""
-    train = trainer(settings, initial)
+    train = trainer(settings, initial_on_a_board)
 
     def cell(board: str, method: str):
         return planar.measured(train(key, chessboard(settings.heights[board]), method))

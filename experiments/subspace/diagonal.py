@@ -8,7 +8,6 @@ weight decay there is less of them, and the boundary crosses the line more squar
 
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,11 +32,9 @@ from experiments.subspace.planar import (
     scatter_flips,
     shown_trials,
 )
-from theory.networks import MLP, mlp
-from theory.subspace.planar import METHODS, Board, trainer
+from theory.subspace.planar import METHODS, initial_on_a_line, line, trainer
 
-SAMPLES = 7
-INTERIOR = slice(1, SAMPLES - 1)
+INTERIOR = slice(1, -1)
 """The points with a neighbour on either side: beyond the ends the boundary need not come back."""
 REGIONS = ("#F4CDB5", "#B9D7EC")
 """Tints of the two classes' colours."""
@@ -45,24 +42,9 @@ OVERLAID = 8
 """Seeds whose boundaries are drawn over each other."""
 
 
-def line() -> Board:
-    """Seven points (t, t), t = i/3 − 1, with alternating labels, the first one negative."""
-    t = jnp.arange(SAMPLES) / 3 - 1
-    y = jnp.where(jnp.arange(SAMPLES) % 2 == 0, -1.0, 1.0).astype(t.dtype)
-    return Board(jnp.stack([t, t], axis=1), y, jnp.array([1.0, -1.0]) / jnp.sqrt(2.0))
-
-
-def initial(key: Key[Array, ""], width: int) -> MLP:
-    """PyTorch's default biases, w_i ~ N(0, I/2) and u_i ~ N(0, 1/width)."""
-    key_default, key_w, key_u = jax.random.split(key, 3)
-    w = jax.random.normal(key_w, (width, 2)) / 2**0.5
-    u = jax.random.normal(key_u, (1, width)) / width**0.5
-    return MLP((w, u), mlp(key_default, (2, width, 1)).biases)
-
-
 def run(settings: Settings, key: Key[Array, ""], progress: Progress) -> Dataset:
     """What `planar.Fit` has over training and trial; ``flip`` and ``radius`` of interior points."""
-    train = trainer(settings, initial)
+    train = trainer(settings, initial_on_a_line)
     labels = {"trial": range(settings.trials), "point": np.asarray(line().x[:, 0])}
     data = over(
         lambda method: measured(train(key, line(), method)), progress, labels, training=METHODS

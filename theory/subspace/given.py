@@ -43,7 +43,7 @@ def scene(settings: Settings, data: Data, key, which) -> Scene:
     return Scene(data.subspace, data.x, data.y, data.x[which], network)
 
 
-def trial(settings: Settings, data: Data, key) -> dict[str, Float[Array, "*times_parts"]]:
+def trial(settings: Settings, data: Data, key) -> dict[str, Array]:
     """One network, seen from one training point of its own, before and after training.
 
     A single point per network keeps the trials independent, as the verdicts need.
@@ -96,7 +96,7 @@ def drift_trial(settings: Settings, data: Data, key) -> dict[str, Float[Array, "
     }
 
 
-def flip_all(settings: Settings, data: Data, key) -> dict[str, Float[Array, "samples *rest"]]:
+def flip_all(settings: Settings, data: Data, key) -> dict[str, Array]:
     """Train one network and flip every training point along its own off-span gradient.
 
     Returns:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from theory.ensemble import ensemble
 from theory.geometry import Subspace
@@ -55,7 +55,7 @@ def padded_scene(settings: Settings, largest: tuple[int, int], key, d, ell, widt
 
 def trial(
     settings: Settings, largest: tuple[int, int], flips: bool, key, d, ell, width
-) -> dict[str, Float[Array, "*distances"]]:
+) -> dict[str, Array]:
     """Train one network of one size; measure its gradient, and its flips where they are wanted.
 
     Returns:

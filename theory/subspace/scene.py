@@ -86,7 +86,7 @@ def train_scene(settings: Settings, scene: Scene, train_output: bool = False) ->
     )
 
 
-def squared_through_training(settings: Settings, key) -> dict[str, Float[Array, " times *parts"]]:
+def squared_through_training(settings: Settings, key) -> dict[str, Array]:
     """One network at three times: its squared gradient at x₀, in units of kσ²/m, off P and on P.
 
     The times are initialisation, half the margin, and the margin.
