@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from math import inf
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -252,6 +252,8 @@ def _complaint_of_arm(arm: Any, value: Any) -> str | None:
             return "must be an integer"
         if value >= LARGEST:
             return "must be below 2^31"
+    if get_origin(inner) is Literal and value not in get_args(inner):
+        return f"must be {' or '.join(map(str, get_args(inner)))}"
     if inner is float and not bounds and is_number(value) and value != value:
         return "must be a number"
     for bound in bounds:

@@ -203,7 +203,7 @@ def _show(
 
 
 def png(figure: "Figure") -> bytes:
-    """A figure as PNG with a palette of at most 256 colours: a third of the size.
+    """A figure as PNG with a palette of at most 128 colours: a third of the size.
 
     Example:
         >>> import matplotlib.figure
@@ -215,7 +215,7 @@ def png(figure: "Figure") -> bytes:
     full, small = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", metadata=METADATA["png"])
     picture = Image.open(full).convert("RGB")
-    picture.quantize(256, dither=Image.Dither.NONE).save(
+    picture.quantize(128, dither=Image.Dither.NONE).save(
         small, "PNG", optimize=True, dpi=(figure.dpi, figure.dpi)
     )
     return small.getvalue()

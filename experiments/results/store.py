@@ -42,6 +42,9 @@ DAMAGE = (
 DESCRIPTION = "description"
 """The name of the array, or of the attribute, that holds the JSON."""
 
+LARGE = 16_384
+"""Bytes from which packing saves more than the index that it needs."""
+
 MARK = b"\nsha256 "
 """What stands between the content of a NetCDF file and its checksum."""
 
@@ -198,7 +201,11 @@ def save_data(path: Path, data: "xarray.Dataset", description: dict[str, Any]) -
         if data[name].dtype == object:
             raise TypeError(f"the labels of {name} are of several types")
     labelled = data.assign_attrs({DESCRIPTION: to_json(description)})
-    packed = {name: {"zlib": True} for name in data.data_vars if data[name].dtype.kind in "fiub"}
+    packed = {
+        name: {"zlib": True, "complevel": 9, "shuffle": True, "chunksizes": data[name].shape}
+        for name in data.data_vars
+        if data[name].nbytes > LARGE and data[name].dtype.kind in "fiub"
+    }
     content = bytes(labelled.to_netcdf(engine="h5netcdf", encoding=packed))
     content += MARK + hashlib.sha256(content).hexdigest().encode()
     write_atomically(path, lambda file: file.write(content))
