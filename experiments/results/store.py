@@ -225,7 +225,8 @@ def load_data(path: Path) -> "tuple[xarray.Dataset, dict[str, Any]] | None":
         content, mark, checksum = path.read_bytes().rpartition(MARK)
         if not mark or hashlib.sha256(content).hexdigest().encode() != checksum:
             raise ValueError("its checksum does not fit")
-        data = xarray.load_dataset(io.BytesIO(content), engine="h5netcdf")
+        # Without how it was packed, so that saved again it is packed like any other.
+        data = xarray.load_dataset(io.BytesIO(content), engine="h5netcdf").drop_encoding()
         description = json.loads(data.attrs.pop(DESCRIPTION))
     except DAMAGE as error:
         _warn_of_damage(path, error)
