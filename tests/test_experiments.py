@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any, NamedTuple
@@ -185,7 +186,7 @@ def test_a_page_runs_nothing_and_asks_for_nothing(done):
 def test_the_command_makes_the_settings_again(done):
     from experiments.command.cli import parse_run
 
-    words = done.result["command"].split()
+    words = shlex.split(done.result["command"])
     assert words[:3] == ["relu-theory", "run", done.entry.name]
     options, settings = parse_run(words[2:])
     assert (options.preset, options.common.seed) == ("smoke", 0)

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import random
+import shlex
 import warnings
 from pathlib import Path
 
@@ -121,18 +122,21 @@ def test_formats_are_made_on_request_and_never_of_an_earlier_run(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("preset", "seed", "changes"),
+    ("name", "preset", "seed", "changes"),
     [
-        ("course", 0, {}),
-        ("smoke", 7, {"trials": 12, "weight_decay": 0.5, "scale": None}),
-        ("paper", 1, {"margin": float("inf"), "learning_rate": 1e-3}),
+        ("subspace.gradient-law", "course", 0, {}),
+        ("subspace.gradient-law", "smoke", 7, {"trials": 12, "weight_decay": 0.5, "scale": None}),
+        ("subspace.gradient-law", "paper", 1, {"margin": float("inf"), "learning_rate": 1e-3}),
+        ("attribution.filter", "smoke", 2, {"ppmi": True, "kinds": ("flat", "lstm")}),
+        ("attribution.highlight", "course", 0, {"text": 'it\'s "new" ℓ', "perturbed": None}),
+        ("healing.sparsity", "course", 0, {"methods": ("STARFISH, head refitted", "STARFISH")}),
     ],
 )
-def test_the_command_of_a_result_makes_the_same_run(preset, seed, changes):
-    (entry,) = select("experiment", ("subspace.gradient-law",))
+def test_the_command_of_a_result_makes_the_same_run(name, preset, seed, changes):
+    (entry,) = select("experiment", (name,))
     base = entry.load().presets[preset]
     asked = gallery.Run(type(base)(**{**vars(base), **changes}), preset, seed)
-    options, made = parse_run(gallery.command(entry, asked).split()[2:])
+    options, made = parse_run(shlex.split(gallery.command(entry, asked))[2:])
     assert gallery.Run(made, options.preset, options.common.seed) == asked
 
 
