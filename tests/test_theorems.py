@@ -5,8 +5,10 @@ import json
 import jax
 import jax.export
 import pytest
+from tracing import entered
 
-from experiments.results.catalog import entries
+from experiments.results import closure
+from experiments.results.catalog import entries, select
 from theory.theorem import arm_settings, program, trial_keys
 
 THEOREMS = [entry for entry in entries() if entry.kind == "theorem"]
@@ -18,11 +20,16 @@ def theorem(request):
 
 
 @pytest.mark.parametrize("arm", ["theorem", "control"])
-def test_lowers_for_gpu_and_tpu(theorem, arm):
+def test_lowers_for_gpu_and_tpu_and_enters_its_closure_only(theorem, arm):
     settings = theorem.presets["smoke"]
     keys = trial_keys(theorem, settings, 0, arm)
-    exported = jax.export.export(program(theorem, settings, arm), platforms=["cuda", "tpu"])(keys)
+    export = jax.export.export(program(theorem, settings, arm), platforms=["cuda", "tpu"])
+    with entered() as found:
+        exported = export(keys)
     assert set(exported.platforms) == {"cuda", "tpu"}
+    (entry,) = select("theorem", (theorem.name,))
+    # What was traced before, and is inlined by JAX, is not entered again.
+    assert found and found <= closure.reach(entry).keys()
 
 
 @pytest.mark.parametrize("preset", ["smoke", "course", "paper"])

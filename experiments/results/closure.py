@@ -137,7 +137,8 @@ class _References(ast.NodeVisitor):
         return None
 
     def visit_Name(self, node: ast.Name) -> None:
-        self.add(node)
+        if isinstance(node.ctx, ast.Load):
+            self.add(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if not self.add(node):
