@@ -110,7 +110,7 @@ def test_a_change_to_what_computes_is_noticed_where_it_is_used(
             '{"fmt": "s", "color": BLUE',
         ),
         ("experiments/attribution/filter.py", 'xlabel="share of words kept"', 'xlabel="kept"'),
-        ("experiments/attribution/filter.py", '"deciding_words_kept":', '"kept":'),
+        ("experiments/attribution/filter.py", 'tables={"score"', 'tables={"found"'),
         ("theory/claims.py", "measured >= predicted - slack", "measured > predicted - slack"),
         ("theory/theorem.py", "vacuous = tightness is not None", "vacuous = tightness is None"),
         ("theory/statistics.py", "2 * radius)", "3 * radius)"),
