@@ -71,7 +71,8 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         _distances(distances, data, settings, method)
         seeds = f"{int(fits.sum())} of {settings.trials} seeds"
         regions.set_title(f"{title}\n{seeds} fit (margin {settings.margin:g})")
-        boundaries.set_xlabel("$x_1$")
+        for ax in (regions, boundaries):
+            ax.set_xlabel("$x_1$")
         distances.set_xlabel("point $t$ of the line, $x=(t,t)$")
     axes[0, 0].set_ylabel("$x_2$")
     axes[1, 0].set_ylabel("$x_2$")
