@@ -71,10 +71,12 @@ def values(hint) -> tuple[list, list]:
             each = [bound for bound in get_args(arms[0])[1:] if isinstance(bound, Bound)]
             rising = next(
                 tuple(some.tolist())
-                for some in (steps, steps + 1, steps / len(steps))
+                for some in (steps, steps + 1, steps / len(steps), steps / 1000)
                 if all(value in bound for value in some for bound in each)
             )
-            outside += [(), rising[: listed.fewest - 1]]
+            outside += [
+                rising[:fewer] for fewer in {0, listed.fewest - 1} if 0 <= fewer < listed.fewest
+            ]
             outside += [rising[::-1], (rising[0], *rising)] if listed.rising else []
             inside = [] if listed.rising else inside
             inside += [rising, rising[: listed.fewest]] if get_origin(arms[0]) is Annotated else []

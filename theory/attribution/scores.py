@@ -167,7 +167,8 @@ def explain_texts(
     Example:
         >>> copies = draw_untrained("sum", jax.random.split(jax.random.key(0), 2), 3, d=4, width=5)
         >>> ids = jnp.array([[1, 2, 0], [2, 1, 1]], jnp.int32)
-        >>> explain_texts(copies, jnp.eye(3, 4), ids, jax.random.key(1), 1).logits.shape
+        >>> table = jnp.eye(3, 4, dtype=jnp.float32)
+        >>> explain_texts(copies, table, ids, jax.random.key(1), 1).logits.shape
         (2, 2)
     """
 
