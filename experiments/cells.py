@@ -1,22 +1,67 @@
-"""The loop of an experiment over its cells, with the results put together under their labels."""
+"""An experiment's loops, over cells and over trials, with the results put under their labels."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 
 from experiments.experiment import Progress
+from theory.ensemble import ensemble
 
 Measured = Mapping[str, tuple[Sequence[str], Any]]
 """What a cell measured: dimensions and values by name."""
+
+Labels = Mapping[str, Sequence[Any] | np.ndarray]
+"""Of each dimension."""
+
+
+def every(trial: Callable[..., Any]) -> Callable[..., dict[str, np.ndarray]]:
+    """All trials as one program, each with its own key: ``(key, count, *given) -> arrays``.
+
+    Args:
+        trial: ``(*given, key) -> arrays``. What is given is an argument of the program: XLA would
+            spend its time multiplying constants at compile time.
+
+    Example:
+        >>> found = every(lambda scale, key: {"x": scale * jax.random.normal(key)})
+        >>> found(jax.random.key(0), 3, 2.0)["x"].shape
+        (3,)
+    """
+    program = jax.jit(lambda keys, *given: ensemble(lambda key: trial(*given, key), keys))
+    return lambda key, count, *given: jax.device_get(program(jax.random.split(key, count), *given))
+
+
+def labelled(
+    arrays: Mapping[str, np.ndarray], labels: Labels, others: Mapping[str, Labels] | None = None
+) -> xr.Dataset:
+    """Arrays of all trials under names.
+
+    Args:
+        arrays: the first axis is the trials.
+        labels: of the further dimensions in order, of which an array has the first few.
+        others: the same for arrays that have dimensions of their own, all of them.
+
+    Example:
+        >>> data = labelled({"epsilon": np.ones((3, 2)), "norm": np.ones(3)}, {"d": (10, 100)})
+        >>> data.epsilon.dims, data.norm.dims
+        (('trial', 'd'), ('trial',))
+    """
+    data = xr.Dataset(coords={"trial": range(len(next(iter(arrays.values()))))})
+    for name, array in arrays.items():
+        along = (others or {}).get(name, labels)
+        dims = tuple(along)[: array.ndim - 1]
+        data[name] = ("trial", *dims), array
+        data = data.assign_coords({dim: np.asarray(along[dim]) for dim in dims})
+    return data
 
 
 def over(
     cell: Callable[..., Measured],
     progress: Progress,
-    labels: Mapping[str, Sequence[Any]] | None = None,
+    labels: Labels | None = None,
     **cells: Sequence[Any],
 ) -> xr.Dataset:
     """Measure every combination of labels.

@@ -87,7 +87,7 @@ def test_a_copy_has_the_digests_of_the_original(copy):
             {"healing.masked-ridge", "healing.sparsity"},
         ),
         (
-            *("experiments/data/images.py", "images.y_train == label", "images.y_train != label"),
+            *("experiments/data/two_classes.py", "y_train == label", "y_train != label"),
             {"subspace.real-data", "unlearning.baselines"},
             {"healing.sparsity", "subspace.gradient-law"},
         ),

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -140,28 +139,3 @@ def _classes(file: Path, key: str, y: object, count: int) -> NDArray[np.int64]:
     if y.min() < 0:
         raise _bad(file, f"has {y.min()} in {key}")
     return y
-
-
-def draw_class(images: Images, label: int, wanted: int, key) -> np.ndarray:
-    """Indices of the training images of one class, shuffled.
-
-    Args:
-        images: the data set.
-        label: the class.
-        wanted: how many there must be.
-        key: a typed JAX key.
-
-    Raises:
-        UsageError: the set lacks the class, or has fewer images of it.
-    """
-    of_class = np.flatnonzero(images.y_train == label)
-    if not of_class.size:
-        raise UsageError(
-            f"{images.name} has no class {label}: choose from {np.unique(images.y_train).tolist()}."
-        )
-    if wanted > of_class.size:
-        raise UsageError(
-            f"{images.name} has {of_class.size} training images of class {label}, fewer than the "
-            f"{wanted} that samples asks for: lower samples."
-        )
-    return of_class[np.asarray(jax.random.permutation(key, of_class.size))]

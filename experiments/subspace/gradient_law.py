@@ -4,7 +4,8 @@ Training moves the gradient inside P away from its law at initialisation; off P 
 changes. The networks are the theorem's own; the same ones are seen at three times.
 """
 
-import jax
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,10 +13,10 @@ from matplotlib.figure import Figure
 from scipy import stats
 from xarray import Dataset
 
+from experiments.cells import every, labelled
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.style import BLACK, BLUE, PURPLE, SKY, VERMILION, legend
-from theory.ensemble import ensemble
 from theory.statistics import ALPHA, dkw_radius, test_law
 from theory.subspace.scene import squared_through_training
 from theory.subspace.settings import Settings
@@ -34,19 +35,11 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     Without an active neuron at x₀ nothing is claimed, and ``given`` is false.
     """
     progress(0.0, f"{settings.trials} networks")
-    keys = jax.random.split(key, settings.trials)
-    program = jax.jit(
-        lambda keys: ensemble(lambda key: squared_through_training(settings, key), keys)
-    )
-    found = jax.device_get(program(keys))
+    found = every(partial(squared_through_training, settings))(key, settings.trials)
     if not found["given"].any(axis=0).all():
         raise UsageError("No network has an active neuron at its point: raise width or trials.")
     progress(1.0, "done")
-    dims = ("trial", "time", "part")
-    return Dataset(
-        {name: (dims[: values.ndim], values) for name, values in found.items()},
-        {"trial": np.arange(settings.trials), "time": list(TIMES), "part": list(PARTS)},
-    )
+    return labelled(found, {"time": TIMES, "part": PARTS})
 
 
 def samples(data: Dataset, part: str, time: str) -> np.ndarray:

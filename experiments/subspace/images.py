@@ -6,31 +6,23 @@ Images are scaled by one common factor to a root mean square norm of √d.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.data.images import draw_class, load_images
+from experiments.data import two_classes
 from experiments.errors import UsageError
 from theory.geometry import numerical_rank, span
-from theory.settings import Count, Label, Margin, Positive, Sample
-from theory.settings import Settings as Foundation
+from theory.settings import Count, Margin, Positive, Sample
 from theory.subspace.given import Data
 from theory.subspace.settings import Settings as Placed
 
 
 @dataclass(frozen=True)
-class Settings(Foundation):
+class Settings(two_classes.Settings):
     """Networks trained to tell a few images of two classes apart."""
 
-    dataset: str = "digits"
-    """digits, mnist, fashion_mnist, cifar10, or the path of an .npz file in Keras's layout"""
-    classes: tuple[Label, Label] = (3, 8)
-    """the two classes, labelled −1 and +1"""
     samples: Sample = 16
     """training images n, half of either class; their span is P"""
-    width: Count = 50
-    """neurons m"""
     scale: Positive | None = None
     """standard deviation σ of the hidden weights at initialisation; 1/√d when None"""
     learning_rate: Positive | None = None
@@ -45,11 +37,6 @@ class Settings(Foundation):
     """images drawn with the smallest step found that flips them"""
     trials: int = 264
     """networks trained in the span of the images, for the verdicts on S2 and S3"""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if len(set(self.classes)) != 2:
-            raise ValueError(f"classes are {self.classes} and must be two different ones")
 
 
 class Problem(NamedTuple):
@@ -74,18 +61,12 @@ def load_problem(settings: Settings, key) -> Problem:
     Raises:
         UsageError: the set lacks a class or images of it, or the images span all of R^d.
     """
-    images = load_images(settings.dataset)
-    # Half of either class, rounded up for the first.
-    halves = (settings.samples + 1) // 2, settings.samples // 2
-    chosen = [
-        draw_class(images, label, half, jax.random.fold_in(key, i))[:half]
-        for i, (label, half) in enumerate(zip(settings.classes, halves, strict=True))
-    ]
-    pixels = images.x_train[np.concatenate(chosen)]
+    images, drawn = two_classes.draw_classes(settings, key, folds=(0, 1))
+    pixels = np.concatenate([of[:half] for of, half in zip(drawn, settings.halves, strict=True)])
     d = pixels[0].size
     unit = d**0.5 / np.sqrt((pixels**2).sum() / len(pixels))
     x = jnp.asarray(unit * pixels.reshape(len(pixels), d), float)
-    y = jnp.asarray(np.repeat([-1.0, 1.0], halves), x.dtype)
+    y = jnp.asarray(np.repeat([-1.0, 1.0], settings.halves), x.dtype)
     rank = numerical_rank(x)
     if rank == d:
         raise UsageError(

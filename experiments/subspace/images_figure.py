@@ -13,17 +13,18 @@ from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
 from experiments.subspace.images import Settings
 
 
-def squared(data: Dataset) -> np.ndarray:
-    """‖Π∇N‖²·m/(kσ²) of the networks with an active neuron."""
-    given = data.isel(trial=data.scale.values > 0)
-    return ((given.gradient.sel(time="after", part="off") / given.scale) ** 2).values
+def trained(data: Dataset) -> Dataset:
+    """Of the trained networks with an active neuron, ``off`` the span and the ``whole`` gradient.
 
-
-def predicted_share(data: Dataset) -> np.ndarray:
-    """√(ℓσ²k/m)/‖∇N‖ of the networks with an active neuron."""
+    With ``squared``, ‖Π∇N‖²·m/(kσ²), and the ``predicted`` share off the span, √(ℓσ²k/m)/‖∇N‖.
+    """
     given = data.isel(trial=data.scale.values > 0)
-    whole = given.gradient.sel(time="after", part="whole")
-    return (given.scale * np.sqrt(given.ell) / whole).values
+    norms = given.gradient.sel(time="after", drop=True).to_dataset("part")
+    return norms.assign(
+        scale=given.scale,
+        squared=(norms.off / given.scale) ** 2,
+        predicted=given.scale * np.sqrt(given.ell) / norms.whole,
+    )
 
 
 def draw(data: Dataset, settings: Settings) -> Figure:
@@ -51,7 +52,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
 
 
 def _law(ax: Axes, data: Dataset) -> None:
-    ell, values = int(data.ell), squared(data)
+    ell, values = int(data.ell), trained(data).squared.values
     grid = np.linspace(min(ell / 2, values.min()), values.max(), 300)
     ax.hist(values, 30, density=True, color=SKY, alpha=0.7, label="measured")
     ax.plot(grid, stats.chi2.pdf(grid, ell), color=BLUE, label=f"$\\chi^2_{{{ell}}}$, S2")
@@ -62,18 +63,15 @@ def _law(ax: Axes, data: Dataset) -> None:
 
 def _share(ax: Axes, data: Dataset) -> None:
     shares = data.gradient.sel(part="off") / data.gradient.sel(part="whole")
-    bins = np.linspace(
-        float(shares.min()), float(shares.max()), 40
-    ).tolist()  # NaN where nothing is active
+    bins = np.linspace(float(shares.min()), float(shares.max()), 40).tolist()
     for time, colour in (("before", ORANGE), ("after", SKY)):
-        values = shares.sel(time=time).dropna("trial").values
+        values = shares.sel(time=time).dropna("trial").values  # NaN where nothing is active
         label = f"{time} training"
         ax.hist(values, bins, density=True, color=colour, alpha=0.7, label=label)
     ax.axvline(float(np.sqrt(data.ell / data.d)), color=BLACK, ls=":", label=r"$\sqrt{\ell/d}$")
-    ax.axvline(float(np.median(predicted_share(data))), color=BLUE, label="theory, after")
-    ax.set_xlabel(
-        "share of the gradient off the span\n" + r"$\|\Pi_{P^\perp}\nabla N\|/\|\nabla N\|$"
-    )
+    ax.axvline(float(trained(data).predicted.median()), color=BLUE, label="theory, after")
+    formula = r"$\|\Pi_{P^\perp}\nabla N\|/\|\nabla N\|$"
+    ax.set_xlabel(f"share of the gradient off the span\n{formula}")
     ax.set_ylabel("density")
 
 

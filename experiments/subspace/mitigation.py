@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import jax
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
+from experiments.cells import every
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import Interval, mean, median, numbers, rms
 from experiments.plots.style import BLACK, BLUE, CHANCE, GREEN, error_bars
-from theory.ensemble import ensemble
 from theory.settings import Count, Filled, NonNegative, Positive, Sample
 from theory.subspace import settings as subspace
 from theory.subspace.remedies import trial
@@ -60,9 +59,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     """What `trial` measures over trial and way; each way has its remedy, β/σ and ηλT."""
     ways = labels(settings)
     progress(0.0, f"{settings.trials} networks, {len(ways['remedy'][1])} ways to train each")
-    keys = jax.random.split(key, settings.trials)
     how = settings, settings.scales, settings.decays, settings.test_samples
-    found = jax.device_get(jax.jit(lambda keys: ensemble(partial(trial, *how), keys))(keys))
+    found = every(partial(trial, *how))(key, settings.trials)
     progress(1.0, "done")
     measured = {name: (("trial", "way"), values) for name, values in found.items()}
     return Dataset(measured, {"trial": np.arange(settings.trials)} | ways)

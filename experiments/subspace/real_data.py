@@ -5,21 +5,24 @@ the training images themselves S1, S2 and S3 hold with ℓ = d − r. (A test im
 """
 
 from enum import IntEnum
+from functools import partial
 
-import jax
 import numpy as np
 from xarray import Dataset
 
+from experiments.cells import every
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.subspace.images import Problem, Settings, load_problem
-from experiments.subspace.images_figure import draw, predicted_share, squared
+from experiments.subspace.images import Settings, load_problem
+from experiments.subspace.images_figure import draw, trained
 from theory.claims import Identity
-from theory.ensemble import ensemble
 from theory.keys import named
 from theory.subspace.given import drift_trial, flip_all, trial
 from theory.subspace.settings import Settings as Placed
 from theory.subspace.theorems import gradient_law, large_gradient
+
+LABELS = {"time": ["before", "after"], "part": ["off", "whole"]}
+"""Before and after training or the flip; the gradient off the span and the whole gradient."""
 
 
 class Drawn(IntEnum):
@@ -41,45 +44,35 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     """
     progress(0.0, f"loading {settings.dataset}")
     problem = load_problem(settings, named(key, Drawn.IMAGES))
+
+    def networks(fn, drawn: Drawn, count: int) -> dict[str, np.ndarray]:
+        return every(partial(fn, problem.settings))(named(key, drawn), count, problem.data)
+
     progress(0.1, f"{settings.trials} networks in the span of the images")
-    found = _over_networks(trial, problem, named(key, Drawn.NETWORKS), settings.trials)
+    found = networks(trial, Drawn.NETWORKS, settings.trials)
     progress(0.6, f"{settings.full_trials} networks in full dimension")
-    full = _over_networks(drift_trial, problem, named(key, Drawn.FULL), settings.full_trials)
+    full = networks(drift_trial, Drawn.FULL, settings.full_trials)
     progress(0.9, "flipping the images")
-    flips = _over_networks(flip_all, problem, named(key, Drawn.FLIPPED), 1)
-    flips = {name: values[0] for name, values in flips.items()}
+    flips = {name: values[0] for name, values in networks(flip_all, Drawn.FLIPPED, 1).items()}
     x, y = np.asarray(problem.data.x), np.asarray(problem.data.y)
-    shown = _shown(settings, y, flips["distance"])
-    pictures = {"pixels": x, "perturbation": flips.pop("perturbation")}
+    shown, perturbations = _shown(settings, y, flips["distance"]), flips.pop("perturbation")
     progress(1.0, "done")
-    data = {name: (DIMS["trial"][: values.ndim], values) for name, values in found.items()}
-    data |= {name: (DIMS["full"][: values.ndim], values) for name, values in full.items()}
-    data |= {name: (DIMS["image"][: values.ndim], values) for name, values in flips.items()}
-    for name, values in pictures.items():
+    data = {
+        name: (dims[: values.ndim], values)
+        for measured, dims in (
+            (found, ("trial", "time", "part")),
+            (full, ("full_trial",)),
+            (flips, ("image", "time")),
+        )
+        for name, values in measured.items()
+    }
+    for name, values in (("pixels", x), ("perturbation", perturbations)):
         kept = np.full((len(y), *problem.shape), np.nan)
         kept[shown] = (values[shown] / problem.unit).reshape(-1, *problem.shape)
-        data[name] = DIMS["picture"][: kept.ndim], kept
+        data[name] = ("image", "row", "column", "colour")[: kept.ndim], kept
     data |= {"norm": ("image", np.linalg.norm(x, axis=-1)), "y": ("image", y)}
     data |= {"d": ((), problem.settings.d), "ell": ((), problem.settings.ell)}
     return Dataset(data, LABELS)
-
-
-DIMS = {
-    "trial": ("trial", "time", "part"),
-    "full": ("full_trial",),
-    "image": ("image", "time"),
-    "picture": ("image", "row", "column", "colour"),
-}
-LABELS = {"time": ["before", "after"], "part": ["off", "whole"]}
-"""Before and after training or the flip; the gradient off the span and the whole gradient."""
-
-
-def _over_networks(fn, problem: Problem, key, count: int) -> dict[str, np.ndarray]:
-    # The data is an argument: XLA would spend its time multiplying constants at compile time.
-    program = jax.jit(
-        lambda keys, data: ensemble(lambda key: fn(problem.settings, data, key), keys)
-    )
-    return jax.device_get(program(jax.random.split(key, count), problem.data))
 
 
 def _shown(settings: Settings, y: np.ndarray, distance: np.ndarray) -> np.ndarray:
@@ -98,15 +91,14 @@ def _shown(settings: Settings, y: np.ndarray, distance: np.ndarray) -> np.ndarra
 def summary(data: Dataset, settings: Settings) -> Summary:
     """Verdicts on S1, S2 and S3 at the training images, shares and flips."""
     ell, d = int(data.ell), int(data.d)
-    placed, values = Placed(d=d, ell=ell), squared(data)
+    placed, given = Placed(d=d, ell=ell), trained(data)
+    epsilon = np.finfo(data["size"].dtype).eps
     # Every step rounds W once, a random walk of steps whose size is about a third of ε·|W|.
     ulps = 64 + 2 * float(np.sqrt(data.steps.max()))
     drift = Identity(ulps).judge(data.drift.values, data["size"].values, placed)
-    law = gradient_law.theorem.claim.judge(values, values, placed)
-    given = data.isel(trial=data.scale.values > 0)
-    off, whole = (given.gradient.sel(time="after", part=part).values for part in ("off", "whole"))
+    law = gradient_law.theorem.claim.judge(given.squared.values, given.squared.values, placed)
     bound = given.scale.values * np.sqrt(ell / 2)
-    large = large_gradient.theorem.claim.judge(off, bound, placed)
+    large = large_gradient.theorem.claim.judge(given.off.values, bound, placed)
     flipped = data.isel(image=np.isfinite(data.distance.values))
     first_order = abs(flipped.output.sel(time="before")) / flipped.slope
     table = {
@@ -116,8 +108,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         "excluded": data.sizes["trial"] - given.sizes["trial"],
         "margin_reached": float(np.mean(data.margin >= settings.margin)),
         "S1": drift.status,
-        "S1_drift_in_epsilons": float((data.drift / data["size"]).max())
-        / np.finfo(data["size"].dtype).eps,
+        "S1_drift_in_epsilons": float((data.drift / data["size"]).max() / epsilon),
         "S2": law.status,
         "S2_p_value": law.detail["p_value"],
         "S2_distance": law.detail["distance"],
@@ -126,8 +117,8 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         "S3_delta": large.delta,
         "S3_violations": large.violations,
         "S3_violation_bound": large.violation_bound,
-        "share_off_span": float(np.median(off / whole)),
-        "share_predicted": float(np.median(predicted_share(data))),
+        "share_off_span": float((given.off / given.whole).median()),
+        "share_predicted": float(given.predicted.median()),
         "share_of_a_random_direction": float(np.sqrt(ell / d)),
         "images_flipped": flipped.sizes["image"],
         "images_without_flip": data.sizes["image"] - flipped.sizes["image"],

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from xarray import Dataset
+from xarray import DataArray, Dataset
 
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import Interval, finite, median_interval, rms
@@ -54,21 +54,15 @@ class Settings(subspace.Settings):
 
 
 class Sweep(NamedTuple):
-    """One size varied.
-
-    Attributes:
-        name: of the size, as of the dimension along which it varies.
-        symbol: of the size, on the axis.
-        sizes: the values tried, the last one held out.
-        exponent: what theory claims of the gradient norm.
-        flips: whether the flips are measured too.
-    """
+    """One size varied: its dimension, symbol and values, the last one held out."""
 
     name: str
     symbol: str
     sizes: tuple[int, ...]
     exponent: float
+    """what theory claims of the gradient norm"""
     flips: bool = True
+    """whether the flips are measured too"""
 
 
 def sweeps(settings: Settings) -> tuple[Sweep, Sweep, Sweep]:
@@ -121,11 +115,9 @@ def theory(settings: Settings, sweep: Sweep) -> np.ndarray:
     return initial_scale(settings, shapes["d"]) * np.sqrt(shapes["ell"] / 2)
 
 
-def flips(data: Dataset, sweep: Sweep, distance: str) -> list[np.ndarray]:
-    """At every size a distance, per unit of |N(x₀)|, of the networks with an opposing neuron."""
-    values, given = data[f"flip_over_{sweep.name}"], data[f"given_over_{sweep.name}"]
-    pairs = zip(values.sel(distance=distance).values.T, given.values.T, strict=True)
-    return [column[keep] for column, keep in pairs]
+def flips(data: Dataset, sweep: Sweep) -> DataArray:
+    """Distances per unit of |N(x₀)|, NaN for the networks without an opposing neuron."""
+    return data[f"flip_over_{sweep.name}"].where(data[f"given_over_{sweep.name}"])
 
 
 def draw(data: Dataset, settings: Settings) -> Figure:
@@ -151,10 +143,10 @@ def _gradient_panel(ax: Axes, data: Dataset, settings: Settings, sweep: Sweep) -
         interval = Interval(*(ends[part] for ends in measured))
         error_bars(ax, sizes[part], interval, markerfacecolor=face, label=name)
     detail = fit(data, sweep).detail
-    slope = [f"{detail[end]:.3f}" for end in ("exponent", "low", "high")]
+    slope = Interval(*(detail[end] for end in ("exponent", "low", "high"))).text(3)
     off = [f"{100 * np.expm1(detail[f'held_out{end}']):+.1f}" for end in ("", "_low", "_high")]
-    text = f"slope {slope[0]} [{slope[1]}, {slope[2]}]\nheld out {off[0]} % [{off[1]}, {off[2]}]"
-    text = text.replace("-", "\N{MINUS SIGN}") + f"\nintervals {100 * (1 - ALPHA):g} %"
+    text = f"slope {slope}\nheld out {off[0]} % [{off[1]}, {off[2]}]".replace("-", "−")
+    text += f"\nintervals {100 * (1 - ALPHA):g} %"
     ax.text(0.03, 0.03, text, transform=ax.transAxes, fontsize=8)
     ax.set_xlabel(sweep.symbol)
     ax.set_ylabel(r"root mean square of $\|\Pi_{P^\perp}\nabla N(x_0)\|$")
@@ -172,7 +164,8 @@ def _flip_panel(ax: Axes, data: Dataset, settings: Settings) -> None:
         sigma = initial_scale(settings, shapes["d"])
         x = 1 / (sigma * np.sqrt(shapes["ell"]))
         for name, (label, color, marker) in marks.items():
-            medians = [median_interval(values) for values in flips(data, sweep, name)]
+            columns = flips(data, sweep).sel(distance=name).values.T
+            medians = [median_interval(column[~np.isnan(column)]) for column in columns]
             look = {"fmt": marker, "color": color, "fillstyle": fill}
             look |= {"label": label} if fill == "full" else {}
             error_bars(ax, x, Interval(*np.stack(medians, axis=1)), **look)
@@ -209,22 +202,19 @@ def summary(data: Dataset, settings: Settings) -> Summary:
 
 
 def _flip_summary(data: Dataset, settings: Settings, sweep: Sweep) -> dict[str, Any]:
-    along, universal, certified = (flips(data, sweep, name) for name in DISTANCES)
-    finds = [np.isfinite(x) for x in along]
-    # 1/‖Π∇N‖ is √2/(σ√ℓ) = 1/theory at first order.
-    over = np.array([np.median(x) for x in along]) * theory(settings, sweep)
+    distances = flips(data, sweep)
+    along, universal, certified = (distances.sel(distance=name, drop=True) for name in DISTANCES)
+    medians = {
+        # 1/‖Π∇N‖ is √2/(σ√ℓ) = 1/theory at first order.
+        "flip_over_first_order": along * theory(settings, sweep),
+        "flip_over_certified": along / certified,
+        "universal_over_gradient_flip": universal / along.where(np.isfinite(along)),
+    }
     return {
         "flip_excluded": (~data[f"given_over_{sweep.name}"]).sum("trial").values.tolist(),
-        "flip_none_along_gradient": [int(np.isinf(x).sum()) for x in along],
-        "flip_none_universal": [int(np.isinf(x).sum()) for x in universal],
-        "flip_over_first_order": finite(over),
-        "flip_over_certified": finite(
-            [np.median(x / c) for x, c in zip(along, certified, strict=True)]
-        ),
-        "universal_over_gradient_flip": finite(
-            [np.median(u[f] / x[f]) for u, x, f in zip(universal, along, finds, strict=True)]
-        ),
-    }
+        "flip_none_along_gradient": np.isinf(along).sum("trial").values.tolist(),
+        "flip_none_universal": np.isinf(universal).sum("trial").values.tolist(),
+    } | {name: finite(values.median("trial")) for name, values in medians.items()}
 
 
 experiment = Experiment(

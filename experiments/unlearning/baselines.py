@@ -23,14 +23,13 @@ import numpy as np
 from jaxtyping import Array
 from xarray import Dataset
 
+from experiments.cells import every, labelled
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import finite, numbers
 from experiments.unlearning.baselines_figure import columns, counted, draw, membership
 from experiments.unlearning.guarantee import QUANTITIES, worst_ratios
 from experiments.unlearning.images import Method, Problem, Settings, load_problem, training_set
-from experiments.unlearning.trials import labelled
-from theory.ensemble import ensemble
 from theory.keys import named
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.unlearning.baselines import BASELINES
@@ -131,21 +130,17 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     """
     progress(0.0, f"loading {settings.dataset}")
     problem = load_problem(settings, named(key, Drawn.IMAGES))
-    keys = jax.random.split(named(key, Drawn.NETWORKS), settings.trials)
+    drawn = named(key, Drawn.NETWORKS)
     methods = ("original", "retrained", *settings.methods)
     progress(0.1, f"{settings.trials} networks and {len(methods)} ways to forget")
-    # The images are an argument: XLA would spend its time multiplying constants at compile time.
-    program = jax.jit(
-        lambda keys, problem: ensemble(lambda key: trial(settings, problem, key), keys)
-    )
     images = [f"image {i + 1}, class {settings.classes[i % 2]}" for i in range(settings.forget)]
     others = dict.fromkeys(("certificate", "bound"), {"quantity": QUANTITIES})
     others |= {"reached": {}, "norm": {}, "multipliers": {"point": range(settings.samples)}}
-    arrays = jax.device_get(program(keys, problem))
+    arrays = every(partial(trial, settings))(drawn, settings.trials, problem)
     data = labelled(arrays, {"method": methods, "image": images}, others)
     check_trained(data)
     progress(0.9, "timing")
-    seconds = _seconds(settings, problem, keys[0])
+    seconds = _seconds(settings, problem, jax.random.split(drawn, settings.trials)[0])
     progress(1.0, "done")
     timed = "method", [seconds[method] for method in methods]
     return data.assign(seconds=timed, d=problem.forgotten.shape[1])

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import jax
 from jaxtyping import Array, Key
 from xarray import Dataset
 
-from experiments.cells import over
+from experiments.cells import every, over
 from experiments.experiment import Progress
 from experiments.unlearning import trials
-from theory.ensemble import ensemble
 from theory.settings import Count, Increasing, Listed, NonNegative
 
 SMALL = trials.SMALL | {"d": 1000, "smaller": (100,), "fractions": (0.0, 0.5, 0.9, 1.0, 1.1, 2.0)}
@@ -53,22 +53,11 @@ class Settings(trials.Settings):
 def over_dimensions(
     settings: Settings, trial: Callable[..., Any], key: Key[Array, ""], progress: Progress
 ) -> Dataset:
-    """All trials in every dimension by one program: over d, trial, and fraction where there is one.
-
-    Args:
-        settings: dimensions, trials and margin.
-        trial: ``(settings, d, key) -> arrays``, with the margin ``reached`` among them.
-        key: every trial's key derives from it.
-        progress: told of every dimension.
-    """
-
-    @jax.jit
-    def program(d, keys):
-        return ensemble(lambda key: trial(settings, d, key), keys)
+    """Trials ``(settings, d, key) -> arrays`` over d, trial, and fraction where there is one."""
+    program = every(partial(trial, settings))  # once for all dimensions
 
     def cell(d: int):
-        keys = jax.random.split(jax.random.fold_in(key, d), settings.trials)
-        arrays = jax.device_get(program(float(d), keys))
+        arrays = program(jax.random.fold_in(key, d), settings.trials, float(d))
         trials.require_margin(arrays["reached"], settings.margin)
         return {name: (("trial", "fraction")[: a.ndim], a) for name, a in arrays.items()}
 

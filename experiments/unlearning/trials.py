@@ -1,22 +1,20 @@
 """All trials of an experiment by one program, put under labels once training ended well."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Key
 from numpy.typing import ArrayLike
 from xarray import Dataset
 
+from experiments.cells import Labels, every, labelled
 from experiments.errors import UsageError
 from experiments.experiment import Progress
-from theory.ensemble import ensemble
 from theory.settings import Count, Sample
 from theory.unlearning import settings as unlearning
-
-Labels = Mapping[str, Sequence[Any] | np.ndarray]
 
 SMALL = {"width": 40, "samples": 5, "margin": 100.0, "trials": 3}
 """Settings of networks that train in a moment."""
@@ -52,36 +50,10 @@ def measure(
         margin: what was to be reached, where it is not ``settings.margin``.
     """
     progress(0.0, f"{settings.trials} networks to margin {settings.margin:g}")
-    program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
-    arrays = jax.device_get(program(jax.random.split(key, settings.trials)))
+    arrays = every(partial(trial, settings))(key, settings.trials)
     require_margin(arrays["reached"], settings.margin if margin is None else margin)
     progress(1.0, "done")
     return labelled(arrays, labels, others)
-
-
-def labelled(
-    arrays: Mapping[str, np.ndarray], labels: Labels, others: Mapping[str, Labels] | None = None
-) -> Dataset:
-    """Arrays of all trials under names.
-
-    Args:
-        arrays: the first axis is the trials.
-        labels: of the further dimensions in order, of which an array has the first few.
-        others: the same for arrays that have dimensions of their own, all of them.
-
-    Example:
-        >>> data = labelled({"epsilon": np.ones((3, 2)), "norm": np.ones(3)}, {"d": (10, 100)})
-        >>> data.epsilon.dims, data.norm.dims
-        (('trial', 'd'), ('trial',))
-    """
-    others = others or {}
-    data = Dataset(coords={"trial": range(len(next(iter(arrays.values()))))})
-    for name, array in arrays.items():
-        along = others.get(name, labels)
-        dims = tuple(along)[: array.ndim - 1]
-        data[name] = ("trial", *dims), array
-        data = data.assign_coords({dim: np.asarray(along[dim]) for dim in dims})
-    return data
 
 
 def require_margin(reached: ArrayLike, margin: ArrayLike) -> None:
