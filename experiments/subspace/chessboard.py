@@ -74,8 +74,7 @@ def run(settings: Settings, key: Key[Array, ""], progress: Progress) -> Dataset:
 def draw(data: Dataset, settings: Settings) -> Figure:
     """One seed's surface per method on either board, and the flip distances of all seeds."""
     figure = plt.figure(figsize=(7.2, 7.6))
-    rows = figure.add_gridspec(3, 1, height_ratios=(3, 3, 3))
-    parts = [figure.add_subfigure(row) for row in rows]
+    parts = figure.subfigures(3)
     panels = grid(data, columns="board", size=(0, 0), within=parts[2], sharey=True)[1]
     for part, (at, ax) in zip(parts, panels, strict=False):
         own, height = data.sel(at), settings.heights[at["board"]]
@@ -110,16 +109,12 @@ def _surface(ax: Axes, one: Dataset, settings: Settings, height: float) -> None:
         quads.append(point + scale * mark)
         shaded.append(_lit(mark, to_rgb(CLASSES[int(sign)]["color"])))
     # Thousands of polygons: a picture inside a vector file.
-    options = {"lw": 0, "rasterized": True}
-    options = {"lw": 0, "rasterized": True}
-    ax.add_collection3d(
-        Poly3DCollection(np.concatenate(quads), facecolors=np.concatenate(shaded), **options)
-    )
+    options = {"facecolors": np.concatenate(shaded), "lw": 0, "rasterized": True}
+    ax.add_collection3d(Poly3DCollection(np.concatenate(quads), **options))
     ax.view_init(elev=ELEVATION, azim=AZIMUTH)
     ax.set_box_aspect((1, 1, DEPTH), zoom=1.0)  # pyright: ignore[reportArgumentType]
-    ax.set(xlim=(0, 1), ylim=(0, 1), zlim=(low, high))
     ticks = height + settings.reach * np.array([-0.5, 0.0, 0.5])
-    ax.set(xticks=(0, 1), yticks=(0, 1), zticks=ticks)
+    ax.set(xlim=(0, 1), ylim=(0, 1), zlim=(low, high), xticks=(0, 1), yticks=(0, 1), zticks=ticks)
     ax.tick_params(pad=-3, labelsize=7)
     ax.zaxis.set_tick_params(pad=0)
     for axis, label, pad in zip((ax.xaxis, ax.yaxis, ax.zaxis), "xyz", (-10, -10, -3), strict=True):
@@ -150,9 +145,8 @@ def _distances(ax: Axes, own: Dataset, settings: Settings) -> None:
         fits = f"{row['seeds_at_margin']} of {row['seeds']} fit"
         ticks.append(f"{short[place]}\n{fits}\ndrift {row['drift_max']:.1g}".replace("-", "−"))
         fitting = planar.fitting(own.sel(training=method), settings).median("point")
-        flip, radius = (part.values[:, None] for part in (fitting.flip, fitting.radius))
-        if flip.size:
-            planar.scatter_flips(ax, np.array([float(place)]), flip, radius)
+        if fitting.sizes["trial"]:
+            planar.scatter_flips(ax, np.array([float(place)]), fitting.expand_dims("point", -1))
     ax.set(yscale="log", ylim=(5e-3, FARTHEST), xlim=(-0.5, 2.6))
     ax.set_xticks(range(len(ticks)), ticks)
 

@@ -36,7 +36,7 @@ from theory.subspace.planar import METHODS, initial_on_a_line, line, trainer
 
 INTERIOR = slice(1, -1)
 """The points with a neighbour on either side: beyond the ends the boundary need not come back."""
-REGIONS = ("#F4CDB5", "#B9D7EC")
+REGIONS = {"−": "#F4CDB5", "+": "#B9D7EC"}
 """Tints of the two classes' colours."""
 OVERLAID = 8
 """Seeds whose boundaries are drawn over each other."""
@@ -46,10 +46,11 @@ def run(settings: Settings, key: Key[Array, ""], progress: Progress) -> Dataset:
     """What `planar.Fit` has over training and trial; ``flip`` and ``radius`` of interior points."""
     train = trainer(settings, initial_on_a_line)
     labels = {"trial": range(settings.trials), "point": np.asarray(line().x[:, 0])}
-    data = over(
-        lambda method: measured(train(key, line(), method)), progress, labels, training=METHODS
-    )
-    return data.isel(point=INTERIOR)
+
+    def cell(method: str):
+        return measured(train(key, line(), method))
+
+    return over(cell, progress, labels, training=METHODS).isel(point=INTERIOR)
 
 
 def draw(data: Dataset, settings: Settings) -> Figure:
@@ -58,29 +59,22 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     titles = ("vanilla", rf"smaller initialisation $\div\,{settings.factor:g}$")
     titles += (rf"L2 regularisation, $\lambda={settings.weight_decay:g}$",)
     fitted = reached(data, settings)
-    for (regions, boundaries, distances), method, title in zip(
-        axes.T, METHODS, titles, strict=True
-    ):
+    for column, method, title in zip(axes.T, METHODS, titles, strict=True):
+        regions, boundaries, distances = column
         own, fits = data.sel(training=method), fitted.sel(training=method)
         shown = shown_trials(fitted, method)[:OVERLAID]
         outputs = [_on_grid(own.sel(trial=trial), settings) for trial in shown]
-        _decision(
-            regions, outputs[:1], f"seed {shown[0]}" + ", does not fit" * (not fits[shown[0]])
-        )
+        note = f"seed {shown[0]}" + ", does not fit" * (not fits[shown[0]])
+        _decision(regions, outputs[:1], note)
         _decision(boundaries, outputs, f"{len(shown)} seed" + "s" * (len(shown) > 1))
         _distances(distances, data, settings, method)
         seeds = f"{int(fits.sum())} of {settings.trials} seeds"
         regions.set_title(f"{title}\n{seeds} fit (margin {settings.margin:g})")
-        for ax in (regions, boundaries):
-            ax.set_xlabel("$x_1$")
-        distances.set_xlabel("point $t$ of the line, $x=(t,t)$")
-    axes[0, 0].set_ylabel("$x_2$")
-    axes[1, 0].set_ylabel("$x_2$")
+    plt.setp(axes[:2], xlabel="$x_1$")
+    plt.setp(axes[2], xlabel="point $t$ of the line, $x=(t,t)$")
+    plt.setp(axes[:2, 0], ylabel="$x_2$")
     axes[2, 0].set_ylabel("distance across the line")
-    tints = [
-        Patch(color=tint, label=f"decision {sign}1")
-        for sign, tint in zip("−+", REGIONS, strict=True)
-    ]
+    tints = [Patch(color=tint, label=f"decision {sign}1") for sign, tint in REGIONS.items()]
     figure.legend(handles=[*handles(), *tints], loc="outside lower center", ncols=4)
     return figure
 
@@ -96,12 +90,12 @@ def _decision(ax: Axes, outputs: Sequence[np.ndarray], note: str) -> None:
     """The regions of one network, or the boundaries of several, with the points."""
     grid = np.linspace(-1, 1, len(outputs[0]))
     if len(outputs) == 1:
-        ax.contourf(grid, grid, outputs[0], levels=[-np.inf, 0, np.inf], colors=REGIONS)
+        ax.contourf(grid, grid, outputs[0], levels=[-np.inf, 0, np.inf], colors=[*REGIONS.values()])
     for output in outputs:
         ax.contour(grid, grid, output, levels=[0], colors="0.2", linewidths=0.8, alpha=0.8)
     x, y, _ = (np.asarray(part) for part in line())
+    options = {"ls": "", "ms": 6, "mec": "white", "mew": 0.8, "clip_on": False, "zorder": 3}
     for sign, look in CLASSES.items():
-        options = {"ls": "", "ms": 6, "mec": "white", "mew": 0.8, "clip_on": False, "zorder": 3}
         ax.plot(*x[y == sign].T, **(look | options))
     ax.set(aspect="equal", xlim=(-1, 1), ylim=(-1, 1), xticks=(-1, 0, 1), yticks=(-1, 0, 1))
     ax.grid(False)
@@ -118,8 +112,7 @@ def _distances(ax: Axes, data: Dataset, settings: Settings, method: str) -> None
     if not fits.sizes["trial"]:
         ax.text(0.5, 0.5, "no seed fits", transform=ax.transAxes, ha="center")
         return
-    flip, radius = fits.flip.values, fits.radius.values
-    scatter_flips(ax, data.point.values, flip, radius)
+    scatter_flips(ax, data.point.values, fits)
     median = "none" if row["flip_median"] is None else f"{row['flip_median']:.2f}"
     lines = (
         f"median flip {median}",

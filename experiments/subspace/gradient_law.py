@@ -69,17 +69,13 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     return figure
 
 
-def _claimed(values: np.ndarray, settings: Settings) -> np.ndarray:
-    return stats.chi2.cdf(values, settings.ell)
-
-
 def _densities(ax: Axes, off, on, grid, settings: Settings) -> None:
     bins = np.linspace(grid[0], grid[-1], 41).tolist()
     ell, dim = settings.ell, settings.dim
     ax.hist(off, bins, density=True, color=SKY, alpha=0.7, label="off $P$, measured")
     ax.plot(grid, stats.chi2.pdf(grid, ell), color=BLUE, label=f"$\\chi^2_{{{ell}}}$, claimed")
     ax.hist(on, bins, density=True, histtype="step", color=VERMILION, label="on $P$, measured")
-    test = test_law(off, lambda values: _claimed(values, settings))
+    test = test_law(off, stats.chi2(ell).cdf)
     text = f"off $P$: largest deviation {test.distance:.3f}\n$p$ = {test.p_value:.2f}"
     ax.text(0.98, 0.97, text, transform=ax.transAxes, ha="right", va="top", fontsize=8)
     # With one degree of freedom the density has no bound at 0.
@@ -88,14 +84,15 @@ def _densities(ax: Axes, off, on, grid, settings: Settings) -> None:
 
 
 def _differences(ax: Axes, off, grid, settings: Settings) -> None:
-    claimed = _claimed(grid, settings)
+    law = stats.chi2(settings.ell).cdf
+    claimed = law(grid)
     below = np.searchsorted(np.sort(off), grid, side="right") / len(off)
     radius = dkw_radius(len(off))
     band = f"{1 - ALPHA:.1%} band (DKW): ±{radius:.3f}"
     ax.axhspan(-radius, radius, color="0.9", lw=0, label=band)
     ax.axhline(0, color=BLUE)
     ax.step(grid, below - claimed, where="post", color=BLACK, lw=1, label="off $P$, measured")
-    wrong = _claimed(grid / VARIANCE_ERROR, settings) - claimed
+    wrong = law(grid / VARIANCE_ERROR) - claimed
     label = f"if $\\sigma^2$ were {VARIANCE_ERROR - 1:.0%} larger"
     ax.plot(grid, wrong, ":", color=PURPLE, label=label)
 
@@ -107,7 +104,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         off, on = (samples(data, part, time) for part in PARTS)
         judgement = theorem.claim.judge(off, off, settings)
         wrong = theorem.claim.judge(off / VARIANCE_ERROR, off, settings)
-        moved = test_law(on, lambda values: stats.chi2.cdf(values, settings.dim))
+        moved = test_law(on, stats.chi2(settings.dim).cdf)
         tables[time] = {
             "status": judgement.status,
             "networks": len(off),

@@ -11,13 +11,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from xarray import DataArray, Dataset
+from xarray import Dataset
 
 from experiments.cells import every
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.plots.estimates import Interval, mean, median, numbers, rms
+from experiments.plots.estimates import mean, median, numbers, rms
 from experiments.plots.style import BLACK, BLUE, CHANCE, GREEN, error_bars
 from theory.settings import Count, Filled, NonNegative, Positive, Sample
 from theory.subspace import settings as subspace
@@ -67,12 +66,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
 
 def labels(settings: Settings) -> dict[str, tuple[str, list]]:
-    """Of the ways of training: first every scale, with the decay of the settings, then every decay.
-
-    Example:
-        >>> labels(Settings(scales=(0.1,), decays=(2.0, 4.0)))["decay"]
-        ('way', [0.0, 2.0, 4.0])
-    """
+    """Of the ways: first every scale, with the decay of the settings, then every decay."""
     scales, decays = list(settings.scales), list(settings.decays)
     decay = settings.rate * settings.weight_decay * settings.steps
     return {
@@ -111,12 +105,24 @@ def column(data: Dataset, settings: Settings, remedy: str) -> Dataset:
 def draw(data: Dataset, settings: Settings) -> Figure:
     """Gradient, flip distance and accuracy against β on the left, against ηλT on the right."""
     figure, axes = plt.subplots(3, 2, figsize=(7.2, 7.0), sharex="col", sharey="row")
-    for axis, (remedy, title) in zip(axes.T, REMEDIES.items(), strict=True):
+    for column_of, (remedy, title) in zip(axes.T, REMEDIES.items(), strict=True):
+        gradient, flip, accuracy = column_of
         one = column(data, settings, remedy)
-        _gradient_panel(axis[0], one, remedy)
-        _flip_panel(axis[1], one, remedy)
-        error_bars(axis[2], one[remedy], mean(one.accuracy), label="measured")
-        axis[0].set_title(title)
+        x, flow = one[remedy], one.theory * one.flow / one.left
+        gradient.set(title=title, yscale="log")
+        gradient.plot(
+            x, one.theory * 2**0.5, "--", color=GREEN, label=r"bound, $\sqrt{2}$ times it"
+        )
+        label = r"theory, $\beta(1-\eta\lambda)^T\sqrt{k\ell/m}$"
+        gradient.plot(x, one.theory, color=BLUE, label=label)
+        gradient.plot(x, flow, ":", color=BLACK, label=r"with $e^{-\eta\lambda T}$ instead")
+        error_bars(gradient, x, rms(one.gradient), label="measured")
+        label = r"first order, $|N|/\|\Pi_{P^\perp}\nabla N\|$"
+        flip.plot(x, one.first_order, color=BLUE, label=label)
+        flip.axhline(1, **CHANCE, label="as long as the point itself")
+        error_bars(flip, x, median(one.flip), label="measured")
+        flip.set_yscale("log")
+        error_bars(accuracy, x, mean(one.accuracy), label="measured")
     axes[0, 0].set(xscale="log", ylabel=r"$\|\Pi_{P^\perp}\nabla N\|$ on test points")
     axes[1, 0].set_ylabel(r"distance to the flip / $\|x\|$")
     axes[2, 0].set_ylabel("test accuracy on $P$ (chance 0.5)")
@@ -127,40 +133,20 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     return figure
 
 
-def _gradient_panel(ax: Axes, one: Dataset, remedy: str) -> None:
-    x = one[remedy]
-    ax.plot(x, one.theory * 2**0.5, "--", color=GREEN, label=r"bound, $\sqrt{2}$ times it")
-    ax.plot(x, one.theory, color=BLUE, label=r"theory, $\beta(1-\eta\lambda)^T\sqrt{k\ell/m}$")
-    flow = one.theory * one.flow / one.left
-    ax.plot(x, flow, ":", color=BLACK, label=r"with $e^{-\eta\lambda T}$ instead")
-    error_bars(ax, x, rms(one.gradient), label="measured")
-    ax.set_yscale("log")
-
-
-def _flip_panel(ax: Axes, one: Dataset, remedy: str) -> None:
-    label = r"first order, $|N|/\|\Pi_{P^\perp}\nabla N\|$"
-    ax.plot(one[remedy], one.first_order, color=BLUE, label=label)
-    ax.axhline(1, **CHANCE, label="as long as the point itself")
-    error_bars(ax, one[remedy], median(one.flip), label="measured")
-    ax.set_yscale("log")
-
-
 def summary(data: Dataset, settings: Settings) -> Summary:
     """Gradient over theory, flip distances and accuracies for either remedy."""
     tables: dict[str, Any] = {"flip_unit": "norm of the point"}
     for remedy in REMEDIES:
         one = column(data, settings, remedy)
-        found: dict[str, Interval | DataArray] = {
-            "gradient": rms(one.gradient),
-            "gradient_theory": one.theory,
-            "squared_gradient_over_theory": mean(one.ratio),
-            "flow_over_factor": one.flow / one.left,
-            "flip": median(one.flip),
-            "flip_first_order": one.first_order,
-            "points_without_flip": one.no_flip.mean("trial"),
-            "accuracy": mean(one.accuracy),
-        }
-        tables[remedy] = {name: numbers(values, None) for name, values in found.items()} | {
+        tables[remedy] = {
+            "gradient": numbers(rms(one.gradient), None),
+            "gradient_theory": numbers(one.theory, None),
+            "squared_gradient_over_theory": numbers(mean(one.ratio), None),
+            "flow_over_factor": numbers(one.flow / one.left, None),
+            "flip": numbers(median(one.flip), None),
+            "flip_first_order": numbers(one.first_order, None),
+            "points_without_flip": numbers(one.no_flip.mean("trial"), None),
+            "accuracy": numbers(mean(one.accuracy), None),
             "values": one[remedy].values.tolist(),
             "factor_error": float(abs(one.factor / one.left - 1).max()),
         }

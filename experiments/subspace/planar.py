@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from xarray import DataArray, Dataset
 
 from experiments.cells import Measured
-from experiments.plots.estimates import LEVEL, finite, median, median_interval
+from experiments.plots.estimates import LEVEL, Interval, finite, median, median_interval
 from experiments.plots.style import BLUE, VERMILION
 from theory.networks import MLP
 from theory.settings import Sample
@@ -73,16 +73,7 @@ def fitting(own: Dataset, settings: Settings) -> Dataset:
 
 
 def shown_trials(fitted: DataArray, method: str) -> np.ndarray:
-    """The trials to draw: those that fit by every method, or by this one, or else the first.
-
-    Example:
-        >>> fitted = DataArray(
-        ...     [[True, True, False], [False, True, False]],
-        ...     coords={"training": ["vanilla", "L2 regularisation"], "trial": range(3)},
-        ... )
-        >>> shown_trials(fitted, "vanilla").tolist()
-        [1]
-    """
+    """The trials to draw: those that fit by every method, or by this one, or else the first."""
     for candidates in (fitted.all("training"), fitted.sel(training=method)):
         if candidates.any():
             return np.flatnonzero(candidates)
@@ -126,17 +117,18 @@ def flip_table(data: Dataset, settings: Settings) -> dict[str, dict[str, Any]]:
     return tables
 
 
-def scatter_flips(ax: Axes, positions: np.ndarray, flip: np.ndarray, radius: np.ndarray) -> None:
-    """Every seed as a dot, the median with its interval, and the certified radius below.
+def scatter_flips(ax: Axes, positions: np.ndarray, fits: Dataset) -> None:
+    """Every seed as a dot, the median with its interval, and the median certified radius below.
 
-    With fewer than six seeds the interval is their range, and short of its level.
+    With fewer than six seeds the interval is their range, and short of its level. Flips beyond
+    `FARTHEST` are open triangles there.
 
     Args:
         ax: axes with a logarithmic distance upwards.
-        positions: (columns,) places on the horizontal axis, evenly spaced.
-        flip: (seeds, columns) distances; those beyond `FARTHEST` are open triangles there.
-        radius: (seeds, columns) certified radii, of which the median is drawn.
+        positions: of the points on the horizontal axis, evenly spaced.
+        fits: ``flip`` and ``radius`` over trial and point.
     """
+    flip = fits.flip.values
     spacing = positions[1] - positions[0] if len(positions) > 1 else 1.0
     side = np.linspace(0.08, 0.3, len(flip))[:, None] * spacing
     places = positions + np.broadcast_to(side, flip.shape)
@@ -144,10 +136,10 @@ def scatter_flips(ax: Axes, positions: np.ndarray, flip: np.ndarray, radius: np.
     ax.plot(places[inside], flip[inside], "o", color=SEEDS, ms=2.2, alpha=0.45, mew=0)
     beyond = np.where(inside, np.nan, FARTHEST)
     ax.plot(places, beyond, "^", color=SEEDS, ms=3.5, mfc="none", mew=0.6, clip_on=False)
-    centre, low, high = (np.minimum(part, FARTHEST) for part in median_interval(flip))
-    bars, at = np.stack([centre - low, high - centre]), positions - 0.08 * spacing
-    ax.errorbar(at, centre, bars, fmt="o", color=SEEDS, ms=4.5, capsize=2.5, lw=1.3)
-    ax.plot(at, np.median(radius, axis=0), "_", color=VERMILION, ms=11, mew=1.8)
+    shown = Interval(*(np.minimum(part, FARTHEST) for part in median_interval(flip)))
+    at = positions - 0.08 * spacing
+    ax.errorbar(at, shown.centre, shown.bars, fmt="o", color=SEEDS, ms=4.5, capsize=2.5, lw=1.3)
+    ax.plot(at, fits.radius.median("trial"), "_", color=VERMILION, ms=11, mew=1.8)
 
 
 def handles() -> list[Line2D]:

@@ -6,6 +6,7 @@ the training images themselves S1, S2 and S3 hold with ℓ = d − r. (A test im
 
 from enum import IntEnum
 from functools import partial
+from itertools import zip_longest
 
 import numpy as np
 from xarray import Dataset
@@ -78,13 +79,9 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 def _shown(settings: Settings, y: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """Indices of the images to draw, of either class in turn, among those with a flip."""
     classes = [np.flatnonzero((y == sign) & np.isfinite(distance)) for sign in (-1, 1)]
-    turns = [
-        classes[i % 2][i // 2] for i in range(settings.samples) if i // 2 < classes[i % 2].size
-    ]
+    turns = [index for pair in zip_longest(*classes) for index in pair if index is not None]
     if not turns:
-        raise UsageError(
-            "No image can be flipped along its gradient: raise width, or take a new seed."
-        )
+        raise UsageError("No image flips along its gradient: raise width, or take a new seed.")
     return np.asarray(turns[: settings.pictures])
 
 
