@@ -13,10 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments.data.images import draw_class, load_images
+from experiments.data import two_classes
 from experiments.errors import UsageError
-from theory import settings as foundation
-from theory.settings import Count, Filled, Label, Positive, Sample
+from theory.settings import Count, Filled, Positive, Sample
 
 # fmt: off
 Method = Literal[
@@ -27,26 +26,20 @@ Method = Literal[
 
 
 @dataclass(frozen=True)
-class Settings(foundation.Settings):
+class Settings(two_classes.Settings):
     """Networks trained to tell a few images of two classes apart, which forget some of them.
 
     The images to forget are the same for all networks. Every network draws the images that stay,
     and its initialisation, which is all that an attacker does not know.
     """
 
-    dataset: str = "digits"
-    """digits, mnist, fashion_mnist, cifar10, or the path of an .npz file in Keras's layout"""
-    classes: tuple[Label, Label] = (3, 8)
-    """the two classes, labelled −1 and +1"""
     methods: Filled[Method] = get_args(Method)
     """ways to forget, compared with the original and the retrained network"""
-    samples: Count = 16
-    """training images m, of the two classes in turn"""
     forget: Count = 2
     """images to forget, the first ones, so of the two classes in turn"""
     test: Count = 500
     """test images, where there are so many"""
-    width: Count = 200
+    width: int = 200
     """neurons n"""
     scale: Positive = 0.1
     """standard deviation of the hidden weights at initialisation, in units of 1/√d"""
@@ -57,9 +50,8 @@ class Settings(foundation.Settings):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("classes", "methods"):
-            if len(set(getattr(self, name))) < len(getattr(self, name)):
-                raise ValueError(f"{name} are {getattr(self, name)} and must be different ones")
+        if len(set(self.methods)) < len(self.methods):
+            raise ValueError(f"methods are {self.methods} and must be different ones")
         if self.forget > self.samples - 2:
             raise ValueError(
                 f"forget is {self.forget} of {self.samples} images, and must leave at least two"
@@ -88,12 +80,7 @@ def load_problem(settings: Settings, key) -> Problem:
     Raises:
         UsageError: the set lacks a class or images of it.
     """
-    images = load_images(settings.dataset)
-    halves = (settings.samples + 1) // 2, settings.samples // 2
-    train = [
-        images.x_train[draw_class(images, label, half, jax.random.fold_in(key, label))]
-        for label, half in zip(settings.classes, halves, strict=True)
-    ]
+    images, train = two_classes.draw_classes(settings, key, folds=settings.classes)
     test = np.flatnonzero(np.isin(images.y_test, settings.classes))
     if not test.size:
         raise UsageError(f"{images.name} has no test images of the classes {settings.classes}.")
