@@ -1,6 +1,5 @@
 """`bench`: the performance comparisons, each a ratio of times measured in one run."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,25 +10,13 @@ import optax
 
 from experiments.experiment import Progress
 from experiments.results.catalog import select
+from experiments.timing import timed
 from theory.ensemble import ensemble, footprint
 from theory.networks import two_layer_relu
 from theory.theorem import Theorem, trial_keys
 from theory.training import hidden_layer_only, train, train_in_span
 
 Row = dict[str, Any]
-
-
-def seconds(function: Callable[..., Any], *args: Any, repeats: int = 3) -> tuple[float, float]:
-    """(compile, run) seconds of a jitted function: the run is the best of ``repeats``."""
-    start = time.perf_counter()
-    compiled = jax.jit(function).lower(*args).compile()
-    compiling = time.perf_counter() - start
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(compiled(*args))
-        times.append(time.perf_counter() - start)
-    return compiling, min(times)
 
 
 def bench_ensemble(progress: Progress) -> list[Row]:
@@ -43,7 +30,7 @@ def bench_ensemble(progress: Progress) -> list[Row]:
         keys = trial_keys(theorem, settings, 0, "theorem")
         member = partial(theorem.trial, settings)
         times = {
-            strategy: seconds(partial(ensemble, member, strategy=strategy), keys)
+            strategy: timed(partial(ensemble, member, strategy=strategy), keys)[:2]
             for strategy in ("map", "vmap")
         }
         size = footprint(member, keys[0]) // 1024
@@ -82,7 +69,7 @@ def bench_span(progress: Progress) -> list[Row]:
             return train_in_span(net, x, y, optimizer=optimizer, steps=200).network.w
 
         ways = {"full": full, "span": reduced}
-        times = {way: seconds(function, net, x, y) for way, function in ways.items()}
+        times = {way: timed(function, net, x, y)[:2] for way, function in ways.items()}
         difference = jnp.max(jnp.abs(jax.jit(full)(net, x, y) - jax.jit(reduced)(net, x, y)))
         row = _row(f"training in the span against full dimension, d = {d}", times)
         rows.append(row | {"largest_difference": float(difference)})

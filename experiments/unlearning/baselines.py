@@ -2,17 +2,14 @@
 
 Every member of the ensemble draws the images that stay and an initialisation, trains, trains again
 from the same start without the images to forget, which all members share, and forgets by every
-method. Networks are compared at the scale at which their smallest retained margin is one: that of
-the KKT conditions, at which the size of the margins tells an attacker nothing. Where a retained
-image is misclassified there is no such scale: then distances and ε count as infinite, which a
-median admits, and the member takes no part in what is said of margins; the table says how many.
+method. Networks are compared as in `theory.unlearning.comparison`. Where a retained image is
+misclassified, distances and ε count as infinite, which a median admits, and the member takes no
+part in what is said of margins; the table says how many.
 
 Intervals are over networks, for the few images that are forgotten. Another seed forgets others, and
 what membership inference finds depends on the image: compare seeds before ranking methods.
 """
 
-import time
-from collections.abc import Callable
 from enum import IntEnum
 from functools import partial
 from typing import Any
@@ -27,13 +24,15 @@ from experiments.cells import every, labelled
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import finite, numbers
+from experiments.timing import timed
 from experiments.unlearning.baselines_figure import columns, counted, draw, membership
-from experiments.unlearning.guarantee import QUANTITIES, worst_ratios
+from experiments.unlearning.guarantee import worst_ratios
 from experiments.unlearning.images import Method, Problem, Settings, load_problem, training_set
 from theory.keys import named
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.unlearning.baselines import BASELINES
-from theory.unlearning.certificate import angle, certificate
+from theory.unlearning.certificate import QUANTITIES, certificate, quantities
+from theory.unlearning.comparison import compared
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import kkt
 from theory.unlearning.margin import train_to_large_margin
@@ -41,9 +40,6 @@ from theory.unlearning.retrain import retrain
 
 ROUNDING = 1e-6
 """By which a measured ε, δ or τ may exceed its bound: what `kkt` leaves, in units of ‖θ‖."""
-
-REPEATS = 3
-"""Every method is timed so often; the fastest counts."""
 
 
 class Drawn(IntEnum):
@@ -61,43 +57,23 @@ def trial(settings: Settings, problem: Problem, key) -> dict[str, Array]:
     net = trained.network
     explained = kkt(net, x, y)
     proof = certificate(net, x, y, forget, explained=explained)
-    references = retrain(start, x, y, forget, settings.margin).network, proof.network
+    references = {
+        "": retrain(start, x, y, forget, settings.margin).network,
+        "certificate_": proof.network,
+    }
     ways = (_forget(method, forget, net, x, y, explained) for method in settings.methods)
-    networks = net, references[0], *ways
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
-    retained = x[settings.forget :], y[settings.forget :]
-
-    def smallest(net):
-        return jnp.min(retained[1] * net(retained[0]))
+    networks = jax.tree.map(lambda *leaves: jnp.stack(leaves), net, references[""], *ways)
 
     def measure(net):
-        scale = smallest(net)
-        scale = jnp.where(scale > 0, scale, jnp.nan)
+        right = (problem.y_test * net(problem.x_test) > 0).astype(x.dtype)
+        return compared(net, x, y, settings.forget, references) | {"test_accuracy": jnp.mean(right)}
 
-        def compare(reference):
-            target = reference.w / smallest(reference)
-            distance = jnp.linalg.norm(net.w / scale - target) / jnp.linalg.norm(target)
-            return distance, 1 - angle(net.w, target)
-
-        margins = y * net(x)
-        right = (margins > 0).astype(x.dtype)
-        found = {}
-        for name, reference in zip(("", "certificate_"), references, strict=True):
-            found[f"{name}distance"], found[f"{name}cosine"] = compare(reference)
-        return found | {
-            "forget_margins": margins[: settings.forget] / scale,
-            "forget_accuracy": jnp.mean(right[: settings.forget]),
-            "retain_accuracy": jnp.mean(right[settings.forget :]),
-            "test_accuracy": jnp.mean((problem.y_test * net(problem.x_test) > 0).astype(x.dtype)),
-            "epsilon": kkt(net, *retained).stationarity,
-        }
-
-    return jax.lax.map(measure, stacked) | {
+    return jax.lax.map(measure, networks) | {
         "reached": trained.margin,
         "multipliers": explained.multipliers,
         "norm": jnp.linalg.norm(net.w) / explained.scale,
-        "certificate": jnp.stack([proof.epsilon, proof.delta, proof.tau]),
-        "bound": jnp.stack([proof.bound.epsilon, proof.bound.delta, proof.bound.tau]),
+        "certificate": quantities(proof),
+        "bound": quantities(proof.bound),
     }
 
 
@@ -129,8 +105,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         UsageError: there are no such images, or a network does not learn them.
     """
     progress(0.0, f"loading {settings.dataset}")
-    problem = load_problem(settings, named(key, Drawn.IMAGES))
-    drawn = named(key, Drawn.NETWORKS)
+    problem, drawn = load_problem(settings, named(key, Drawn.IMAGES)), named(key, Drawn.NETWORKS)
     methods = ("original", "retrained", *settings.methods)
     progress(0.1, f"{settings.trials} networks and {len(methods)} ways to forget")
     images = [f"image {i + 1}, class {settings.classes[i % 2]}" for i in range(settings.forget)]
@@ -163,32 +138,18 @@ def _seconds(settings: Settings, problem: Problem, key) -> dict[str, float]:
     """
     forget = tuple(range(settings.forget))
     start, x, y = jax.jit(lambda problem, key: _draw(settings, problem, key))(problem, key)
+    margin = settings.margin
 
-    def train(net):
-        return train_to_large_margin(net, x, y, settings.margin).network
+    def train_again(start):
+        return retrain(start, x, y, forget, margin).network
 
-    def train_again(net):
-        return retrain(net, x, y, forget, settings.margin).network
-
-    seconds = {}
-    seconds["original"], net = _timed(train, start)
-    seconds["retrained"], _ = _timed(train_again, start)
-    search, explained = _timed(kkt, net, x, y)
+    _, first, trained = timed(lambda start: train_to_large_margin(start, x, y, margin), start)
+    net, seconds = trained.network, {"original": first, "retrained": timed(train_again, start)[1]}
+    _, search, explained = timed(kkt, net, x, y)
     for method in settings.methods:
-        step, _ = _timed(partial(_forget, method, forget), net, x, y, explained)
+        _, step, _ = timed(partial(_forget, method, forget), net, x, y, explained)
         seconds[method] = step if method in BASELINES else search + step
     return seconds
-
-
-def _timed(fn: Callable[..., Any], *args: Any) -> tuple[float, Any]:
-    """The fastest of a few runs of a compiled function, and its value."""
-    compiled = jax.jit(fn).lower(*args).compile()
-    times, value = [], None
-    for _ in range(REPEATS):
-        begin = time.perf_counter()
-        value = jax.block_until_ready(compiled(*args))
-        times.append(time.perf_counter() - begin)
-    return min(times), value
 
 
 def summary(data: Dataset, settings: Settings) -> Summary:

@@ -23,13 +23,13 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import finite, median, numbers
 from experiments.plots.style import BLACK, GREEN, legend
 from experiments.unlearning import trials
-from experiments.unlearning.guarantee import QUANTITIES, draw_quantity, judged, worst_ratios
+from experiments.unlearning.guarantee import draw_quantity, worst_ratios
 from theory.keys import named
 from theory.settings import Count, Increasing, Positive
-from theory.unlearning.certificate import certificate
-from theory.unlearning.kkt import kkt
+from theory.unlearning.certificate import QUANTITIES, certificate, judged
+from theory.unlearning.kkt import by_two_gates
 from theory.unlearning.near_orthogonal import NORM_SLACK, correlation_allowed
-from theory.unlearning.pattern import Snapped, autograd_pattern, snap
+from theory.unlearning.pattern import snap
 from theory.unlearning.scene import Scene, descend, draw_gram, draw_mixture
 from theory.unlearning.theorems.two_layer import promised
 
@@ -73,25 +73,17 @@ def forget(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""]]:
     x, y = scene.x, scene.y
     trained = descend(settings, scene)
     net = trained.network
-    snapped = snap(net, x)
-    naive = Snapped(net, autograd_pattern(net, x), jnp.zeros_like(snapped.distance))
-
-    def judge(snapped: Snapped):
-        return kkt(snapped.network, x, y, pattern=snapped.pattern)
-
-    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), snapped, naive)
-    before = jax.lax.map(judge, both)
-    # Of the network on its kinks itself, so no distance to them enters the bound of τ.
-    explained = jax.tree.map(lambda leaf: leaf[0], before)
-    proof = certificate(snapped.network, x, y, 0, explained=explained)
+    # Judged on its kinks itself, so no distance to them enters the bound of τ.
+    explained, naive = by_two_gates(net, x, y)
+    proof = certificate(explained.snapped.network, x, y, 0, explained=explained)
     gram = x @ x.T
     return judged(proof, explained, x, y) | {
         "distance": proof.bound.distance,
         "epsilon_before": explained.stationarity,
-        "epsilon_gates": before.stationarity[1],
-        "delta_gates": before.slackness[1],
+        "epsilon_gates": naive.stationarity,
+        "delta_gates": naive.slackness,
         "inner": jnp.max(jnp.abs(gram - jnp.diag(jnp.diag(gram)))),
-        "snapped": snapped.distance / explained.scale,
+        "snapped": snap(net, x).distance / explained.scale,
         "reached": trained.margin,
     }
 

@@ -6,6 +6,7 @@ of few points is neither perfect nor blind. For a linear predictor w the accurac
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -55,17 +56,17 @@ class Settings(trials.Settings):
         if self.fractions[0] != 0 or 1.0 not in self.fractions:
             raise ValueError(f"fractions are {self.fractions} and must increase from 0, through 1")
 
-
-def steps_drawn(settings: Settings) -> np.ndarray:
-    """Where the exact accuracy is drawn."""
-    return np.linspace(0, settings.fractions[-1], CURVE)
+    @property
+    def drawn(self) -> np.ndarray:
+        """Step sizes at which the exact accuracy is drawn."""
+        return np.linspace(0, self.fractions[-1], CURVE)
 
 
 def trial(settings: Settings, key) -> dict[str, Array]:
     """One data set: what both models classify right at every step size and retrained."""
     key_data, key_fresh, key_net = jax.random.split(key, 3)
-    m, d = settings.samples, settings.d
-    data = gaussian_mixture(key_data, m, d, settings.separation * d**-0.25)
+    d = settings.d
+    data = gaussian_mixture(key_data, settings.samples, d, settings.separation * d**-0.25)
     x, y = data.x, data.y
     fresh = mixture_points(key_fresh, data.mean, settings.test_points)
 
@@ -76,11 +77,8 @@ def trial(settings: Settings, key) -> dict[str, Array]:
         return signal(net.w, data.mean)
 
     def along(trained, measure, fractions):
-        def at(t):
-            given = {"fraction": t, "explained": trained.explained}
-            return measure(gradient_ascent(trained.network, x, y, 0, **given))
-
-        return jax.lax.map(at, jnp.array(fractions))
+        step = partial(gradient_ascent, trained.network, x, y, 0, explained=trained.explained)
+        return jax.lax.map(lambda t: measure(step(fraction=t)), jnp.array(fractions))
 
     network = two_layer_relu(key_net, d, settings.width, settings.sigma)
     starts = Linear(jnp.zeros(d, x.dtype)), network
@@ -93,7 +91,7 @@ def trial(settings: Settings, key) -> dict[str, Array]:
         "correct": jnp.stack([along(model, correct, steps) for model in models]),
         "retrained": jnp.stack([correct(one.network) for one in again]),
         "signal": along(linear, exact, steps),
-        "signal_drawn": along(linear, exact, steps_drawn(settings)),
+        "signal_drawn": along(linear, exact, settings.drawn),
         "signal_retrained": exact(again[0].network),
     }
 
@@ -101,7 +99,7 @@ def trial(settings: Settings, key) -> dict[str, Array]:
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Points classified right over trial, model and fraction; signals of the linear predictor."""
     steps = {"fraction": settings.fractions}
-    others = {"signal": steps, "signal_drawn": {"drawn": steps_drawn(settings)}}
+    others = {"signal": steps, "signal_drawn": {"drawn": settings.drawn}}
     labels = {"model": MODELS} | steps
     return trials.measure(settings, trial, key, progress, labels, others)
 
@@ -137,9 +135,8 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     again = float(accuracy(data.signal_retrained).mean())
     left.axhline(again, color=GREEN, lw=1, ls="--", label="retrained (mean)")
     options = {"x": "fraction", "color": VERMILION, "label": "measured (95 % interval)"}
-    curves(
-        left, binomial_interval(data.correct.sel(model="linear"), settings), ls="none", **options
-    )
+    linear = binomial_interval(data.correct.sel(model="linear"), settings)
+    curves(left, linear, ls="none", **options)
     again = mean(data.retrained.sel(model="relu") / settings.test_points)
     right.axhspan(float(again.low), float(again.high), color=GREEN, alpha=0.2, lw=0)
     right.axhline(float(again.centre), color=GREEN, lw=1, ls="--")
@@ -183,9 +180,7 @@ experiment = Experiment(
     provenance="recalled",
     presets={
         "smoke": Settings(
-            **trials.SMALL | {"samples": 6, "trials": 4},
-            d=300,
-            test_points=500,
+            **trials.SMALL | {"samples": 6, "trials": 4, "test_points": 500, "d": 300},
             fractions=(0.0, 1.0, 4.0),
         ),
         "course": Settings(trials=30),

@@ -3,34 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 from xarray import Dataset
 
 from experiments.plots.curves import curves
 from experiments.plots.estimates import Interval
 from experiments.plots.style import BLUE, VERMILION
-from theory.unlearning.certificate import Certificate
-from theory.unlearning.kkt import KKT
+from theory.unlearning.certificate import QUANTITIES
 
-QUANTITIES = ("epsilon", "delta", "tau")
 SYMBOLS = {name: f"$\\{'var' * (name == 'epsilon')}{name}$" for name in QUANTITIES}
-
-
-def judged(
-    proof: Certificate, explained: KKT, x: Float[Array, "n d"], y: Float[Array, " n"], k: int = 1
-) -> dict[str, Float[Array, " 3"]]:
-    """`QUANTITIES` of the certificate and their bounds, the first k points forgotten.
-
-    δ is of the certificate's own margins, which are θ's up to rounding.
-    """
-    margins = y[k:] * proof.network(x[k:]) / explained.scale
-    delta = jnp.max(explained.multipliers[k:] * (margins - 1))
-    return {
-        "certificate": jnp.stack([proof.epsilon, delta, proof.tau]),
-        "bound": jnp.stack([proof.bound.epsilon, proof.bound.delta, proof.bound.tau]),
-    }
 
 
 def worst_ratios(data: Dataset) -> dict[str, float]:

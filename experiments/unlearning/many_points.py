@@ -22,9 +22,9 @@ from experiments.plots.curves import curves
 from experiments.plots.estimates import finite, mean
 from experiments.plots.style import BLUE, GREEN, PURPLE, SKY, VERMILION, legend
 from experiments.unlearning import trials
-from experiments.unlearning.guarantee import QUANTITIES, draw_quantity, judged, worst_ratios
+from experiments.unlearning.guarantee import draw_quantity, worst_ratios
 from theory.settings import Rising, Sample
-from theory.unlearning.certificate import certificate, sum_of_distances
+from theory.unlearning.certificate import QUANTITIES, certificate, judged, sum_of_distances
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import kkt
 from theory.unlearning.scene import draw_gaussian, train_scene

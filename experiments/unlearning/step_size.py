@@ -22,8 +22,7 @@ from experiments.plots.style import BLACK, BLUE, GREEN, PURPLE, VERMILION, legen
 from experiments.unlearning.step_size_scene import ROUNDING, SMALL, Settings, over_dimensions
 from theory.unlearning.certificate import certificate
 from theory.unlearning.gradient_ascent import gradient_ascent
-from theory.unlearning.kkt import kkt
-from theory.unlearning.pattern import Snapped, autograd_pattern, snap
+from theory.unlearning.kkt import by_two_gates
 from theory.unlearning.scene import draw_gaussian_in_span, train_scene
 from theory.unlearning.vcurve import v_curve
 
@@ -40,24 +39,13 @@ def trial(settings: Settings, d: Float[Array, ""], key) -> dict[str, Array]:
     trained = train_scene(settings, scene)
     explained, net = trained.explained, trained.network
     x, y = scene.x, scene.y
-    kept, labels = x[1:], y[1:]
-
-    def judge(snapped: Snapped):
-        return kkt(snapped.network, kept, labels, pattern=snapped.pattern).stationarity
 
     def at(fraction):
         curve = v_curve(explained, x, y, fraction)
         after = gradient_ascent(net, x, y, 0, fraction=fraction, explained=explained)
-        naive = Snapped(after, autograd_pattern(after, kept), jnp.zeros_like(fraction))
-        both = jax.tree.map(lambda *leaves: jnp.stack(leaves), snap(after, kept), naive)
-        honest, naive = jax.lax.map(judge, both)
-        return {
-            "frozen": curve.epsilon,
-            "honest": honest,
-            "naive": naive,
-            "lower": curve.lower,
-            "upper": curve.upper,
-        }
+        honest, naive = by_two_gates(after, x[1:], y[1:])
+        found = {"frozen": curve.epsilon, "lower": curve.lower, "upper": curve.upper}
+        return found | {"honest": honest.stationarity, "naive": naive.stationarity}
 
     proof = certificate(net, x, y, 0, explained=explained)
     return jax.lax.map(at, jnp.asarray(settings.fractions)) | {
@@ -92,16 +80,16 @@ def draw(data: Dataset, settings: Settings) -> Figure:
 
 
 def _curves(ax: Axes, data: Dataset) -> None:
-    t = data.fraction
-    for values, label, color, marker in (
-        (data.naive, "gates of autograd", PURPLE, "^"),
-        (data.honest, "gates found anew", GREEN, "s"),
-    ):
+    marks = {
+        "gates of autograd": (data.naive, PURPLE, "^"),
+        "gates found anew": (data.honest, GREEN, "s"),
+    }
+    for label, (values, color, marker) in marks.items():
         options = {"color": color, "marker": marker, "lw": 0.8, "ms": 3, "label": label}
         curves(ax, mean(values), x="fraction", band=True, **options)
     label = r"theory for the gates of $\theta$"
     lower, upper = (data[side].mean("trial") for side in ("lower", "upper"))
-    ax.fill_between(t, lower, upper, color=BLUE, alpha=0.6, lw=1, label=label)
+    ax.fill_between(data.fraction, lower, upper, color=BLUE, alpha=0.6, lw=1, label=label)
     options = {"color": VERMILION, "ls": "none", "ms": 3.5, "label": r"gates of $\theta$ kept"}
     curves(ax, mean(data.frozen), x="fraction", **options)
     options = {"color": BLACK, "marker": "D", "mfc": "white", "ls": "none", "zorder": 5}
@@ -152,11 +140,8 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         "snap_distance_max": data.snapped.max("trial"),
         "margin_min": data.reached.min("trial"),
     }
-    total = {
-        "outside_band": int(outside.sum()),
-        "certificate_over_bound_max": float(ratio.max()),
-        "d": list(settings.dims),
-    }
+    total: dict = {"outside_band": int(outside.sum()), "d": list(settings.dims)}
+    total |= {"certificate_over_bound_max": float(ratio.max())}
     return Summary(tables=total | {"by_dimension": numbers(Dataset(found), None)})
 
 

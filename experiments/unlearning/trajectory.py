@@ -96,32 +96,28 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     """Normalised margins, stationarity and slack against the margin, medians over networks."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(7.2, 3.4))
     margins, gamma = data.margin, data.gamma.isel(margin=-1, drop=True)
-    clarke = median(data.clarke)
-    guide = clarke.centre[-1] * margins[-1] / margins
+    guide = data.clarke.median("trial")[-1] * margins[-1] / margins
     middle.plot(margins, guide, **THEORY, label="∝ 1/margin")
-    bound = data.slack_bound.median("trial")
     label = r"bound $(m-1)\,\gamma^{-2}/(e\,q_{\min})$"
-    right.plot(margins, bound, **THEORY, ls="--", label=label)
-    for ax, found, label, color, marker in (
-        (left, median(data.gamma / gamma), r"$\gamma=q_{\min}/\|\theta\|$", BLUE, "s"),
-        (
-            *(left, median(data.smoothed / gamma)),
-            *(r"$\tilde{\gamma}=\log(1/\mathcal{L})/\|\theta\|$", VERMILION, "o"),
-        ),
-        (middle, median(data.epsilon), "gates of autograd", PURPLE, "^"),
-        (middle, clarke, "Clarke's subdifferential", GREEN, "D"),
-        (right, median(data.slack), r"slack $\sum_i\lambda_i(q_i/q_{\min}-1)$", ORANGE, "v"),
-    ):
-        ls = "-" if ax is left else "none"
-        curves(ax, found, x="margin", label=label, color=color, marker=marker, ls=ls, lw=1)
-    for ax, title, ylabel in (
-        (left, "margins / norm", r"in units of the last $\gamma$"),
-        (middle, "residual", r"stationarity $\varepsilon$"),
-        (right, "slackness", r"slack"),
-    ):
+    right.plot(margins, data.slack_bound.median("trial"), **THEORY, ls="--", label=label)
+    smoothed = r"$\tilde{\gamma}=\log(1/\mathcal{L})/\|\theta\|$"
+    marks = {
+        r"$\gamma=q_{\min}/\|\theta\|$": (left, data.gamma / gamma, BLUE, "s"),
+        smoothed: (left, data.smoothed / gamma, VERMILION, "o"),
+        "gates of autograd": (middle, data.epsilon, PURPLE, "^"),
+        "Clarke's subdifferential": (middle, data.clarke, GREEN, "D"),
+        r"slack $\sum_i\lambda_i(q_i/q_{\min}-1)$": (right, data.slack, ORANGE, "v"),
+    }
+    for label, (ax, values, color, marker) in marks.items():
+        options = {"label": label, "color": color, "marker": marker, "lw": 1}
+        curves(ax, median(values), x="margin", ls="-" if ax is left else "none", **options)
+    left.set(title="margins / norm", ylabel=r"in units of the last $\gamma$")
+    middle.set(title="residual", ylabel=r"stationarity $\varepsilon$")
+    right.set(title="slackness", ylabel=r"slack")
+    for ax in (left, middle, right):
         logarithmic(ax, [10, 100, 1000])
         ax.yaxis.set_major_locator(LogLocator())
-        ax.set(title=title, ylabel=ylabel, xlabel=r"smallest margin $q_{\min}$")
+        ax.set_xlabel(r"smallest margin $q_{\min}$")
     left.set(yscale="linear", ylim=(None, 1.03))
     legend(figure, [({}, ax) for ax in (left, middle, right)], ncols=4)
     return figure

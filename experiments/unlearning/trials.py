@@ -39,15 +39,10 @@ def measure(
     others: Mapping[str, Labels] | None = None,
     margin: ArrayLike | None = None,
 ) -> Dataset:
-    """Run every trial, each with its own key.
+    """Run every trial ``(settings, key) -> arrays``, each with its own key, and label the arrays.
 
-    Args:
-        settings: with the number of trials, and the margin that training was to reach.
-        trial: ``(settings, key) -> arrays``, with the smallest margin ``reached`` among them.
-        key: every trial's key derives from it.
-        progress: told at the start and at the end.
-        labels, others: as of `labelled`.
-        margin: what was to be reached, where it is not ``settings.margin``.
+    ``reached``, the smallest margin, is among them, and must be ``margin``, or that of the
+    settings. ``labels`` and ``others`` are as of `labelled`.
     """
     progress(0.0, f"{settings.trials} networks to margin {settings.margin:g}")
     arrays = every(partial(trial, settings))(key, settings.trials)

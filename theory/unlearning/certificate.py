@@ -35,6 +35,9 @@ from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import KKT, kkt
 from theory.unlearning.pattern import combine, neurons, with_weights
 
+QUANTITIES = ("epsilon", "delta", "tau")
+"""What a certificate proves, and what the guarantee bounds."""
+
 
 class Bound(NamedTuple):
     """What the guarantee promises before the certificate is looked at.
@@ -143,6 +146,30 @@ def angle(a: Float[Array, "*shape"], b: Float[Array, "*shape"]) -> Float[Array, 
         1.0
     """
     return 0.5 * jnp.sum((a / jnp.linalg.norm(a) - b / jnp.linalg.norm(b)) ** 2)
+
+
+def judged(
+    proof: Certificate, explained: KKT, x: Float[Array, "n d"], y: Float[Array, " n"], k: int = 1
+) -> dict[str, Float[Array, " 3"]]:
+    """`QUANTITIES` of the ``certificate`` and their ``bound``, the first k points forgotten.
+
+    δ is of the certificate's own margins, which are θ's up to rounding.
+
+    Example:
+        >>> x, y = jnp.eye(2), jnp.array([1.0, -1.0])
+        >>> explained = kkt(Linear(jnp.array([2.0, -2.0])), x, y)
+        >>> proof = certificate(explained.snapped.network, x, y, 0, explained=explained)
+        >>> judged(proof, explained, x, y)["certificate"].round(3).tolist()
+        [0.0, 0.0, 0.0]
+    """
+    margins = y[k:] * proof.network(x[k:]) / explained.scale
+    own = proof._replace(delta=jnp.max(explained.multipliers[k:] * (margins - 1)))
+    return {"certificate": quantities(own), "bound": quantities(proof.bound)}
+
+
+def quantities(of: Certificate | Bound) -> Float[Array, " 3"]:
+    """The `QUANTITIES` as an array."""
+    return jnp.stack([of.epsilon, of.delta, of.tau])
 
 
 def sum_of_distances(explained: KKT, x: Float[Array, "n d"], k: int) -> Float[Array, ""]:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from theory.networks import Linear, TwoLayerReLU
 from theory.unlearning.checks import check_problem
 from theory.unlearning.cone import nearest
-from theory.unlearning.pattern import TOLERANCE, Pattern, Snapped, neurons, snap
+from theory.unlearning.pattern import TOLERANCE, Pattern, Snapped, autograd_pattern, neurons, snap
 
 
 class KKT(NamedTuple):
@@ -98,3 +98,21 @@ def _kkt(net, x, y, pattern: Pattern | None, tolerance) -> KKT:
         weights=near.weights,
         snapped=snapped,
     )
+
+
+def by_two_gates(
+    net: Linear | TwoLayerReLU, x: Float[Array, "n d"], y: Float[Array, " n"]
+) -> tuple[KKT, KKT]:
+    """The conditions of a network moved onto its kinks, and as it is by autograd's gates.
+
+    Example:
+        >>> found = by_two_gates(Linear(jnp.array([2.0, -2.0])), jnp.eye(2), jnp.array([1.0, -1.0]))
+        >>> [float(one.scale) for one in found]
+        [2.0, 2.0]
+    """
+    snapped = snap(net, x)
+    naive = Snapped(net, autograd_pattern(net, x), jnp.zeros_like(snapped.distance))
+    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), snapped, naive)
+    found = jax.lax.map(lambda one: kkt(one.network, x, y, pattern=one.pattern), both)
+    first, second = (jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in (0, 1))
+    return first, second
