@@ -184,9 +184,9 @@ def test_what_the_cache_lacks_or_has_damaged_is_downloaded(server, cache, damage
     if damaged is not None:
         file.write_bytes(damaged)
     source = serve(server, "rt_polarity", [RT_POLARITY])
-    assert len(find(source, _read_rt_polarity, None).train_texts) == 16
+    assert len(find(source, _read_rt_polarity).train_texts) == 16
     (server[0] / "archive0").unlink()  # from now on only the cache can answer
-    assert len(find(source, _read_rt_polarity, None).train_texts) == 16
+    assert len(find(source, _read_rt_polarity).train_texts) == 16
 
 
 def test_what_is_not_the_published_file_is_refused_and_leaves_nothing(server, cache):

@@ -26,25 +26,32 @@ def reviews(word: str, count=10) -> list[dict]:
 # ---------------------------------------------------------------- published sets
 
 
-def test_texts_of_a_folder(tmp_path):
+@pytest.fixture
+def mine(tmp_path, monkeypatch) -> Path:
+    """A folder of the user's own data."""
+    monkeypatch.setenv("RELU_THEORY_DATA", str(tmp_path))
+    return tmp_path
+
+
+def test_texts_of_a_folder(mine):
     train, test = reviews("première"), reviews("line\nbreak\x85\u2028", 12)
-    (tmp_path / "imdb_train.jsonl.gz").write_bytes(jsonl(train))
-    (tmp_path / "imdb_test.jsonl.gz").write_bytes(jsonl(test))
-    texts = load_texts("imdb", tmp_path)
+    (mine / "imdb_train.jsonl.gz").write_bytes(jsonl(train))
+    (mine / "imdb_test.jsonl.gz").write_bytes(jsonl(test))
+    texts = load_texts("imdb")
     assert texts.train_texts == [row["text"] for row in train]
     assert texts.test_texts == [row["text"] for row in test]
     assert texts.y_test.tolist() == [0, 1] * 6 and texts.y_test.dtype == np.int64
 
 
-def test_rt_polarity_is_split_by_label_and_the_same_every_time(tmp_path):
-    (tmp_path / "rt_polarity.jsonl.gz").write_bytes(jsonl(reviews("film", 100)))
-    texts = load_texts("rt_polarity", tmp_path)
+def test_rt_polarity_is_split_by_label_and_the_same_every_time(mine):
+    (mine / "rt_polarity.jsonl.gz").write_bytes(jsonl(reviews("film", 100)))
+    texts = load_texts("rt_polarity")
     assert (len(texts.train_texts), len(texts.test_texts)) == (80, 20)
     assert texts.y_train.sum() == 40 and texts.y_test.sum() == 10
     assert len({*texts.train_texts, *texts.test_texts}) == 100
     # Each text kept its own label.
     assert [int(text.split()[1]) % 2 for text in texts.test_texts] == texts.y_test.tolist()
-    assert load_texts("rt_polarity", tmp_path).test_texts == texts.test_texts
+    assert load_texts("rt_polarity").test_texts == texts.test_texts
 
 
 @pytest.mark.parametrize(
@@ -65,22 +72,23 @@ def test_rt_polarity_is_split_by_label_and_the_same_every_time(tmp_path):
         (jsonl([{"text": "a", "label": 1}] * 20), "fewer than five"),
     ],
 )
-def test_bad_texts_are_refused(tmp_path, content, words):
-    file = tmp_path / "rt_polarity.jsonl.gz"
+def test_bad_texts_are_refused(mine, content, words):
+    file = mine / "rt_polarity.jsonl.gz"
     file.write_bytes(content)
-    message = refusal(load_texts, "rt_polarity", tmp_path)
+    message = refusal(load_texts, "rt_polarity")
     assert str(file) in message and words in message and "replace it" in message
     assert file.read_bytes() == content
 
 
-def test_half_a_set_is_an_error(tmp_path):
-    (tmp_path / "imdb_train.jsonl.gz").write_bytes(jsonl(reviews("film")))
-    assert str(tmp_path / "imdb_test.jsonl.gz") in refusal(load_texts, "imdb", tmp_path)
+def test_half_a_set_is_an_error(mine):
+    (mine / "imdb_train.jsonl.gz").write_bytes(jsonl(reviews("film")))
+    assert str(mine / "imdb_test.jsonl.gz") in refusal(load_texts, "imdb")
 
 
 @pytest.mark.parametrize(("name", "source"), [("imdb", IMDB), ("rt_polarity", RT_POLARITY)])
-def test_real_texts(name, source):
-    texts = load_texts(name, real(*source.files))
+def test_real_texts(monkeypatch, name, source):
+    monkeypatch.setenv("RELU_THEORY_DATA", str(real(*source.files)))
+    texts = load_texts(name)
     assert min(map(len, texts.train_texts + texts.test_texts)) > 0
     assert abs(texts.y_train.mean() - 0.5) < 0.01 and abs(texts.y_test.mean() - 0.5) < 0.01
 

@@ -27,26 +27,18 @@ TIMEOUT = (5, 30)
 
 
 class Source(NamedTuple):
-    """One dataset on the network and in the cache.
-
-    Attributes:
-        files: the names it has in the cache, or in a folder of the user's own.
-        urls: each address, with its hash as "algorithm:hexadecimal".
-        convert: reads the downloaded archives, in the order of `urls`, and writes `files` into
-            the folder given.
-    """
+    """One dataset on the network and in the cache."""
 
     files: tuple[str, ...]
+    """the names it has in the cache, or in a folder of the user's own"""
     urls: dict[str, str]
+    """each address, with its hash as algorithm:hexadecimal"""
     convert: Callable[[Sequence[Path], Path], None]
+    """reads the archives, in the order of `urls`, and writes `files` into the folder given"""
 
 
 def fetch(source: Source, cache: Path) -> None:
     """Download a dataset, check it, convert it, and only then put its files into the cache.
-
-    Args:
-        source: what to download.
-        cache: the folder for the files; made where it does not exist.
 
     Raises:
         UsageError: there is no network, the server sends something else, or the cache cannot be
@@ -64,17 +56,12 @@ def fetch(source: Source, cache: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)
         # Inside the cache, so that os.replace never crosses file systems and stays atomic.
         with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as staging:
-            archives = []
-            for url, known_hash in source.urls.items():
-                archive = pooch.retrieve(
-                    url,
-                    known_hash,
-                    fname=url.rsplit("/", 1)[-1],
-                    path=staging,
-                    # Pooch's Downloader protocol names other arguments than its downloaders do.
-                    downloader=downloader,  # pyright: ignore[reportArgumentType]
-                )
-                archives.append(Path(archive))
+            # Pooch's Downloader protocol names other arguments than its downloaders do.
+            options: Any = {"path": staging, "downloader": downloader}
+            archives = [
+                Path(pooch.retrieve(url, known_hash, fname=url.rsplit("/", 1)[-1], **options))
+                for url, known_hash in source.urls.items()
+            ]
             converted = Path(staging) / "converted"
             converted.mkdir()
             source.convert(archives, converted)
@@ -149,10 +136,8 @@ class _ArrayUnpickler(pickle.Unpickler):
     # An array is rebuilt by three of numpy's functions, under the module names of numpy 1 or 2;
     # protocol 2 writes bytes as a call of _codecs.encode.
     allowed = {
-        **{
-            (f"numpy.{core}.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0]
-            for core in ("core", "_core")
-        },
+        ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+        ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
         ("_codecs", "encode"): codecs.encode,
@@ -170,11 +155,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 def read_pickle(content: bytes) -> Any:
     """Read a pickle of numpy arrays, dicts, lists, strings and numbers; run nothing else.
 
-    Args:
-        content: the pickle, of Python 2 or 3; Python 2's strings come out as bytes.
-
-    Returns:
-        What was pickled.
+    It may be of Python 2, whose strings come out as bytes.
 
     Raises:
         pickle.UnpicklingError: the pickle names any other function or class, or is damaged.
@@ -226,48 +207,46 @@ def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo | str) -> byt
     return content.read()
 
 
+_GOOGLE = "https://storage.googleapis.com"
 _FASHION = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
 
 MNIST = Source(
-    files=("mnist.npz",),
-    urls={
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz": "sha256:"
+    ("mnist.npz",),
+    {
+        f"{_GOOGLE}/tensorflow/tf-keras-datasets/mnist.npz": "sha256:"
         "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
     },
-    convert=convert_mnist,
+    convert_mnist,
 )
 FASHION_MNIST = Source(
-    files=("fashion_mnist.npz",),
-    urls={
+    ("fashion_mnist.npz",),
+    {
         f"{_FASHION}/train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
         f"{_FASHION}/train-labels-idx1-ubyte.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",
         f"{_FASHION}/t10k-images-idx3-ubyte.gz": "md5:bef4ecab320f06d8554ea6380940ec79",
         f"{_FASHION}/t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
     },
-    convert=convert_fashion_mnist,
+    convert_fashion_mnist,
 )
 CIFAR10 = Source(
-    files=("cifar10.npz",),
-    urls={
+    ("cifar10.npz",),
+    {
         "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz": "sha256:"
         "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
     },
-    convert=convert_cifar10,
+    convert_cifar10,
 )
+_STANFORD = "https://ai.stanford.edu/~amaas/data/sentiment"
 IMDB = Source(
-    files=("imdb_train.jsonl.gz", "imdb_test.jsonl.gz"),
-    urls={
-        "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz": "md5:"
-        "7c2ac02c03563afcf9b574c7e56c153a"
-    },
-    convert=convert_imdb,
+    ("imdb_train.jsonl.gz", "imdb_test.jsonl.gz"),
+    {f"{_STANFORD}/aclImdb_v1.tar.gz": "md5:7c2ac02c03563afcf9b574c7e56c153a"},
+    convert_imdb,
 )
 RT_POLARITY = Source(
-    files=("rt_polarity.jsonl.gz",),
-    urls={
-        "https://storage.googleapis.com/seldon-datasets/sentence_polarity_v1/"
-        "rt-polaritydata.tar.gz": "sha256:"
+    ("rt_polarity.jsonl.gz",),
+    {
+        f"{_GOOGLE}/seldon-datasets/sentence_polarity_v1/rt-polaritydata.tar.gz": "sha256:"
         "a05befe52aafda71d458d188a1c54506a998b1308613ba76bbda2e5029409ce9"
     },
-    convert=convert_rt_polarity,
+    convert_rt_polarity,
 )

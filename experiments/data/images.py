@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.data.registry import SETS, check_folder, find, names_of, split, unknown
+from experiments.data.registry import SETS, find, names_of, split, unknown
 from experiments.errors import UsageError
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -31,17 +31,13 @@ class Images(NamedTuple):
     y_test: NDArray[np.int64]
 
 
-def load_images(name: str, data: Path | None = None) -> Images:
+def load_images(name: str) -> Images:
     """Load a set of images, in the order of its file (so shuffle before taking the first few).
 
     Args:
         name: "digits" (1437 + 360 images of 8×8, a stratified split), "mnist", "fashion_mnist",
             "cifar10", or the path of an .npz file in Keras's layout: `x_train`, `y_train`,
             `x_test`, `y_test`, pixels uint8 or float in [0, 1], classes integer.
-        data: the folder to look in first; by default $RELU_THEORY_DATA, where that is set.
-
-    Returns:
-        The images as float64 in [0, 1], the classes as int64.
 
     Raises:
         UsageError: no such set, folder or file; a file is damaged; or nothing is there and
@@ -54,7 +50,6 @@ def load_images(name: str, data: Path | None = None) -> Images:
         >>> float(digits.x_train.min()), float(digits.x_train.max())
         (0.0, 1.0)
     """
-    check_folder(data, "--data")
     if name.endswith(".npz"):
         return _read_images(Path(name), Path(name).stem, shape=None)
     known = SETS.get(name)
@@ -63,9 +58,7 @@ def load_images(name: str, data: Path | None = None) -> Images:
     if known.source is None:
         return _digits()
     return find(
-        known.source,
-        lambda folder: _read_images(folder / f"{name}.npz", name, known.shape),
-        data,
+        known.source, lambda folder: _read_images(folder / f"{name}.npz", name, known.shape)
     )
 
 

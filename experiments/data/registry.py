@@ -1,6 +1,6 @@
 """Which sets of images and texts there are, and how one is found and identified.
 
-A set is looked for in the folder of --data (or of $RELU_THEORY_DATA), then in the user's cache,
+A set is looked for in the folder of $RELU_THEORY_DATA, which --data sets, then in the user's cache,
 then downloaded into the cache. A damaged file in the cache is downloaded again; one in the user's
 own folder is an error and stays as it is.
 """
@@ -16,15 +16,8 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.data.downloads import (
-    CIFAR10,
-    FASHION_MNIST,
-    IMDB,
-    MNIST,
-    RT_POLARITY,
-    Source,
-    fetch,
-)
+from experiments.data import downloads
+from experiments.data.downloads import Source, fetch
 from experiments.data.folder import OWN_TEXTS, is_folder, read_folder
 from experiments.data.scripts import COUNT, SEED, make_scripts
 from experiments.errors import UsageError
@@ -49,11 +42,11 @@ class Set(NamedTuple):
 
 SETS = {
     "digits": Set("images", shape=(8, 8)),
-    "mnist": Set("images", MNIST, (28, 28)),
-    "fashion_mnist": Set("images", FASHION_MNIST, (28, 28)),
-    "cifar10": Set("images", CIFAR10, (32, 32, 3)),
-    "imdb": Set("texts", IMDB),
-    "rt_polarity": Set("texts", RT_POLARITY),
+    "mnist": Set("images", downloads.MNIST, (28, 28)),
+    "fashion_mnist": Set("images", downloads.FASHION_MNIST, (28, 28)),
+    "cifar10": Set("images", downloads.CIFAR10, (32, 32, 3)),
+    "imdb": Set("texts", downloads.IMDB),
+    "rt_polarity": Set("texts", downloads.RT_POLARITY),
     "scripts": Set("texts"),
 }
 OWN_IMAGES = "a path ending in .npz"
@@ -70,17 +63,12 @@ def names_of(kind: str) -> tuple[str, ...]:
     return (*(name for name, found in SETS.items() if found.kind == kind), own)
 
 
-def fingerprint(name: str, data: Path | None = None) -> str:
+def fingerprint(name: str) -> str:
     """What identifies the content of a set: the SHA-256 of its files, wherever they were found.
 
-    Args:
-        name: as in `images.load_images` or `texts.load_texts`, or "planted", which is drawn anew
-            from each key.
-        data: the folder to look in first; by default $RELU_THEORY_DATA, where that is set.
-
-    Returns:
-        For a folder of texts, the SHA-256 of names and contents; for "scripts", that of the
-        scripts drawn; for "digits", the version they came with; for "planted", its name.
+    For a folder of texts, it is that of names and contents; for "scripts", that of the scripts
+    drawn; for "digits", the version they came with; for "planted", drawn anew from each key, its
+    name.
 
     Raises:
         UsageError: no such set, folder or file, or nothing can be downloaded.
@@ -89,7 +77,6 @@ def fingerprint(name: str, data: Path | None = None) -> str:
         >>> fingerprint("digits").startswith("scikit-learn")
         True
     """
-    check_folder(data, "--data")
     if name == "digits":
         return f"scikit-learn {version('scikit-learn')}"
     if name == "planted":
@@ -101,7 +88,7 @@ def fingerprint(name: str, data: Path | None = None) -> str:
         return _digest(_contents(Path(name).parent, (Path(name).name,)))
     source = SETS[name].source if name in SETS else None
     if source is not None:
-        return find(source, lambda folder: _digest(_contents(folder, source.files)), data)
+        return find(source, lambda folder: _digest(_contents(folder, source.files)))
     if is_folder(name):
         # Hashed one by one, so that no text can pass for the name of the next.
         return _digest(
@@ -139,44 +126,27 @@ def unknown(name: str, kind: str, known: Iterable[str]) -> UsageError:
     return UsageError(f"No set of {kind} is called {name!r}: {meant}")
 
 
-def check_folder(folder: Path | None, given_by: str) -> None:
-    """Refuse a folder of data that does not exist.
-
-    Raises:
-        UsageError: it does not; None is no folder and passes.
-
-    Example:
-        >>> check_folder(None, "--data")
-    """
-    if folder is not None and not os.path.isdir(folder):
-        raise UsageError(
-            f"{given_by} names {folder}, which is not a folder: correct it, or leave it out to use "
-            "the cache."
-        )
-
-
-def find(source: Source, read: Callable[[Path], T], data: Path | None) -> T:
+def find(source: Source, read: Callable[[Path], T]) -> T:
     """Read from the user's folder, else from the cache, else download into the cache.
 
     Args:
         source: the set.
         read: reads it from a folder; raises `UsageError` where it is not there, or damaged.
-        data: the user's folder; by default $RELU_THEORY_DATA, where that is set.
-
-    Returns:
-        What `read` returns.
 
     Raises:
-        UsageError: the set is damaged in the user's folder, or nowhere and cannot be downloaded.
+        UsageError: the set is damaged in the user's folder, or nowhere and cannot be downloaded;
+            or there is no such folder.
     """
-    variable = os.environ.get("RELU_THEORY_DATA")
-    if data is None and variable:
-        data = Path(variable)
-        check_folder(data, "RELU_THEORY_DATA")
+    given = os.environ.get("RELU_THEORY_DATA")
+    if given and not os.path.isdir(given):
+        raise UsageError(
+            f"RELU_THEORY_DATA names {given}, which is not a folder: correct it, or leave it out "
+            "to use the cache."
+        )
     # One of two files is enough to read here, and to hear that the other is missing: half from
     # here and half from the cache might be two different sets.
-    if data is not None and any(os.path.exists(data / file) for file in source.files):
-        return read(data)
+    if given and any((Path(given) / file).exists() for file in source.files):
+        return read(Path(given))
     import pooch  # a fifth of a second
 
     cache = Path(pooch.os_cache("relu-theory"))

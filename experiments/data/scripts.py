@@ -77,18 +77,9 @@ BLANKS = {
 def make_scripts(count: int, seed: int) -> tuple[list[str], NDArray[np.int64]]:
     """Draw scripts of 15 to 60 tokens, half of them positive, in random order.
 
-    Every script has one to three different decoys; a positive one has also one to three different
-    tell-tale tokens, each on a line of its own, at a random place.
-
-    Args:
-        count: of the scripts, at least 1; of an odd count the smaller half is positive.
-        seed: from 0 up. One seed draws the same scripts every time.
-
-    Returns:
-        The scripts, and their labels, shape (count,), 1 = positive.
-
-    Raises:
-        UsageError: count is below 1 or seed below 0.
+    Every script has one to three different decoys; a positive one, of label 1, has also one to
+    three different tell-tale tokens, each on a line of its own, at a random place. Of an odd count
+    the smaller half is positive. One seed draws the same scripts every time.
 
     Example:
         >>> scripts, labels = make_scripts(count=4, seed=0)

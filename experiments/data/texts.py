@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.data.folder import is_folder, read_folder
-from experiments.data.registry import SETS, check_folder, find, names_of, split, unknown
+from experiments.data.registry import SETS, find, names_of, split, unknown
 from experiments.data.scripts import COUNT, SEED, make_scripts
 from experiments.errors import UsageError
 
@@ -36,7 +36,7 @@ class Texts(NamedTuple):
     y_test: NDArray[np.int64]
 
 
-def load_texts(name: str, data: Path | None = None) -> Texts:
+def load_texts(name: str) -> Texts:
     """Load a set of texts, in the order of its file (so shuffle before taking the first few).
 
     Args:
@@ -44,7 +44,6 @@ def load_texts(name: str, data: Path | None = None) -> Texts:
             (synthetic ones, see `experiments.data.scripts`), or the path of a folder with the files
             negative/*.txt and positive/*.txt, one text a file. All but imdb have no test set of
             their own, so a fixed fifth of either label is held out.
-        data: the folder to look in first; by default $RELU_THEORY_DATA, where that is set.
 
     Returns:
         The texts as published, and their labels, 1 = positive. In files of the user's own, bytes
@@ -59,12 +58,11 @@ def load_texts(name: str, data: Path | None = None) -> Texts:
         >>> len(scripts.train_texts), len(scripts.test_texts), float(scripts.y_test.mean())
         (2000, 500, 0.5)
     """
-    check_folder(data, "--data")
     known = SETS.get(name)
     if known is not None and known.kind == "texts":
         if known.source is None:
             return _held_out(name, *make_scripts(COUNT, SEED))
-        return find(known.source, _read_imdb if name == "imdb" else _read_rt_polarity, data)
+        return find(known.source, _read_imdb if name == "imdb" else _read_rt_polarity)
     if is_folder(name):
         return _read_own_texts(Path(name))
     raise unknown(name, "texts", names_of("texts"))

@@ -73,19 +73,12 @@ class Vocabulary(NamedTuple):
     words: tuple[str, ...]
 
     def encode(self, tokens: Iterable[list[str]], length: int) -> NDArray[np.int32]:
-        """Numbers of the first known words of every text, padded with 0 on the right.
+        """Numbers of the first known words of every text, (n, length), padded with 0 on the right.
 
         Args:
             tokens: the words of n texts; an iterator is read once, so that `map` over many texts
                 never holds the words of them all.
-            length: the words kept of a text, at least 1. Words that are not in the vocabulary are
-                dropped first and do not count.
-
-        Returns:
-            Shape (n, length).
-
-        Raises:
-            UsageError: length is below 1.
+            length: the words kept of a text, at least 1; unknown ones do not count.
         """
         if length < 1:
             raise UsageError(f"Texts of {length} words cannot be encoded: give a length from 1 up.")
@@ -98,14 +91,7 @@ class Vocabulary(NamedTuple):
         return np.array(rows, np.int32).reshape(len(rows), length)
 
     def decode(self, ids: ArrayLike) -> list[str]:
-        """The words of one row of `encode`, without the padding.
-
-        Args:
-            ids: shape (length,), integers.
-
-        Raises:
-            UsageError: a number has no word.
-        """
+        """The words of one row of `encode`, without the padding."""
         ids = np.asarray(ids, np.int64)
         if not ((ids >= 0) & (ids < len(self.words))).all():
             raise UsageError(
@@ -116,15 +102,11 @@ class Vocabulary(NamedTuple):
 
 
 def build_vocabulary(tokens: Iterable[list[str]], size: int) -> Vocabulary:
-    """The most frequent words, those of equal count in alphabetical order.
+    """The most frequent words, or all where there are fewer, alphabetical where equally frequent.
 
     Args:
         tokens: the words of every text; an iterator is read once.
-        size: the number of words besides the padding, at least 1; where the texts have fewer
-            different ones, all of them are taken.
-
-    Raises:
-        UsageError: size is below 1.
+        size: the number of words besides the padding, at least 1.
 
     Example:
         >>> build_vocabulary([["a", "fine", "film"], ["a", "bad", "film"]], size=3).words
