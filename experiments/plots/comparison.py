@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from experiments.plots.estimates import LEVEL, Interval, mean_interval
+from experiments.plots.estimates import LEVEL, Interval
+from theory import intervals
 from theory.multiplicity import holm
 
 DOUBT = 0.05
@@ -51,7 +52,7 @@ def standings(values: Float[np.ndarray, "methods trials"]) -> list[Standing]:
     adjusted = np.ones(len(values))
     adjusted[others] = np.asarray(holm(jnp.asarray(p[others])))
     return [
-        Standing(mean_interval(gap), float(q), bool(q > DOUBT))
+        Standing(Interval(*intervals.mean(gap)), float(q), bool(q > DOUBT))
         for gap, q in zip(differences, adjusted, strict=True)
     ]
 

@@ -74,7 +74,7 @@ def run(settings: Settings, key: Key[Array, ""], progress: Progress) -> Dataset:
 def draw(data: Dataset, settings: Settings) -> Figure:
     """One seed's surface per method on either board, and the flip distances of all seeds."""
     figure = plt.figure(figsize=(7.2, 7.6))
-    parts = figure.subfigures(3)
+    parts = [figure.add_subfigure(row) for row in figure.add_gridspec(3, 1)]
     panels = grid(data, columns="board", size=(0, 0), within=parts[2], sharey=True)[1]
     for part, (at, ax) in zip(parts, panels, strict=False):
         own, height = data.sel(at), settings.heights[at["board"]]

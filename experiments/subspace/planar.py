@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from xarray import DataArray, Dataset
 
 from experiments.cells import Measured
-from experiments.plots.estimates import LEVEL, Interval, finite, median, median_interval
+from experiments.plots.estimates import LEVEL, Interval, finite, median
 from experiments.plots.style import BLUE, VERMILION
 from theory.networks import MLP
 from theory.settings import Sample
@@ -136,7 +136,7 @@ def scatter_flips(ax: Axes, positions: np.ndarray, fits: Dataset) -> None:
     ax.plot(places[inside], flip[inside], "o", color=SEEDS, ms=2.2, alpha=0.45, mew=0)
     beyond = np.where(inside, np.nan, FARTHEST)
     ax.plot(places, beyond, "^", color=SEEDS, ms=3.5, mfc="none", mew=0.6, clip_on=False)
-    shown = Interval(*(np.minimum(part, FARTHEST) for part in median_interval(flip)))
+    shown = Interval(*(np.minimum(part, FARTHEST) for part in median(fits.flip)))
     at = positions - 0.08 * spacing
     ax.errorbar(at, shown.centre, shown.bars, fmt="o", color=SEEDS, ms=4.5, capsize=2.5, lw=1.3)
     ax.plot(at, fits.radius.median("trial"), "_", color=VERMILION, ms=11, mew=1.8)

@@ -18,8 +18,9 @@ from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.plots.estimates import Interval, finite, median_interval, rms
+from experiments.plots.estimates import Interval, finite, rms
 from experiments.plots.style import BLACK, BLUE, GREEN, VERMILION, error_bars, logarithmic
+from theory import intervals
 from theory.claims import Judgement, Scaling
 from theory.settings import Sample, Sizes
 from theory.statistics import ALPHA
@@ -165,7 +166,7 @@ def _flip_panel(ax: Axes, data: Dataset, settings: Settings) -> None:
         x = 1 / (sigma * np.sqrt(shapes["ell"]))
         for name, (label, color, marker) in marks.items():
             columns = flips(data, sweep).sel(distance=name).values.T
-            medians = [median_interval(column[~np.isnan(column)]) for column in columns]
+            medians = [intervals.median(column[~np.isnan(column)]) for column in columns]
             look = {"fmt": marker, "color": color, "fillstyle": fill}
             look |= {"label": label} if fill == "full" else {}
             error_bars(ax, x, Interval(*np.stack(medians, axis=1)), **look)
@@ -212,8 +213,8 @@ def _flip_summary(data: Dataset, settings: Settings, sweep: Sweep) -> dict[str, 
     }
     return {
         "flip_excluded": (~data[f"given_over_{sweep.name}"]).sum("trial").values.tolist(),
-        "flip_none_along_gradient": np.isinf(along).sum("trial").values.tolist(),
-        "flip_none_universal": np.isinf(universal).sum("trial").values.tolist(),
+        "flip_none_along_gradient": (along == np.inf).sum("trial").values.tolist(),
+        "flip_none_universal": (universal == np.inf).sum("trial").values.tolist(),
     } | {name: finite(values.median("trial")) for name, values in medians.items()}
 
 

@@ -22,7 +22,7 @@ from xarray import DataArray, Dataset
 
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
-from experiments.plots.estimates import finite, mean, mean_interval
+from experiments.plots.estimates import finite, mean
 from experiments.plots.style import BLACK, BLUE, VERMILION, legend, logarithmic
 from experiments.unlearning import trials
 from theory.settings import Increasing, Positive
@@ -102,9 +102,10 @@ def spreads(data: Dataset) -> DataArray:
     return steps.max("point") - steps.min("point")
 
 
-def exponents(values: DataArray) -> np.ndarray:
+def exponents(values: DataArray) -> DataArray:
     """The slope of log value against log margin, by network."""
-    return np.polyfit(np.log(values.margin), np.log(values.transpose("margin", "trial")), 1)[0]
+    slopes = np.polyfit(np.log(values.margin), np.log(values.transpose("margin", "trial")), 1)[0]
+    return DataArray(slopes, dims="trial")
 
 
 def draw(data: Dataset, settings: Settings) -> Figure:
@@ -143,7 +144,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     last, unexplained = error.isel(margin=-1), data.unexplained.isel(margin=-1)
     sentences, tables = [], {}
     for name, values in (("error", error), ("spread", spread)):
-        slope = mean_interval(exponents(values))
+        slope = mean(exponents(values))
         sentences.append(f"The {name} falls like the margin to the power {slope.text(3)}.")
         tables |= {
             f"{name}_exponent": float(slope.centre),
