@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from rich.table import Table
 
+from experiments.command.progress import bar
+from experiments.errors import UsageError
 from experiments.experiment import Progress
+from experiments.results import store
 from experiments.results.catalog import select
 from experiments.timing import timed
 from theory.ensemble import ensemble, footprint
@@ -80,3 +85,33 @@ COMPARISONS: dict[str, Callable[[Progress], list[Row]]] = {
     "ensemble": bench_ensemble,
     "span": bench_span,
 }
+
+
+def run(names: tuple[str, ...], out: Path) -> dict[str, dict[str, Any]]:
+    """Make the comparisons, all if none is named, and leave one JSON file for each in a folder.
+
+    Raises:
+        UsageError: there is no comparison of a name, or the folder cannot be written to.
+    """
+    for name in names:
+        if name not in COMPARISONS:
+            raise UsageError(f"No comparison is called {name!r}; there are {[*COMPARISONS]}.")
+    store.open_folder(out)
+    jax.config.update("jax_enable_compilation_cache", False)  # compiling is measured too
+    results = {}
+    for name in names or COMPARISONS:
+        with bar(f"bench {name}") as progress:
+            rows = COMPARISONS[name](progress)
+        results[name] = {"rows": rows, "environment": store.environment()}
+        store.write_atomically(out / f"{name}.json", store.to_json(results[name]))
+    return results
+
+
+def table(results: dict[str, dict[str, Any]]) -> Table:
+    """The comparisons for reading."""
+    shown = Table("comparison", "speed-up", "with compiling", "seconds running")
+    for row in (row for result in results.values() for row in result["rows"]):
+        times = ", ".join(f"{name} {value:.3g}" for name, value in row["run"].items())
+        ratios = (f"{row[key]:.2f} ×" for key in ("speed_up", "speed_up_with_compiling"))
+        shown.add_row(row["what"], *ratios, times)
+    return shown

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from experiments.experiment import Progress as Report
+if TYPE_CHECKING:
+    from experiments.experiment import Progress as Report
 
 STDERR = Console(stderr=True)
 
 
 @contextmanager
-def bar(title: str) -> Iterator[Report]:
+def bar(title: str) -> "Iterator[Report]":
     """A bar for one piece of work, as a function of (fraction done, what is being done)."""
     columns = (
         TextColumn("{task.description}"),

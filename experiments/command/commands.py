@@ -1,0 +1,228 @@
+"""The commands, each a dataclass of its options; slow imports wait until one is called."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from experiments.command.progress import bar
+from experiments.errors import UsageError
+from experiments.results.catalog import entries, select
+
+Preset = Literal["smoke", "course", "paper"]
+Names = tyro.conf.Positional[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every command that computes takes."""
+
+    seed: int = 0
+    """every random key derives from it"""
+    precision: Literal["float32", "float64"] = "float64"
+    """floating point of all computation"""
+    devices: int | None = None
+    """devices to use; all accelerators, or one CPU, if not given"""
+    data: Path | None = None
+    """folder with the data sets, otherwise $RELU_THEORY_DATA, the user's cache, a download"""
+
+    def prepare(self) -> None:
+        """Check the options and configure JAX."""
+        from experiments.command.runtime import configure
+
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"--seed is {self.seed} and must be from 0 to 2^32 - 1.")
+        if self.data is not None:
+            if not self.data.is_dir():
+                raise UsageError(f"--data {self.data} is no folder; give one with the data files.")
+            os.environ["RELU_THEORY_DATA"] = str(self.data)
+        configure(self.precision, self.devices)
+
+
+Shared = Annotated[Common, tyro.conf.OmitArgPrefixes]
+
+
+@dataclass(frozen=True)
+class List:
+    """Show every theorem and experiment: name, kind, paper, label."""
+
+    json: bool = False
+    """machine-readable"""
+
+    def __call__(self) -> int:
+        shown = ("name", "system", "kind", "title")
+        rows = [{key: getattr(e, key) for key in shown} | e.source for e in entries()]
+        if self.json:
+            print(json.dumps(rows, indent=2, ensure_ascii=False))
+            return 0
+        table = Table("name", "kind", "source", "what")
+        for row in rows:
+            source = f"{row['paper']}, {row['label']} ({row['provenance']})"
+            table.add_row(row["name"], row["kind"], source, row["title"])
+        _console().print(table)
+        return 0
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Put theorems on trial and print a table of verdicts.
+
+    Exit code 0: nothing falsified and every control detected; 1: otherwise; 2: bad usage.
+    """
+
+    names: Names = ()
+    """theorems, systems or globs; all if none"""
+    preset: Preset = "course"
+    """smoke: seconds; course: minutes on a laptop; paper: as many trials as its δ needs"""
+    out: Path = Path("results")
+    """folder for trials and verdicts; what is there already is not computed again"""
+    json: bool = False
+    """print verdicts as JSON on stdout, and nothing else there"""
+    common: Shared = Common()
+
+    def __call__(self) -> int:
+        chosen = select("theorem", self.names)
+        self.common.prepare()
+        from experiments.results import store, verification
+
+        seed = self.common.seed
+        with bar("verify") as progress:
+            verdicts = verification.verify_all(chosen, self.preset, seed, self.out, progress)
+        if self.json:
+            summary = verification.summary_json(verdicts)
+            print(store.to_json({"verdicts": verdicts, "summary": summary}), end="")
+        else:
+            _console().print(verification.table(verdicts))
+        return 0 if verification.succeeded(verdicts) else 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run one experiment; every field of its settings is an option too.
+
+    Leaves result.json, data.nc and figure.png in OUT/NAME, and page.html where the experiment has
+    a page. The data of every run are kept in OUT/runs.
+    """
+
+    name: tyro.conf.Positional[str]
+    """the experiment; `relu-theory run NAME --help` shows its own options"""
+    preset: Preset = "course"
+    """settings to start from"""
+    out: Path = Path("results")
+    """folder for the results"""
+    format: tuple[Literal["svg", "pdf"], ...] = ()
+    """draw the figure in these formats too"""
+    common: Shared = Common()
+
+    def with_settings(self, settings: Any) -> int:
+        """Run with these settings."""
+        (entry,) = select("experiment", (self.name,))
+        self.common.prepare()
+        from experiments.results import gallery, store
+
+        with bar(self.name) as progress:
+            asked = gallery.Run(settings, self.preset, self.common.seed)
+            result = gallery.run(entry, asked, self.out, progress, self.format)
+        print(store.to_json(result["summary"]), end="")
+        for made in (gallery.FIGURE, *([gallery.PAGE] if entry.load().page else [])):
+            print(self.out / entry.name / made, file=sys.stderr)
+        return 0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Redraw figures from stored data; run what has none."""
+
+    names: Names = ()
+    """experiments, systems or globs; all if none"""
+    preset: Preset | None = None
+    """run again unless the stored data are of this preset; course where nothing is stored"""
+    out: Path = Path("results")
+    """folder that holds one folder per experiment"""
+    format: tuple[Literal["svg", "pdf"], ...] = ()
+    """draw the figures in these formats too"""
+    common: Shared = Common()
+
+    def __call__(self) -> int:
+        chosen = select("experiment", self.names)
+        self.common.prepare()
+        from experiments.results import gallery
+
+        how = self.preset, self.common.seed, self.out
+        for entry in chosen:
+            with bar(entry.name) as progress:
+                done = gallery.redraw(entry, *how, progress, self.format)
+            print(f"{done} {self.out / entry.name / 'figure.png'}", file=sys.stderr)
+        return 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write one self-contained HTML page of all verdicts and figures, computing what is missing."""
+
+    names: Names = ()
+    """systems or globs; all if none"""
+    preset: Preset = "course"
+    """preset of the verdicts and figures"""
+    out: Path = Path("report.html")
+    """the page"""
+    results: Path = Path("results")
+    """folder of stored results"""
+    common: Shared = Common()
+
+    def __call__(self) -> int:
+        chosen = select(None, self.names)
+        self.common.prepare()
+        from experiments.results import gallery, report, store, verification
+
+        store.open_folder(self.out.parent)
+        seed = self.common.seed
+        theorems = [entry for entry in chosen if entry.kind == "theorem"]
+        with bar("verify") as progress:
+            verdicts = verification.verify_all(theorems, self.preset, seed, self.results, progress)
+        results = []
+        for entry in chosen[len(theorems) :]:  # theorems come first
+            with bar(entry.name) as progress:
+                asked = gallery.Run(entry.load().presets[self.preset], self.preset, seed)
+                results.append(gallery.run(entry, asked, self.results, progress))
+        page = report.render(verdicts, results, self.results)
+        store.write_atomically(self.out, page)
+        print(self.out, file=sys.stderr)
+        return 0 if verification.succeeded(verdicts) else 1
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure the performance comparisons; each is a ratio of times within one run."""
+
+    names: Names = ()
+    """comparisons; all if none"""
+    out: Path = Path("results/bench")
+    """folder for one JSON file per comparison"""
+    json: bool = False
+    """print JSON on stdout, and nothing else there"""
+    common: Shared = Common()
+
+    def __call__(self) -> int:
+        self.common.prepare()
+        from experiments.command import bench
+        from experiments.results import store
+
+        results = bench.run(self.names, self.out)
+        if self.json:
+            print(store.to_json(results), end="")
+        else:
+            _console().print(bench.table(results))
+        return 0
+
+
+def _console() -> Console:
+    """Stdout at the terminal's width; wide enough for a table where there is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
