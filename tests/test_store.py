@@ -50,16 +50,16 @@ def test_flipped_bytes_are_noticed_or_harmless(tmp_path):
     assert damaged > 250
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     path = tmp_path / "x.txt"
     store.write_atomically(path, "old")
 
-    def fail(file):
-        file.write(b"half")
+    def fail(handle):
         raise RuntimeError("stop")
 
+    monkeypatch.setattr(store.os, "fsync", fail)
     with pytest.raises(RuntimeError):
-        store.write_atomically(path, fail)
+        store.write_atomically(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
 
@@ -75,15 +75,16 @@ def test_json_has_no_infinity():
     assert json.loads(text) == {"a": None, "b": [1.0, None], "c": 2.0}
 
 
-def test_keys_depend_on_settings_seed_and_name():
+def test_keys_depend_on_settings_seed_code_and_name():
     one, two = entries()[:2]
-    settings = one.load().presets["smoke"]
+    settings, course = (one.load().presets[preset] for preset in ("smoke", "course"))
     keys = {
-        store.result_key(one, settings, 0, arm="theorem"),
-        store.result_key(one, settings, 1, arm="theorem"),
-        store.result_key(one, settings, 0, arm="control"),
-        store.result_key(one, one.load().presets["course"], 0, arm="theorem"),
-        store.result_key(two, settings, 0, arm="theorem"),
+        store.result_key(one.name, "code", settings, 0, arm="theorem"),
+        store.result_key(one.name, "code", settings, 1, arm="theorem"),
+        store.result_key(one.name, "code", settings, 0, arm="control"),
+        store.result_key(one.name, "code", course, 0, arm="theorem"),
+        store.result_key(one.name, "other", settings, 0, arm="theorem"),
+        store.result_key(two.name, "code", settings, 0, arm="theorem"),
     }
-    assert len(keys) == 5
-    assert store.result_key(one, settings, 0, arm="theorem") in keys
+    assert len(keys) == 6
+    assert store.result_key(one.name, "code", settings, 0, arm="theorem") in keys

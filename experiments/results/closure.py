@@ -11,7 +11,6 @@ would be missed; a test runs every entry and compares.
 
 import ast
 import hashlib
-import threading
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -21,23 +20,17 @@ from experiments.results.catalog import Entry, call_of, package_folder
 
 PACKAGES = ("theory", "experiments")
 
-ONE_AT_A_TIME = threading.Lock()
-"""CPython 3.11 counts the depth of syntax trees for all threads together, and fails with two."""
-
 Definition = tuple[str, str]
 """Module and top-level name; the name is "" for what a module does when it is imported."""
 
 
 class Module(NamedTuple):
-    """The top level of one file.
-
-    Attributes:
-        definitions: the statements that bind each name; under "" those that bind none.
-        imports: what each imported name stands for; the second part is None for a module.
-    """
+    """The top level of one file."""
 
     definitions: dict[str, list[ast.stmt]]
+    """the statements that bind each name; under "" those that bind none"""
     imports: dict[str, tuple[str, str | None]]
+    """what each imported name stands for; the second part is None for a module"""
 
 
 @cache
@@ -65,12 +58,10 @@ def _parse(module: str) -> Module | None:
         return None
     found = Module({}, {})
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-        names = _bound(statement)
         found.imports.update(_imported(statement))
-        for name in names or (
-            [""] if not isinstance(statement, ast.Import | ast.ImportFrom) else []
-        ):
-            found.definitions.setdefault(name, []).append(statement)
+        if not isinstance(statement, ast.Import | ast.ImportFrom):
+            for name in _bound(statement) or [""]:
+                found.definitions.setdefault(name, []).append(statement)
     return found
 
 
@@ -244,9 +235,7 @@ def reach(entry: Entry) -> dict[Definition, str]:
 
 def code_digest(entry: Entry) -> str:
     """A hash of all source on which the trials of a theorem or the run of an experiment depend."""
-    with ONE_AT_A_TIME:
-        # A trial may be an expression; the settings, which stand beside it, are in the key anyway.
-        calls = (node for node in ast.walk(call_of(entry)) if isinstance(node, ast.Call))
-        given = (keyword for call in calls for keyword in call.keywords)
-        texts = [ast.unparse(k.value) for k in given if k.arg in ("trial", "run")]
-        return digest(reach(entry), texts)
+    # A trial may be an expression; the settings, which stand beside it, are in the key anyway.
+    calls = (node for node in ast.walk(call_of(entry)) if isinstance(node, ast.Call))
+    given = (keyword for call in calls for keyword in call.keywords)
+    return digest(reach(entry), [ast.unparse(k.value) for k in given if k.arg in ("trial", "run")])

@@ -11,6 +11,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import fields
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -19,6 +20,7 @@ from experiments.experiment import Experiment, Progress
 from experiments.plots.style import STYLE
 from experiments.results import store
 from experiments.results.catalog import Entry
+from experiments.results.closure import code_digest
 from theory.theorem import Preset
 
 if TYPE_CHECKING:
@@ -45,8 +47,7 @@ def run(
 ) -> dict[str, Any]:
     """Run one experiment, or find it done, and leave its files in ``out/NAME``.
 
-    Returns:
-        The content of ``result.json``.
+    Gives the content of ``result.json``.
 
     Raises:
         UsageError: the folder cannot be written to, or the settings do not fit the data.
@@ -57,7 +58,7 @@ def run(
     experiment: Experiment = entry.load()
     settings, preset, seed = asked
     data = registry.fingerprint(settings.dataset) if hasattr(settings, "dataset") else None
-    key = store.result_key(entry, settings, seed, data=data)
+    key = store.result_key(entry.name, code_digest(entry), settings, seed, data=data)
     shown = store.load_data(folder / DATA)
     if shown is not None and shown[1].get("key") == key:
         stored = shown
@@ -121,10 +122,7 @@ def redraw(
 
     Stored data are drawn whatever settings, seed and code they come from, unless a preset is
     asked for and they are not of that preset and seed. Where they are damaged, the run that
-    ``result.json`` describes is found again or run again.
-
-    Returns:
-        What was done: "redrawn" or "computed".
+    ``result.json`` describes is found again or run again. Says "redrawn" or "computed".
     """
     experiment: Experiment = entry.load()
     folder = out / entry.name
@@ -159,13 +157,11 @@ def _restored(experiment: Experiment, stored: dict[str, Any]) -> Any:
     default = experiment.presets["course"]
     if stored.keys() != json.loads(store.to_json(default)).keys():
         return None
-    # JSON has no tuples and no infinity: null is what a float field that was infinite became.
-    values = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
-    }
-    for name, value in values.items():
-        if value is None and isinstance(getattr(default, name), float):
-            values[name] = float("inf")
+    values = {}
+    for name, value in stored.items():
+        # JSON has no tuples and no infinity: null is what a float field that was infinite became.
+        infinite = value is None and isinstance(getattr(default, name), float)
+        values[name] = tuple(value) if isinstance(value, list) else inf if infinite else value
     return type(default)(**values)
 
 
@@ -184,17 +180,12 @@ def _show(
     result = description | {"summary": store.jsonable(summary)}
     with plt.style.context(STYLE):
         figure = experiment.draw(data, settings)
-        store.write_atomically(folder / FIGURE, lambda file: file.write(png(figure)))
+        store.write_atomically(folder / FIGURE, png(figure))
         for kind in ("svg", "pdf"):
             path = folder / f"figure.{kind}"
             path.unlink(missing_ok=True)  # one that is not asked for would be of an earlier run
             if kind in formats:
-                store.write_atomically(
-                    path,
-                    lambda file, kind=kind: figure.savefig(
-                        file, format=kind, metadata=METADATA[kind]
-                    ),
-                )
+                store.write_atomically(path, _saved(figure, kind))
         plt.close(figure)
     if experiment.page is not None:
         store.write_atomically(folder / PAGE, experiment.page(data, settings))
@@ -212,10 +203,14 @@ def png(figure: "Figure") -> bytes:
     """
     from PIL import Image
 
-    full, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(full, format="png", metadata=METADATA["png"])
-    picture = Image.open(full).convert("RGB")
-    picture.quantize(128, dither=Image.Dither.NONE).save(
-        small, "PNG", optimize=True, dpi=(figure.dpi, figure.dpi)
-    )
+    small, picture = io.BytesIO(), Image.open(io.BytesIO(_saved(figure, "png"))).convert("RGB")
+    palette = picture.quantize(128, dither=Image.Dither.NONE)
+    palette.save(small, "PNG", optimize=True, dpi=(figure.dpi, figure.dpi))
     return small.getvalue()
+
+
+def _saved(figure: "Figure", kind: Literal["svg", "pdf", "png"]) -> bytes:
+    """A figure as matplotlib saves it."""
+    file = io.BytesIO()
+    figure.savefig(file, format=kind, metadata=METADATA[kind])
+    return file.getvalue()

@@ -35,14 +35,7 @@ def render(verdicts: list[dict[str, Any]], results: list[dict[str, Any]], folder
         folder: where the figures are, in ``folder/NAME/figure.png``, and perhaps a
             ``page.html``, which is embedded where it can run nothing.
     """
-    figures = [
-        result
-        | {
-            "image": _image(folder / result["experiment"]),
-            "page": _page(folder / result["experiment"]),
-        }
-        for result in results
-    ]
+    figures = [result | _files(folder / result["experiment"]) for result in results]
     return template(Path(__file__).with_suffix(".html")).render(
         verdicts=verdicts,
         summary=verification.summary_json(verdicts),
@@ -54,14 +47,9 @@ def render(verdicts: list[dict[str, Any]], results: list[dict[str, Any]], folder
 
 
 def template(path: Path) -> Template:
-    """A template of this project: it escapes all values, and a missing one is an error.
+    """A template of this project, with the functions of this module as filters.
 
-    Args:
-        path: of the template, which has the functions of this module as filters.
-
-    Example:
-        >>> template(Path(__file__).with_name("report.html")).name
-        'report.html'
+    It escapes all values, and a missing one is an error.
     """
     environment = Environment(
         loader=FileSystemLoader(path.parent),
@@ -82,47 +70,34 @@ def template(path: Path) -> Template:
 
 def _sections(verdicts: list[dict], figures: list[dict]) -> list[dict[str, Any]]:
     """Theorems and figures by system, in the order in which the systems come."""
-    names = [v["system"] for v in verdicts] + [f["experiment"].partition(".")[0] for f in figures]
-    return [
-        {
-            "name": name,
-            "title": room(name).title,
-            "theorems": [v for v in verdicts if v["system"] == name],
-            "figures": [f for f in figures if f["experiment"].partition(".")[0] == name],
-        }
-        for name in dict.fromkeys(names)
-    ]
+    sections: dict[str, dict[str, Any]] = {}
+    entries = [("theorems", v["system"], v) for v in verdicts]
+    entries += [("figures", f["experiment"].partition(".")[0], f) for f in figures]
+    for kind, system, shown in entries:
+        empty = {"name": system, "title": room(system).title, "theorems": [], "figures": []}
+        sections.setdefault(system, empty)[kind].append(shown)
+    return list(sections.values())
 
 
 def _distinct(values) -> list[dict[str, Any]]:
     """Each value once, in the order of its first appearance."""
-    found = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return found
+    found = list(values)
+    return [value for i, value in enumerate(found) if value not in found[:i]]
 
 
-def _image(folder: Path) -> str | None:
-    """The figure as a data URI, or None where there is no file."""
-    path = folder / FIGURE
-    if not path.is_file():
-        return None
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def _page(folder: Path) -> str | None:
-    """The page beside the figure, or None where there is none."""
-    path = folder / PAGE
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+def _files(folder: Path) -> dict[str, str | None]:
+    """The figure as a data URI, and the page beside it; None where there is no file."""
+    figure, page = folder / FIGURE, folder / PAGE
+    return {
+        "image": f"data:image/png;base64,{base64.b64encode(figure.read_bytes()).decode()}"
+        if figure.is_file()
+        else None,
+        "page": page.read_text(encoding="utf-8") if page.is_file() else None,
+    }
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Any value of JSON without objects, for reading.
-
-    Args:
-        value: a number, a string, null, or a list of them.
-        digits: significant digits of a float.
+    """A number of so many significant digits, a string, null, or a list of them, for reading.
 
     Example:
         >>> number(None), number(2.2e-12), number(0.1353352), number(12345), number([1, 2.5])
@@ -199,9 +174,8 @@ def maths(text: str) -> Markup:
 def scale(verdict: dict[str, Any]) -> dict[str, Any] | None:
     """Where min, median and max of measured / predicted lie on a logarithmic axis around 1.
 
-    Returns:
-        Positions in percent of the axis, 1 being at 50; the decades shown on each side; and the
-        side of 1 on which a trial violates the claim. None without a positive ratio.
+    In percent of the axis, 1 being at 50; with the decades shown on each side, and the side of 1 on
+    which a trial violates the claim. None without a positive ratio.
 
     Example:
         >>> ratios = {"min": 0.1, "median": 1.0, "max": 10.0}
@@ -223,8 +197,8 @@ def scale(verdict: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def block(values: dict[str, Any]) -> dict[str, Any]:
-    """A JSON object laid out for reading: plain values, tables, and objects within it.
+def block(values: dict[str, Any] | list[Any]) -> dict[str, Any]:
+    """A JSON object, or a list, laid out for reading: plain values, tables, and objects within it.
 
     Neighbouring objects with the same keys, and a list of such objects, become one table.
 
@@ -233,13 +207,14 @@ def block(values: dict[str, Any]) -> dict[str, Any]:
         >>> laid["values"], laid["tables"][0]["head"], laid["tables"][0]["rows"]
         ([('n', 3)], ['early', 'late'], [('a', [1, 3]), ('b', [2, 4])])
     """
-    plain = [(_words(name), value) for name, value in values.items() if _flat(value)]
+    items = list(values.items() if isinstance(values, dict) else enumerate(values, 1))
+    plain = [(_words(name), value) for name, value in items if _flat(value)]
+    nested = [(name, value) for name, value in items if not _flat(value)]
     tables, inner = [], []
-    nested = [(name, value) for name, value in values.items() if not _flat(value)]
     for keys, neighbours in groupby(nested, key=lambda item: _columns(item[1])):
         group = list(neighbours)
         if keys is None:
-            inner += [(_words(name), block(_object(value))) for name, value in group]
+            inner += [(_words(name), block(value)) for name, value in group]
         elif isinstance(group[0][1], list):
             tables += [
                 _table(_words(name), keys, list(enumerate(value, 1))) for name, value in group
@@ -263,7 +238,7 @@ def _columns(value: Any) -> tuple[str, ...] | None:
 
 def _table(title: str, keys: tuple[str, ...], objects: list[tuple[Any, dict]]) -> dict[str, Any]:
     """Objects as columns, or as rows where there are more of them than keys: tall, not wide."""
-    names = [_words(str(name)) for name, _ in objects]
+    names = [_words(name) for name, _ in objects]
     if len(objects) <= len(keys):
         rows = [(_words(key), [item[key] for _, item in objects]) for key in keys]
         return {"title": title, "head": names, "rows": rows}
@@ -271,17 +246,10 @@ def _table(title: str, keys: tuple[str, ...], objects: list[tuple[Any, dict]]) -
     return {"title": title, "head": [_words(key) for key in keys], "rows": rows}
 
 
-def _object(value: Any) -> dict[str, Any]:
-    """A list as an object, numbered from 1."""
-    return value if isinstance(value, dict) else {str(i): x for i, x in enumerate(value, 1)}
-
-
 def _flat(value: Any) -> bool:
     """Whether a value holds no object."""
-    return not isinstance(value, dict) and not (
-        isinstance(value, list) and not all(map(_flat, value))
-    )
+    return all(map(_flat, value)) if isinstance(value, list) else not isinstance(value, dict)
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+def _words(name: Any) -> str:
+    return str(name).replace("_", " ")

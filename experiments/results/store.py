@@ -18,7 +18,6 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,8 +26,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.errors import UsageError
-from experiments.results.catalog import Entry
-from experiments.results.closure import code_digest
 
 if TYPE_CHECKING:
     import xarray
@@ -98,13 +95,13 @@ def environment() -> dict[str, Any]:
     }
 
 
-def result_key(entry: Entry, settings: Any, seed: int, **more: Any) -> str:
-    """The key of a result: name, settings, seed, code, versions and device."""
+def result_key(name: str, code: str, settings: Any, seed: int, **more: Any) -> str:
+    """The key of a result: name, code, settings, seed, versions and device."""
     content = {
-        "name": entry.name,
+        "name": name,
         "settings": settings,
         "seed": seed,
-        "code": code_digest(entry),
+        "code": code,
         "environment": environment(),
         "versions": {name: version(name) for name in ("jaxlib", "numpy", "optax", "scipy")},
         **more,
@@ -136,12 +133,10 @@ def _clear_errors(path: Path):
         ) from error
 
 
-def write_atomically(path: Path, write: Callable[[Any], None] | str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part.
 
-    Args:
-        path: where to; its folder is created.
-        write: the text, or a function that writes to a binary file object.
+    Its folder is created where there is none.
 
     Raises:
         UsageError: if the disk refuses, or something other than a file is there.
@@ -153,7 +148,7 @@ def write_atomically(path: Path, write: Callable[[Any], None] | str) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(write.encode()) if isinstance(write, str) else write(file)
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)
@@ -169,7 +164,7 @@ def save(path: Path, arrays: dict[str, np.ndarray], description: dict[str, Any])
     # Built in memory first, so that an error of the disk is not one of the zip format.
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays, **{DESCRIPTION: text})
-    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+    write_atomically(path, buffer.getvalue())
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
@@ -188,14 +183,11 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
     return arrays, description
 
 
-def save_data(path: Path, data: "xarray.Dataset", description: dict[str, Any]) -> bytes:
+def save_data(path: Path, data: "xarray.Dataset", description: dict[str, Any]) -> None:
     """Write labelled data and their description into one NetCDF file, atomically.
 
     `xarray.open_dataset` reads it as it is: the description is the attribute of that name, and
     what follows the last byte of NetCDF is the SHA-256 of all before it.
-
-    Returns:
-        The content of the file.
     """
     for name in data.coords:
         if data[name].dtype == object:
@@ -208,8 +200,7 @@ def save_data(path: Path, data: "xarray.Dataset", description: dict[str, Any]) -
     }
     content = bytes(labelled.to_netcdf(engine="h5netcdf", encoding=packed))
     content += MARK + hashlib.sha256(content).hexdigest().encode()
-    write_atomically(path, lambda file: file.write(content))
-    return content
+    write_atomically(path, content)
 
 
 def load_data(path: Path) -> "tuple[xarray.Dataset, dict[str, Any]] | None":

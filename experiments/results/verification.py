@@ -10,16 +10,8 @@ from rich.table import Table
 from experiments.experiment import Progress
 from experiments.results import store
 from experiments.results.catalog import Entry
-from theory.theorem import (
-    Arm,
-    Preset,
-    Theorem,
-    Trials,
-    Verdict,
-    arm_settings,
-    judge,
-    simulate,
-)
+from experiments.results.closure import code_digest
+from theory.theorem import Arm, Preset, Theorem, Trials, Verdict, arm_settings, judge, simulate
 
 COLOURS = {
     "verified": "green",
@@ -44,9 +36,9 @@ def verify_all(
         progress(done / len(chosen), entry.name)
         theorem: Theorem = entry.load()
         settings = theorem.presets[preset]
+        run_arm = partial(_trials, code_digest(entry), theorem, settings, seed, out)
         # Compiling is most of the time and takes one core, so both arms compile at once.
         with ThreadPoolExecutor() as pool:
-            run_arm = partial(_trials, entry, theorem, settings, seed, out)
             trials, control = pool.map(run_arm, get_args(Arm))
         verdict = judge(theorem, settings, trials, control)
         verdicts.append(verdict_json(entry, theorem, verdict, settings, preset, seed))
@@ -55,20 +47,18 @@ def verify_all(
     return verdicts
 
 
-def _trials(
-    entry: Entry, theorem: Theorem, settings: Any, seed: int, out: Path, arm: Arm
-) -> Trials:
+def _trials(code: str, theorem: Theorem, settings: Any, seed: int, out: Path, arm: Arm) -> Trials:
     """One arm's trials, from the store if they are there."""
     used = arm_settings(theorem, settings, arm)
-    key = store.result_key(entry, used, seed, arm=arm)
-    path = out / "trials" / entry.name / f"{arm}-{key}.npz"
+    key = store.result_key(theorem.name, code, used, seed, arm=arm)
+    path = out / "trials" / theorem.name / f"{arm}-{key}.npz"
     stored = store.load(path)
     if stored is None:
         trials = simulate(theorem, settings, seed, arm)
         arrays = {"measured": trials.measured, "predicted": trials.predicted, "given": trials.given}
         margins = {f"margin {name}": value for name, value in trials.assumptions.items()}
         description = {
-            "theorem": entry.name,
+            "theorem": theorem.name,
             "arm": arm,
             "seed": seed,
             "settings": used,
@@ -79,18 +69,10 @@ def _trials(
         store.save(path, arrays | margins, description)
         return trials
     arrays, description = stored
-    return Trials(
-        arrays["measured"],
-        arrays["predicted"],
-        {
-            name.removeprefix("margin "): array
-            for name, array in arrays.items()
-            if name.startswith("margin ")
-        },
-        arrays["given"],
-        description["compile_seconds"],
-        description["run_seconds"],
-    )
+    seconds = description["compile_seconds"], description["run_seconds"]
+    measured, predicted, given = (arrays.pop(name) for name in ("measured", "predicted", "given"))
+    margins = {name.removeprefix("margin "): array for name, array in arrays.items()}
+    return Trials(measured, predicted, margins, given, *seconds)
 
 
 def verdict_json(
@@ -146,9 +128,9 @@ def summary_json(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
 def table(verdicts: list[dict[str, Any]]) -> Table:
     """The table of verdicts that `verify` prints."""
     columns = Table(title="Verdicts", caption=caption(verdicts), caption_justify="left")
-    for name in ("theorem", "source", "verdict", "trials", "evidence", "measured/predicted"):
+    heads = "theorem", "source", "verdict", "trials", "evidence", "measured/predicted", "control"
+    for name in heads:
         columns.add_column(name, overflow="fold")
-    columns.add_column("control", overflow="fold")
     for v in verdicts:
         columns.add_row(
             v["theorem"],
