@@ -9,12 +9,8 @@ MOST_DEVICES = 1024
 def configure(precision: str = "float64", devices: int | None = None) -> None:
     """Set precision, promotion rules, the number of devices, and a cache of compiled programs.
 
-    Args:
-        precision: ``float32`` or ``float64``.
-        devices: how many devices to use; all accelerators, or one CPU, when None.
-
     Raises:
-        UsageError: if the machine has not as many.
+        UsageError: if the machine has not as many devices.
     """
     import jax
     import pooch

@@ -15,23 +15,19 @@ from theory.multiplicity import holm
 DOUBT = 0.05
 """Methods whose adjusted p-value against the best is above this are as good as the best."""
 
-
 ROUNDING = 1e-6
 """Of accuracies in float32; one test image is more."""
 
 
 class Standing(NamedTuple):
-    """How one method stands among all on one cell.
-
-    Attributes:
-        behind: the mean difference to the best method, paired by network, with its interval.
-        adjusted: p-value of no difference, Student's paired test, after Holm over the methods.
-        among_best: not told apart from the best.
-    """
+    """How one method stands among all on one cell."""
 
     behind: Interval
+    """the mean difference to the best method, paired by network"""
     adjusted: float
+    """p-value of no difference, Student's paired test, after Holm over the methods"""
     among_best: bool
+    """not told apart from the best"""
 
 
 def standings(values: Float[np.ndarray, "methods trials"]) -> list[Standing]:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments.plots.estimates import Interval, label_text
-from experiments.plots.style import looks
+from experiments.plots.estimates import Interval
+from experiments.plots.style import parts
 
 
 def curves(
@@ -36,13 +36,10 @@ def curves(
         options: of `Axes.errorbar`, or of `Axes.plot` with a band, for all.
     """
     at = np.asarray(interval.centre[x], float)
-    parts = [None] if series is None else interval.centre[series].values.tolist()
-    chosen = looks(parts, given)
-    for i, part in enumerate(parts):
-        one = interval if series is None else interval.sel(**{series: part})
-        text = label if series is None else label_text(part)
-        where = at + dodge * (i - (len(parts) - 1) / 2)
-        marks = {"label": text} | chosen[part] | options
+    found = parts(interval, series, given, label)
+    for i, (one, marks) in enumerate(found):
+        where = at + dodge * (i - (len(found) - 1) / 2)
+        marks |= options
         if band:
             (line,) = ax.plot(where, np.asarray(one.centre), **({"marker": None} | marks))
             ax.fill_between(where, one.low, one.high, color=line.get_color(), alpha=0.2, lw=0)

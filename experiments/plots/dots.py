@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from experiments.plots.estimates import Interval, label_text
-from experiments.plots.style import looks
+from experiments.plots.style import parts
 
 SPREAD = 0.3
 """How far apart the first and the last series of a row lie; rows are 1 apart."""
@@ -36,13 +36,10 @@ def dots(
     """
     names = interval.centre[y].values.tolist()
     rows = np.arange(len(names))[::-1]
-    parts = [None] if series is None else interval.centre[series].values.tolist()
-    chosen = looks(parts, given)
-    for i, part in enumerate(parts):
-        one = interval if series is None else interval.sel(**{series: part})
-        text = label if series is None else label_text(part)
-        shift = SPREAD * (0.5 - i / (len(parts) - 1)) if len(parts) > 1 else 0.0
-        marks = {"ls": "none", "capsize": 1.5, "ms": 3.5, "label": text} | chosen[part] | options
+    found = parts(interval, series, given, label)
+    for i, (one, marks) in enumerate(found):
+        shift = SPREAD * (0.5 - i / (len(found) - 1)) if len(found) > 1 else 0.0
+        marks = {"ls": "none", "capsize": 1.5, "ms": 3.5} | marks | options
         ax.errorbar(np.asarray(one.centre), rows + shift, xerr=one.bars, **marks)
     ax.set_yticks(rows, [label_text(name) for name in names])
     ax.set_ylim(-0.6, len(names) - 0.4)

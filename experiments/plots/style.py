@@ -92,6 +92,23 @@ def legend(
     )
 
 
+def parts(
+    interval: Interval,
+    series: str | None,
+    given: Mapping[Any, Mapping[str, Any]] | None = None,
+    label: str | None = None,
+) -> list[tuple[Interval, dict[str, Any]]]:
+    """Each series of an estimate with its label, colour and mark; all of it where there is none."""
+    if series is None:
+        return [(interval, {"label": label} | looks([None], given)[None])]
+    names = interval.centre[series].values.tolist()
+    chosen = looks(names, given)
+    return [
+        (interval.sel(**{series: name}), {"label": label_text(name)} | chosen[name])
+        for name in names
+    ]
+
+
 def looks(labels: Sequence[Any], given: Mapping[Any, Mapping[str, Any]] | None = None) -> dict:
     """A colour and a mark for each label, in order, unless given."""
     return {

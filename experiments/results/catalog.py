@@ -21,26 +21,18 @@ from experiments.errors import UsageError
 
 Kind = Literal["theorem", "experiment"]
 
-ORIGIN = ("label", "provenance")
-"""The fields that say where an entry comes from, besides its room's paper or its own."""
+TITLE = {"theorem": "statement", "experiment": "title"}
+"""The field that says in one line what an entry is."""
 
 
 class Entry(NamedTuple):
-    """One theorem or experiment.
-
-    Attributes:
-        name: ``system.name``.
-        kind: theorem or experiment.
-        title: a theorem's statement, an experiment's title.
-        source: paper, label, provenance and arXiv number.
-        module: the module that holds it.
-        path: the module's file.
-    """
+    """One theorem or experiment, ``system.name``, and the module that holds it."""
 
     name: str
     kind: Kind
     title: str
     source: dict[str, str]
+    """paper, label, provenance and arXiv number"""
     module: str
     path: Path
 
@@ -90,8 +82,7 @@ def _read(package: str, pattern: str, kind: Kind) -> Iterator[Entry]:
             continue
         given = {keyword.arg: keyword.value for keyword in call.keywords}
         name, title, label, provenance = (
-            ast.literal_eval(given[field])
-            for field in ("name", "statement" if kind == "theorem" else "title", *ORIGIN)
+            ast.literal_eval(given[field]) for field in ("name", TITLE[kind], "label", "provenance")
         )
         paper = _arguments(given["paper"]) if "paper" in given else room(name).paper
         yield Entry(
@@ -112,15 +103,12 @@ def _arguments(call: ast.expr) -> dict[str, str]:
 
 
 class Room(NamedTuple):
-    """What a system says of itself in the ``__init__`` of its room in `theory`.
-
-    Attributes:
-        title: the first line of its docstring; the system's name where there is no such room.
-        paper: key, arxiv and title of its paper.
-    """
+    """What a system says of itself in the ``__init__`` of its room in `theory`."""
 
     title: str
+    """the first line of its docstring; the system's name where there is no such room"""
     paper: dict[str, str]
+    """key, arxiv and title"""
 
 
 @cache
@@ -148,31 +136,21 @@ def _call(path: Path, kind: Kind) -> ast.Call | None:
     """The ``Theorem(...)`` or ``Experiment(...)`` of a file."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         match node:
-            case ast.Assign(targets=[ast.Name(id=target)], value=ast.Call() as call) if (
-                target == kind
-            ):
-                return call
+            case ast.Assign(targets=[ast.Name(id=target)], value=ast.Call() as call):
+                if target == kind:
+                    return call
     return None
 
 
 def call_of(entry: Entry) -> ast.Call:
-    """The syntax tree of the call that makes an entry.
-
-    Example:
-        >>> call_of(entries()[0]).func.id
-        'Theorem'
-    """
+    """The syntax tree of the call that makes an entry."""
     call = _call(entry.path, entry.kind)
     assert call is not None, entry
     return call
 
 
 def select(kind: Kind | None, names: tuple[str, ...]) -> list[Entry]:
-    """The entries that the names mean: exact names, systems or globs; all if none.
-
-    Args:
-        kind: theorems or experiments only; both if None.
-        names: what to look for.
+    """The entries of a kind, or both, that exact names, systems or globs mean; all if none.
 
     Raises:
         UsageError: where a name means nothing, with the nearest names.
@@ -184,14 +162,10 @@ def select(kind: Kind | None, names: tuple[str, ...]) -> list[Entry]:
     known = [entry for entry in entries() if kind in (None, entry.kind)]
     chosen = set()
     for name in names or ("*",):
-        matching = {
-            entry.name
-            for entry in known
-            if entry.system == name or fnmatch.fnmatchcase(entry.name, name)
-        }
+        matching = [e.name for e in known if e.system == name or fnmatch.fnmatchcase(e.name, name)]
         if not matching:
             raise UsageError(_unknown(kind, name, [entry.name for entry in known]))
-        chosen |= matching
+        chosen.update(matching)
     return [entry for entry in known if entry.name in chosen]
 
 

@@ -184,9 +184,6 @@ def _bare(definition: Definition) -> tuple[str, frozenset[Definition]]:
 def closure(roots: Iterable[Definition]) -> dict[Definition, str]:
     """All definitions that the given ones reach, themselves included, with their bare source.
 
-    Args:
-        roots: modules and names; a name that is imported there means what it stands for.
-
     Example:
         >>> reached = closure([("theory.multiplicity", "holm")])
         >>> sorted(name for _, name in reached)
@@ -220,14 +217,7 @@ ENGINE = ("theory.theorem", "simulate")
 
 
 def reach(entry: Entry) -> dict[Definition, str]:
-    """The definitions that the trials of a theorem, or the run of an experiment, depend on.
-
-    Example:
-        >>> from experiments.results.catalog import select
-        >>> (entry,) = select("theorem", ("attribution.family-wise-error",))
-        >>> ("theory.multiplicity", "holm") in reach(entry)
-        True
-    """
+    """The definitions that the trials of a theorem, or the run of an experiment, depend on."""
     used = [keyword.value for keyword in call_of(entry).keywords if keyword.arg in COMPUTING]
     roots = {name for value in used for name in _References(entry.module, value).found}
     return closure(roots | ({ENGINE} if entry.kind == "theorem" else set()))
