@@ -14,15 +14,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 class Images(NamedTuple):
-    """Labelled images.
-
-    Attributes:
-        name: of the set; for a file of the user's own, its name without folder and ending.
-        x_train: float64 pixels in [0, 1], shape (n, *shape).
-        y_train: int64 classes from 0 up, shape (n,).
-        x_test: the same for the test set, shape (m, *shape).
-        y_test: shape (m,).
-    """
+    """Pixels in [0, 1], (images, *shape), and classes from 0 up, of a set or a file by its name."""
 
     name: str
     x_train: NDArray[np.float64]

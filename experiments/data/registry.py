@@ -26,18 +26,13 @@ T = TypeVar("T")
 
 
 class Set(NamedTuple):
-    """A set that has a name.
-
-    Attributes:
-        kind: images or texts.
-        source: its files and where they come from; None where it comes with scikit-learn or is
-            made on the spot.
-        shape: of one image.
-    """
+    """A set that has a name."""
 
     kind: Literal["images", "texts"]
     source: Source | None = None
+    """None where it comes with scikit-learn or is made on the spot"""
     shape: tuple[int, ...] | None = None
+    """of one image"""
 
 
 SETS = {
@@ -129,9 +124,7 @@ def unknown(name: str, kind: str, known: Iterable[str]) -> UsageError:
 def find(source: Source, read: Callable[[Path], T]) -> T:
     """Read from the user's folder, else from the cache, else download into the cache.
 
-    Args:
-        source: the set.
-        read: reads it from a folder; raises `UsageError` where it is not there, or damaged.
+    ``read`` reads from a folder, and raises `UsageError` where the set is not there, or damaged.
 
     Raises:
         UsageError: the set is damaged in the user's folder, or nowhere and cannot be downloaded;
@@ -158,13 +151,9 @@ def find(source: Source, read: Callable[[Path], T]) -> T:
 
 
 def split(y: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of a stratified four fifths and one fifth, the same on every call.
+    """Ascending indices of a stratified four fifths and one fifth, the same on every call.
 
-    Args:
-        y: classes, shape (n,), at least five of each.
-
-    Returns:
-        Indices to train and to test, ascending.
+    There are to be at least five of each class.
 
     Example:
         >>> train, test = split(np.array([0, 1] * 5))

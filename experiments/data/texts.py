@@ -19,15 +19,7 @@ from experiments.errors import UsageError
 
 
 class Texts(NamedTuple):
-    """Labelled texts, 1 = positive.
-
-    Attributes:
-        name: of the set; for a folder of the user's own, the folder's name without its path.
-        train_texts: n texts.
-        y_train: int64 zeros and ones, shape (n,).
-        test_texts: m texts.
-        y_test: shape (m,).
-    """
+    """Labelled texts, 1 = positive, of a set or of a folder of the user's own, by its name."""
 
     name: str
     train_texts: list[str]

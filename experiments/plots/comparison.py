@@ -67,11 +67,7 @@ def in_words(interval: Interval, digits: int = 1, level: float = LEVEL) -> str:
 def listed(interval: Interval, each: str, above: float = 0.0, none: str = "none here") -> str:
     """Where an estimate is above a value with its whole interval, for a sentence.
 
-    Args:
-        interval: labelled, in every dimension.
-        each: how one is written, from its ``text`` and its labels by dimension.
-        above: the value.
-        none: what is written where there is no such estimate.
+    ``each`` is how one is written, from its ``text`` and its labels by dimension.
 
     Example:
         >>> from xarray import DataArray

@@ -25,8 +25,7 @@ def curves(
     """Draw an estimate with its interval against the numbers along a dimension.
 
     Args:
-        ax: panel to draw in.
-        interval: labelled, of the dimensions ``x`` and ``series``.
+        ax, interval: panel to draw in, and what of, over the dimensions ``x`` and ``series``.
         x: dimension whose labels are numbers, or a coordinate along it.
         series: dimension of which each label is a curve of its own colour and mark.
         given: options of matplotlib by label of the series, besides the defaults of `looks`.

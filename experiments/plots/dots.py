@@ -26,8 +26,7 @@ def dots(
     """Draw an estimate with its interval on one row for each label along a dimension.
 
     Args:
-        ax: panel to draw in.
-        interval: labelled, of the dimensions ``y`` and ``series``.
+        ax, interval: panel to draw in, and what of, over the dimensions ``y`` and ``series``.
         y: dimension whose labels are the rows, the first at the top.
         series: dimension whose labels share a row, each in a colour and mark of its own.
         given: options of matplotlib by label of the series, besides the defaults of `looks`.

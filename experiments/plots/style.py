@@ -50,11 +50,10 @@ def grid(
 
     Args:
         data: with these dimensions.
-        columns: dimension whose labels go from left to right.
-        rows: dimension whose labels go from top to bottom.
+        columns, rows: dimensions whose labels go from left to right, from top to bottom.
         size: of the figure, in inches.
         within: a figure or part of one to put the panels in, instead of a new figure.
-        options: of `plt.subplots`, ``sharey=True`` for instance.
+        options: of `plt.subplots`.
 
     Returns:
         The figure, and for each panel its labels, as `DataArray.sel` wants them, and its axes.
@@ -84,12 +83,8 @@ def legend(
     for _, ax in cells:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    figure.legend(
-        found.values(),
-        found.keys(),
-        loc="outside upper center" if where == "upper" else "outside lower center",
-        ncols=ncols,
-    )
+    loc = f"outside {where} center"
+    figure.legend(found.values(), found.keys(), loc=loc, ncols=ncols)
 
 
 def parts(

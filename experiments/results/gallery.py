@@ -87,14 +87,7 @@ def run(
 
 
 def command(entry: Entry, asked: Run) -> str:
-    """The command line that makes a result again.
-
-    Example:
-        >>> from experiments.results.catalog import select
-        >>> (entry,) = select("experiment", ("subspace.gradient-law",))
-        >>> command(entry, Run(entry.load().presets["course"], "course", 3))
-        'relu-theory run subspace.gradient-law --seed 3'
-    """
+    """The command line that makes a result again."""
     import jax
 
     settings, preset, seed = asked

@@ -71,12 +71,7 @@ def jsonable(value: Any) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """Readable JSON with a final newline.
-
-    Example:
-        >>> to_json({"a": 1})
-        '{\\n  "a": 1\\n}\\n'
-    """
+    """Readable JSON with a final newline."""
     return json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

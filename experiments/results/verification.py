@@ -80,31 +80,30 @@ def verdict_json(
 ) -> dict[str, Any]:
     """A verdict by the contract of `verify --json`."""
     judgement = verdict.judgement
-    return store.jsonable(
-        {
-            "theorem": theorem.name,
-            "system": theorem.name.partition(".")[0],
-            "statement": theorem.statement,
-            "source": entry.source,
-            "claim": {"kind": type(theorem.claim).__name__, "delta": judgement.delta},
-            "status": verdict.status,
-            "trials": verdict.trials,
-            "skipped": verdict.skipped,
-            "violations": judgement.violations,
-            "violation_bound": judgement.violation_bound,
-            "detail": judgement.detail,
-            "alpha": verdict.alpha,
-            "tightness": verdict.tightness,
-            "vacuous": verdict.vacuous,
-            "assumptions": verdict.assumptions,
-            "control": {"name": verdict.control, "detected": verdict.detected},
-            "settings": settings,
-            "preset": preset,
-            "seed": seed,
-            "seconds": verdict.seconds,
-            "environment": store.environment(),
-        }
-    )
+    shown = {
+        "theorem": theorem.name,
+        "system": entry.system,
+        "statement": theorem.statement,
+        "source": entry.source,
+        "claim": {"kind": type(theorem.claim).__name__, "delta": judgement.delta},
+        "status": verdict.status,
+        "trials": verdict.trials,
+        "skipped": verdict.skipped,
+        "violations": judgement.violations,
+        "violation_bound": judgement.violation_bound,
+        "detail": judgement.detail,
+        "alpha": verdict.alpha,
+        "tightness": verdict.tightness,
+        "vacuous": verdict.vacuous,
+        "assumptions": verdict.assumptions,
+        "control": {"name": verdict.control, "detected": verdict.detected},
+        "settings": settings,
+        "preset": preset,
+        "seed": seed,
+        "seconds": verdict.seconds,
+        "environment": store.environment(),
+    }
+    return store.jsonable(shown)
 
 
 def succeeded(verdicts: list[dict[str, Any]]) -> bool:
