@@ -26,7 +26,7 @@ from experiments.subspace import planar
 from experiments.subspace.planar import CLASSES, FARTHEST
 from theory.settings import Positive, Real
 from theory.subspace.planar import METHODS, SIDE, chessboard, initial_on_a_board, trainer
-from theory.subspace.surface import zero_set
+from theory.subspace.surface import brightness, solid, zero_set
 
 ELEVATION, AZIMUTH = 30, 60
 """The published view, in degrees."""
@@ -105,7 +105,7 @@ def _surface(ax: Axes, one: Dataset, settings: Settings, height: float) -> None:
     quads = [zero_set(values, (side, side, z))]
     shaded = [_lit(quads[0] / scale, (0.85, 0.85, 0.85), alpha=0.45)]
     for point, sign in zip(x, y, strict=True):
-        mark = _mark(cube=sign < 0)
+        mark = solid(0.035, cube=sign < 0)
         quads.append(point + scale * mark)
         shaded.append(_lit(mark, to_rgb(CLASSES[int(sign)]["color"])))
     # Thousands of polygons: a picture inside a vector file.
@@ -122,20 +122,10 @@ def _surface(ax: Axes, one: Dataset, settings: Settings, height: float) -> None:
         axis.labelpad = pad
 
 
-def _mark(cube: bool, radius: float = 0.035) -> np.ndarray:
-    """Quadrilaterals of a cube or a ball, of shape (quadrilaterals, 4, 3)."""
-    side = np.linspace(-1.2, 1.2, 9)
-    points = np.stack(np.meshgrid(side, side, side, indexing="ij"))
-    norms = np.linalg.norm(points, ord=np.inf if cube else 2, axis=0)
-    return radius * zero_set((0.85 if cube else 1) - norms, (side, side, side))
-
-
 def _lit(quads: np.ndarray, colour: tuple[float, float, float], alpha: float = 1) -> np.ndarray:
-    """Their colours, lit from one side; a surface has no inside, so both faces shine."""
-    normal = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
-    length = np.linalg.norm(normal, axis=1)
-    lit = np.minimum(np.abs(normal @ LIGHT) / np.where(length > 0, length, 1), 1)
-    return np.append((0.55 + 0.45 * lit[:, None]) * colour, np.full((len(quads), 1), alpha), axis=1)
+    """Their colours, lit from one side."""
+    lit = 0.55 + 0.45 * brightness(quads, LIGHT)[:, None]
+    return np.append(lit * colour, np.full((len(quads), 1), alpha), axis=1)
 
 
 def _distances(ax: Axes, own: Dataset, settings: Settings) -> None:

@@ -136,12 +136,11 @@ def draw(data: Dataset, settings: Settings) -> Figure:
 
 
 def _gradient_panel(ax: Axes, data: Dataset, settings: Settings, sweep: Sweep) -> None:
-    sizes = np.asarray(sweep.sizes, float)
-    measured = rms(data[f"gradient_over_{sweep.name}"])
+    sizes, measured = np.asarray(sweep.sizes, float), rms(data[f"gradient_over_{sweep.name}"])
     ax.plot(sizes, theory(settings, sweep), color=BLUE, label=r"theory, $\sigma\sqrt{\ell/2}$")
     looks = ((slice(-1), VERMILION, "measured"), (slice(-1, None), "white", "held out"))
     for part, face, name in looks:
-        interval = Interval(*(ends[part] for ends in measured))
+        interval = measured.isel(**{sweep.name: part})
         error_bars(ax, sizes[part], interval, markerfacecolor=face, label=name)
     detail = fit(data, sweep).detail
     slope = Interval(*(detail[end] for end in ("exponent", "low", "high"))).text(3)

@@ -188,10 +188,8 @@ experiment = Experiment(
     provenance="derived",
     presets={
         "smoke": Settings(
-            **trials.SMALL,
-            d=100,
+            **trials.SMALL | {"d": 100, "mean_norms": (0.05, 0.3, 1.0)},
             correlations=(1e-6, 1e-5, 1e-3, 5e-2),
-            mean_norms=(0.05, 0.3, 1.0),
         ),
         "course": Settings(),
         "paper": Settings(d=10_000, trials=100),

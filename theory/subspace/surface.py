@@ -49,6 +49,33 @@ def zero_set(values: np.ndarray, axes: tuple[np.ndarray, ...]) -> np.ndarray:
     return np.concatenate(quads)
 
 
+def solid(radius: float, cube: bool) -> np.ndarray:
+    """Quadrilaterals of a ball, or of a cube of about its volume, around the origin.
+
+    Example:
+        >>> quads = solid(2.0, cube=False)
+        >>> bool((abs(np.linalg.norm(quads, axis=-1) - 2) < 0.1).all())
+        True
+    """
+    side = np.linspace(-1.2, 1.2, 9)
+    points = np.stack(np.meshgrid(side, side, side, indexing="ij"))
+    norms = np.linalg.norm(points, ord=np.inf if cube else 2, axis=0)
+    return radius * zero_set((0.85 if cube else 1) - norms, (side, side, side))
+
+
+def brightness(quads: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """|cos| of the angle between light and normal times |light|, at most 1: both faces shine.
+
+    Example:
+        >>> square = np.array([[[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]])
+        >>> brightness(square, np.array([1.0, 0.0, 0.5])).tolist()
+        [0.5]
+    """
+    normal = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
+    length = np.linalg.norm(normal, axis=1)
+    return np.minimum(np.abs(normal @ light) / np.where(length > 0, length, 1), 1)
+
+
 def _window(axis: int, offsets: tuple[int, ...]) -> tuple[slice, ...]:
     """All of one axis, and the two others one shorter, from an offset of 0 or 1 on."""
     slices = [slice(o, o - 1 or None) for o in offsets]
