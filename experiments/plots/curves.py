@@ -35,12 +35,13 @@ def curves(
         options: of `Axes.errorbar`, or of `Axes.plot` with a band, for all.
     """
     at = np.asarray(interval.centre[x], float)
+    default: dict[str, Any] = {"marker": None} if band else {"capsize": 2}
     found = parts(interval, series, given, label)
     for i, (one, marks) in enumerate(found):
         where = at + dodge * (i - (len(found) - 1) / 2)
-        marks |= options
+        marks = default | marks | options
         if band:
-            (line,) = ax.plot(where, np.asarray(one.centre), **({"marker": None} | marks))
+            (line,) = ax.plot(where, np.asarray(one.centre), **marks)
             ax.fill_between(where, one.low, one.high, color=line.get_color(), alpha=0.2, lw=0)
         else:
-            ax.errorbar(where, np.asarray(one.centre), one.bars, **({"capsize": 2} | marks))
+            ax.errorbar(where, np.asarray(one.centre), one.bars, **marks)

@@ -142,7 +142,7 @@ def numbers(values: Interval | DataArray | Dataset, digits: int | None = 4) -> A
         dim = str(labelled.dims[0])
         labels = labelled[dim].values.tolist()  # positions where there are no labels
         return {
-            label_text(label): numbers(values.isel(**{dim: i}), digits)
+            label_text(label): numbers(values.isel(**{dim: i}), digits)  # pyright: ignore
             for i, label in enumerate(labels)
         }
     found = [part.item() for part in (values if isinstance(values, Interval) else (values,))]

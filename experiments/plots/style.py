@@ -83,7 +83,7 @@ def legend(
     for _, ax in cells:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    loc = f"outside {where} center"
+    loc: Any = f"outside {where} center"
     figure.legend(found.values(), found.keys(), loc=loc, ncols=ncols)
 
 
