@@ -205,8 +205,6 @@ def _flip_summary(data: Dataset, settings: Settings, sweep: Sweep) -> dict[str, 
     distances = flips(data, sweep)
     along, universal, certified = (distances.sel(distance=name, drop=True) for name in DISTANCES)
     medians = {
-        # 1/‖Π∇N‖ is √2/(σ√ℓ) = 1/theory at first order.
-        "flip_over_first_order": along * theory(settings, sweep),
         "flip_over_certified": along / certified,
         "universal_over_gradient_flip": universal / along.where(np.isfinite(along)),
     }
@@ -214,6 +212,8 @@ def _flip_summary(data: Dataset, settings: Settings, sweep: Sweep) -> dict[str, 
         "flip_excluded": (~data[f"given_over_{sweep.name}"]).sum("trial").values.tolist(),
         "flip_none_along_gradient": (along == np.inf).sum("trial").values.tolist(),
         "flip_none_universal": (universal == np.inf).sum("trial").values.tolist(),
+        # 1/‖Π∇N‖ is √2/(σ√ℓ) = 1/theory at first order.
+        "flip_over_first_order": finite(along.median("trial") * theory(settings, sweep)),
     } | {name: finite(values.median("trial")) for name, values in medians.items()}
 
 

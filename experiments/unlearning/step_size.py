@@ -140,8 +140,8 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         "snap_distance_max": data.snapped.max("trial"),
         "margin_min": data.reached.min("trial"),
     }
-    total: dict = {"outside_band": int(outside.sum()), "d": list(settings.dims)}
-    total |= {"certificate_over_bound_max": float(ratio.max())}
+    total: dict = {"outside_band": int(outside.sum())}
+    total |= {"certificate_over_bound_max": float(ratio.max()), "d": list(settings.dims)}
     return Summary(tables=total | {"by_dimension": numbers(Dataset(found), None)})
 
 
