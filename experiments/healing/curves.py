@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 from xarray import DataArray
 
-from experiments.healing.pruning import CONTROLS
 from experiments.plots.dots import dots
 from experiments.plots.estimates import Interval, share
 from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+from theory.healing.members import CONTROLS
 
 METHODS = {
     "STARFISH": {"color": VERMILION, "marker": "o"},

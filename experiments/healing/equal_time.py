@@ -6,10 +6,11 @@ import xarray as xr
 from xarray import Dataset
 
 from experiments.experiment import Progress
-from experiments.healing.arms import Arm, compiled, timed
-from experiments.healing.comparison import evaluate
+from experiments.healing.comparison import evaluate, timed
 from experiments.healing.dense import Images, ImageSettings
+from theory.healing.methods import Arm
 from theory.healing.objectives import Member
+from theory.healing.programs import compiled
 
 
 def affordable_steps(budget: float, fixed: float, per_step: float) -> int:
@@ -59,10 +60,11 @@ def equal_time(
             steps = affordable_steps(budget, seconds - descending, descending / settings.steps)
         if steps and not (arm is descent and steps == settings.steps):
             rate = float(scores.rate.sel(arm=arm.name))
-            nets, seconds = timed(compiled(settings, descent, cell, steps), cell, rate)
+            nets, seconds = timed(compiled(descent, cell, steps, settings.batch), cell, rate)
             if arm is not descent:
                 start = cell._replace(start=nets)
-                nets, more = timed(compiled(settings, arm, start, settings.steps), start, rate)
+                program = compiled(arm, start, settings.steps, settings.batch)
+                nets, more = timed(program, start, rate)
                 seconds += more
             accuracy = evaluate(nets, images, settings.draws).sel(measure="accuracy")
         parts = {"equal_time": accuracy.reset_coords(drop=True)}
