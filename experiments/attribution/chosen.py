@@ -11,6 +11,8 @@ from experiments.attribution.corpus import TextSettings
 from experiments.attribution.training import Prepared, logits_of
 from experiments.data.words import TOKENISERS
 from experiments.errors import UsageError
+from theory.attribution.copies import Kind
+from theory.attribution.texts import untrained_scores
 from theory.settings import Bound, Count
 
 FEWEST = 3
@@ -58,6 +60,11 @@ class Chosen(NamedTuple):
     predicted: int
     label: int | None
     left_out: int
+
+    def by_chance(self, settings: ChosenSettings, kind: Kind, table, key) -> NDArray[np.float64]:
+        """`untrained_scores` of the text by as many copies as agree, (sets, words)."""
+        sets, width = settings.chance, settings.hidden(kind)
+        return untrained_scores(kind, table[self.ids], self.agreeing, sets, key, width)
 
 
 def choose(settings: ChosenSettings, prepared: Prepared) -> Chosen:

@@ -27,7 +27,7 @@ from experiments.plots.estimates import LEVEL, ahead, numbers, share
 from experiments.plots.style import CHANCE, grid, legend
 from theory.attribution.copies import Kind
 from theory.attribution.directions import METHODS, adapted_basis, direction_scores
-from theory.attribution.evaluation import auroc
+from theory.attribution.ranking import auroc
 from theory.attribution.scores import word_gradients
 from theory.geometry import random_subspace
 from theory.keys import named

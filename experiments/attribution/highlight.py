@@ -16,14 +16,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from xarray import DataArray, Dataset
 
-from experiments.attribution import highlighted, scoring
+from experiments.attribution import highlighted
 from experiments.attribution.chosen import ChosenSettings, choose
 from experiments.attribution.corpus import SMOKE
 from experiments.attribution.highlighted import AGREEMENT, INK, LEVEL, TOP, printable, shade
+from experiments.attribution.scoring import PerturbedSettings, score_perturbed, tried
 from experiments.attribution.training import prepare
 from experiments.experiment import Experiment, Progress, Summary
 from theory.attribution.agreement import calibrate
 from theory.attribution.copies import Kind
+from theory.attribution.texts import score
 from theory.keys import named
 
 CLASSES = {1: "positive", -1: "negative", 0: "unknown"}
@@ -41,7 +43,7 @@ class Drawn(IntEnum):
 
 
 @dataclass(frozen=True)
-class Settings(ChosenSettings, scoring.PerturbedSettings):
+class Settings(ChosenSettings, PerturbedSettings):
     """One text highlighted by every method."""
 
     kind: Kind = "max"
@@ -61,12 +63,11 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     progress(0.95, "explaining")
     chosen = choose(settings, prepared)
     copies, table, ids = chosen.copies, prepared.table, chosen.ids[None]
-    explained = scoring.score(settings.kind, copies, table, ids, named(key, Drawn.SMOOTHING))
-    found = explained.scores | scoring.score_perturbed(copies, table, ids, settings.perturbed)
-    methods, words = scoring.tried(settings.perturbed), np.arange(len(chosen.words))
+    explained = score(settings.kind, copies, table, ids, named(key, Drawn.SMOOTHING))
+    found = explained.scores | score_perturbed(copies, table, ids, settings.perturbed)
+    methods, words = tried(settings.perturbed), np.arange(len(chosen.words))
     scores = np.stack([found[name][0, words] for name in methods])
-    x, sets, key = table[chosen.ids], settings.chance, named(key, Drawn.UNTRAINED)
-    chance = scoring.untrained_scores(settings, settings.kind, x, chosen.agreeing, sets, key)
+    chance = chosen.by_chance(settings, settings.kind, table, named(key, Drawn.UNTRAINED))
     significance = calibrate(jnp.asarray(found[AGREEMENT][0, words]), jnp.asarray(chance))
     progress(1.0, "done")
     return Dataset(

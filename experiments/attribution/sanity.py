@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
 from experiments.attribution.corpus import SMOKE, ComparedSettings
-from experiments.attribution.scoring import score
 from experiments.attribution.training import prepare, untrained
 from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
@@ -28,8 +27,9 @@ from experiments.plots.estimates import defined, numbers, share
 from experiments.plots.style import BLACK, CHANCE, grid, legend
 from theory.attribution.agreement import expected_chance
 from theory.attribution.copies import Kind
-from theory.attribution.evaluation import adebayo, position_share
-from theory.attribution.scores import ENSEMBLE, SINGLE, padding_agreement
+from theory.attribution.ranking import adebayo, position_share
+from theory.attribution.scores import ENSEMBLE, SINGLE
+from theory.attribution.texts import padding_agreement, score
 from theory.keys import named
 
 METHODS = (*SINGLE, *ENSEMBLE)

@@ -21,7 +21,6 @@ from xarray import DataArray, Dataset
 from experiments.attribution.chosen import ChosenSettings, choose
 from experiments.attribution.corpus import SMOKE
 from experiments.attribution.highlighted import LEVEL, TOP, printable
-from experiments.attribution.scoring import untrained_scores
 from experiments.attribution.training import Prepared, prepare
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, THEORY, VERMILION, legend
@@ -100,7 +99,7 @@ def _looked_at(settings: Settings, kind: Kind, prepared: Prepared, key) -> Datas
     x, count = prepared.table[chosen.ids], len(chosen.words)
     gradients = jax.jit(word_gradients)(chosen.copies, x)[:, :count]
     found = agreement_scores(gradients)
-    chance = untrained_scores(settings, kind, x, chosen.agreeing, settings.chance, key)
+    chance = chosen.by_chance(settings, kind, prepared.table, key)
     by_word = {
         "text": list(chosen.words),
         "score": found.score,
