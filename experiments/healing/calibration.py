@@ -25,6 +25,7 @@ from experiments.healing.dense import (
     SMOKE,
     DrawnShare,
     MLPSettings,
+    count_of,
     dense_mlps,
     draw_calibration,
     load,
@@ -70,7 +71,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     """What `compare` returns, over images, how many there are, and source; dense and pruned."""
     key_images, key_dense, key_draws = jax.random.split(key, 3)
     images = load(settings, key_images)
-    counts = [images.calibration(part) for part in settings.shares]
+    counts = [count_of(images, part) for part in settings.shares]
     progress(0, "training dense networks")
     dense = dense_mlps(settings, images, key_dense)
     masks = magnitude_masks(dense, settings.sparsity)

@@ -16,9 +16,10 @@ from xarray import DataArray, Dataset
 
 from experiments.errors import UsageError
 from experiments.experiment import Progress
-from experiments.healing.dense import Images, ImageSettings
+from experiments.healing.dense import ImageSettings
 from experiments.plots.comparison import Standing, standings
 from experiments.plots.estimates import mean, numbers, share
+from theory.healing.members import Images
 from theory.healing.methods import Arm
 from theory.healing.metrics import MEASURES, measured
 from theory.healing.objectives import Member

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +12,7 @@ from experiments.data.images import load_images
 from experiments.errors import UsageError
 from experiments.experiment import Progress
 from theory import settings as foundation
-from theory.healing.members import Calibration, members
+from theory.healing.members import Calibration, Images, draw, members
 from theory.healing.objectives import Member
 from theory.healing.training import dense_networks
 from theory.networks import MLP, mlp
@@ -100,47 +99,6 @@ PAPER: dict[str, Any] = dict(trials=20, steps=1600)
 """Settings of a run as large as a paper's."""
 
 
-class Images(NamedTuple):
-    """Images as a network takes them, float32 (n, …), and classes (n,).
-
-    Attributes:
-        x_train, y_train: for the dense networks.
-        x_pool, y_pool: for calibration.
-        x_test, y_test: for testing.
-    """
-
-    x_train: NDArray[np.float32]
-    y_train: NDArray[np.int32]
-    x_pool: NDArray[np.float32]
-    y_pool: NDArray[np.int32]
-    x_test: NDArray[np.float32]
-    y_test: NDArray[np.int32]
-
-    @property
-    def training(self) -> tuple[Any, Any]:
-        """The training images and their classes, on the device."""
-        return jnp.asarray(self.x_train), jnp.asarray(self.y_train)
-
-    @property
-    def classes(self) -> int:
-        """Classes that the networks tell apart."""
-        return int(max(self.y_train.max(), self.y_test.max())) + 1
-
-    def calibration(self, share: float) -> int:
-        """How many calibration images a share of the training images is.
-
-        Raises:
-            UsageError: less than one.
-        """
-        total = len(self.x_train) + len(self.x_pool)
-        if round(share * total) < 1:
-            raise UsageError(
-                f"A share of {share} of {total} training images is less than one image: give at "
-                f"least {1 / total:.1g}."
-            )
-        return round(share * total)
-
-
 def flattened(images: NDArray) -> NDArray:
     """Images as vectors, for MLPs."""
     return images.reshape(len(images), -1)
@@ -174,27 +132,27 @@ def dense_mlps(settings: MLPSettings, images: Images, key) -> MLP:
     )
 
 
+def count_of(images: Images, share: float) -> int:
+    """How many calibration images a share of the training images is.
+
+    Raises:
+        UsageError: less than one.
+    """
+    total = len(images.x_train) + len(images.x_pool)
+    if round(share * total) < 1:
+        raise UsageError(
+            f"A share of {share} of {total} training images is less than one image: give at "
+            f"least {1 / total:.1g}."
+        )
+    return round(share * total)
+
+
 def draw_calibration(
     settings: ImageSettings, images: Images, share: float, key, seen: bool = False
 ) -> Calibration:
-    """Draw calibration images without replacement, anew for every network and draw.
-
-    Args:
-        settings: trials and draws.
-        images: where to draw from.
-        share: of the training images.
-        key: of the draws.
-        seen: draw from the images that the dense networks were trained on.
-
-    Raises:
-        UsageError: the share is less than one image.
-    """
-    x, y = (images.x_train, images.y_train) if seen else (images.x_pool, images.y_pool)
-    count = images.calibration(share)
-    keys = jax.random.split(key, (settings.trials, settings.draws))
-    rows = jax.vmap(jax.vmap(lambda key: jax.random.permutation(key, len(x))[:count]))
-    at = np.asarray(rows(keys))
-    return Calibration(jnp.asarray(x[at]), jnp.asarray(y[at]))
+    """`draw` of a share of the training images, see `count_of`."""
+    count = count_of(images, share)
+    return draw(images, key, settings.trials, settings.draws, count, seen)
 
 
 class Prepared(NamedTuple):

@@ -7,7 +7,8 @@ from xarray import Dataset
 
 from experiments.experiment import Progress
 from experiments.healing.comparison import evaluate, timed
-from experiments.healing.dense import Images, ImageSettings
+from experiments.healing.dense import ImageSettings
+from theory.healing.members import Images
 from theory.healing.methods import Arm
 from theory.healing.objectives import Member
 from theory.healing.programs import compiled

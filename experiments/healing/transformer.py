@@ -27,10 +27,11 @@ from experiments.healing.comparison import (
     summarise,
 )
 from experiments.healing.curves import errors_along, ranked_dots
-from experiments.healing.dense import PAPER, DrawnShare, Images, ImageSettings, prepare
+from experiments.healing.dense import PAPER, DrawnShare, ImageSettings, prepare
 from experiments.plots.comparison import in_words
 from experiments.plots.estimates import mean, numbers, share
 from experiments.plots.style import grid, legend
+from theory.healing.members import Images
 from theory.healing.methods import chosen
 from theory.healing.residual import ARMS, Name, magnitude_masks, survivors
 from theory.healing.structures import percent

@@ -207,7 +207,7 @@ def test_settings_that_do_not_go_together_are_refused(case):
 
 def test_less_than_one_image_is_refused(pruned):
     with pytest.raises(UsageError, match="less than one image"):
-        pruned[0].calibration(1e-5)
+        draw_calibration(TINY, pruned[0], 1e-5, KEY)
 
 
 def test_tables_show_text_as_text():

@@ -1,15 +1,44 @@
-"""Pruned networks with their calibration images, and controls that healing must not survive."""
+"""Pruned networks with the images to heal them, and controls that healing must not survive."""
 
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
+from numpy.typing import NDArray
 
 from theory.healing.masks import apply_masks
 from theory.healing.objectives import Member
 from theory.networks import MLP, mlp
+
+
+class Images(NamedTuple):
+    """Images as a network takes them, float32 (n, …), and classes (n,).
+
+    Attributes:
+        x_train, y_train: for the dense networks.
+        x_pool, y_pool: for calibration.
+        x_test, y_test: for testing.
+    """
+
+    x_train: NDArray[np.float32]
+    y_train: NDArray[np.int32]
+    x_pool: NDArray[np.float32]
+    y_pool: NDArray[np.int32]
+    x_test: NDArray[np.float32]
+    y_test: NDArray[np.int32]
+
+    @property
+    def training(self) -> tuple[Array, Array]:
+        """The training images and their classes, for a program."""
+        return jnp.asarray(self.x_train), jnp.asarray(self.y_train)
+
+    @property
+    def classes(self) -> int:
+        """Classes that the networks tell apart."""
+        return int(max(self.y_train.max(), self.y_test.max())) + 1
 
 
 class Calibration(NamedTuple):
@@ -22,6 +51,25 @@ class Calibration(NamedTuple):
 
     x: Float[Array, "trials draws n ..."]
     y: Int[Array, "trials draws n"]
+
+
+def draw(
+    images: Images, key: Key[Array, ""], trials: int, draws: int, count: int, seen: bool = False
+) -> Calibration:
+    """Draw calibration images without replacement, anew for every network and draw.
+
+    Args:
+        images: where to draw from.
+        key: of the draws.
+        trials: networks.
+        draws: for each of them.
+        count: images of a draw.
+        seen: draw from the images that the dense networks were trained on.
+    """
+    x, y = (images.x_train, images.y_train) if seen else (images.x_pool, images.y_pool)
+    rows = jax.vmap(jax.vmap(lambda key: jax.random.permutation(key, len(x))[:count]))
+    at = np.asarray(rows(jax.random.split(key, (trials, draws))))
+    return Calibration(jnp.asarray(x[at]), jnp.asarray(y[at]))
 
 
 def repeated(tree: Any, draws: int) -> Any:
