@@ -10,15 +10,7 @@ from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.healing.comparison import (
-    by_network,
-    compare,
-    evaluate,
-    first_draws,
-    on_test,
-    part,
-    summarise,
-)
+from experiments.healing.comparison import compare, evaluate, first_draws, on_test, part
 from experiments.healing.curves import METHODS, REFERENCES
 from experiments.healing.dense import (
     PAPER,
@@ -30,6 +22,7 @@ from experiments.healing.dense import (
     draw_calibration,
     load,
 )
+from experiments.healing.standing import by_network, summarise
 from experiments.plots.comparison import in_words
 from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers, share

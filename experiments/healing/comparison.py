@@ -1,4 +1,4 @@
-"""All methods on the same pruned networks, and which of them the seeds cannot tell apart.
+"""All methods on the same pruned networks, and what they are measured against.
 
 All that train take the same steps with a step size from the same grid, chosen by each method's own
 loss on a fifth of the images of the first draws.
@@ -17,8 +17,6 @@ from xarray import DataArray, Dataset
 from experiments.errors import UsageError
 from experiments.experiment import Progress
 from experiments.healing.dense import ImageSettings
-from experiments.plots.comparison import Standing, standings
-from experiments.plots.estimates import mean, numbers, share
 from theory.healing.members import Images
 from theory.healing.methods import Arm
 from theory.healing.metrics import MEASURES, measured
@@ -31,15 +29,12 @@ CHOSEN_ON = 3
 
 
 def evaluate(nets: Any, images: Images, draws: int | None = None) -> DataArray:
-    """`MEASURES` on the test images.
+    """`MEASURES` on the test images, over ``trial``, ``draw`` and ``measure``.
 
     Args:
-        nets: with a leading axis of trials, or of trials · draws.
+        nets: with a leading axis of trials · draws.
         images: to test on.
-        draws: how many of each trial; None where there is one network for each trial.
-
-    Returns:
-        Dimensions ``trial``, ``draw`` unless there are none, and ``measure``.
+        draws: of each trial; None where there is one network for each, and no ``draw``.
     """
     found = np.asarray(measured(nets, jnp.asarray(images.x_test), jnp.asarray(images.y_test)))
     dims = ("trial", "measure") if draws is None else ("trial", "draw", "measure")
@@ -73,17 +68,16 @@ def references(
 ) -> Dataset:
     """What healing is measured against: nothing done, and retraining on all images and labels.
 
+    ``dense`` over trial and measure, ``pruned`` and ``retrained`` over ``sparsity`` as well.
+
     Args:
-        settings: passes over the images, and what share of them is ``retraining``.
+        settings: ``epochs``, and what share of them is ``retraining``.
         images: to train and test on.
         cells: pruned networks by sparsity.
         trainable: which leaves of a network retraining trains.
         rate: step size of Adam at the start.
         key: of the order of images.
         progress: from 0 to 1.
-
-    Returns:
-        ``dense`` over trial and measure, ``pruned`` and ``retrained`` over ``sparsity`` as well.
     """
     found, dense = [], None
     epochs = settings.retraining * settings.sizes.epochs
@@ -131,10 +125,10 @@ def compare(
     A method that starts from another's healed networks has its step size, and both their seconds.
 
     Args:
-        settings: trials, draws, steps, and step sizes.
+        settings: draws, steps, and step sizes.
         measure: of healed networks with a leading axis of trials · draws, by name.
         arms: the methods.
-        cells: pruned networks, each from `members`, by their labels.
+        cells: pruned networks by their labels.
         dim: what the labels are of.
         progress: from 0 to 1.
         programs: kept from call to call, what was compiled in one is not compiled in the next.
@@ -172,71 +166,3 @@ def compare(
     data["seconds"].attrs["units"] = "s"
     paid = [compiling[arm.name] + compiling.get(arm.after or "", 0.0) for arm in arms]
     return data.assign(compile_seconds=("arm", paid, {"units": "s"}))
-
-
-def by_network(score: DataArray) -> DataArray:
-    """Accuracies with the draws averaged: networks are the sample."""
-    return score.sel(measure="accuracy", drop=True).mean("draw")
-
-
-def ranked(accuracy: DataArray) -> dict[str, Standing]:
-    """How every method stands among all, from accuracies over arm and trial."""
-    found = standings(accuracy.transpose("arm", "trial").values)
-    return dict(zip(accuracy.arm.values.tolist(), found, strict=True))
-
-
-def among_best(accuracy: DataArray) -> list[str]:
-    """Methods that are not told apart from the best, from accuracies over arm and trial."""
-    return [name for name, one in ranked(accuracy).items() if one.among_best]
-
-
-def at_an_edge(settings: ImageSettings, rate: DataArray) -> list[str]:
-    """Methods that chose the smallest or largest step size, and might have chosen one beyond.
-
-    Example:
-        >>> rate = DataArray([0.2, 0.3], {"arm": ["a", "b"]}, dims="arm")
-        >>> at_an_edge(ImageSettings(rates=(0.1, 0.2, 0.3)), rate)
-        ['b']
-    """
-    return rate.arm[rate.isin((min(settings.rates), max(settings.rates)))].values.tolist()
-
-
-def in_numbers(score: DataArray) -> dict[str, Any]:
-    """Every measure with its interval over the trials, for JSON."""
-    return {
-        name: numbers((mean if name == "NLL" else share)(score.sel(measure=name)))
-        for name in score.measure.values.tolist()
-    }
-
-
-def by_arm(columns: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Columns of numbers by method as one table for each method.
-
-    Example:
-        >>> by_arm({"accuracy": {"MSE": 0.5}, "seconds": {"MSE": 2}})
-        {'MSE': {'accuracy': 0.5, 'seconds': 2}}
-    """
-    names = next(iter(columns.values()))
-    return {name: {what: column[name] for what, column in columns.items()} for name in names}
-
-
-def summarise(score: DataArray, dense: DataArray, **columns: Any) -> dict[str, Any]:
-    """One cell in numbers: networks are the sample, their draws are averaged.
-
-    Args:
-        score: of arm, trial, draw and measure.
-        dense: accuracies before pruning, over trials.
-        columns: more numbers by method.
-
-    Returns:
-        ``among_best``, names of the methods not told apart from the best, and ``methods`` with the
-        numbers of each by name.
-    """
-    accuracy = by_network(score)
-    standing = ranked(accuracy)
-    found = in_numbers(score.mean("draw")) | {
-        "recovered": numbers(mean(accuracy / dense)),
-        "difference_to_best": {name: one.behind.rounded() for name, one in standing.items()},
-        "p_value": {name: float(f"{one.adjusted:.3g}") for name, one in standing.items()},
-    }
-    return {"among_best": among_best(accuracy), "methods": by_arm(found | columns)}

@@ -111,9 +111,6 @@ def load(settings: ImageSettings, key, form: Callable[[NDArray], Any] = flattene
         settings: the name of the set.
         key: of what is set aside.
         form: what the network takes, from images (n, side, side) or (n, side, side, 3).
-
-    Raises:
-        UsageError: as of `load_images`.
     """
     images = load_images(settings.dataset)
     order = np.asarray(jax.random.permutation(key, len(images.x_train)))
@@ -184,9 +181,6 @@ def prepare(
         form: as of `load`.
         train: ``train(settings, images, key)``, dense networks with a leading axis.
         fewest: calibration images that there must be.
-
-    Raises:
-        UsageError: as of `load`, or there are too few calibration images.
     """
     key_images, key_dense, key_draws = keys
     images = load(settings, key_images, form)

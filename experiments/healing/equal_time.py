@@ -34,15 +34,8 @@ def equal_time(
 ) -> Dataset:
     """Heal one cell by all methods with the steps that the budget leaves them.
 
-    A closed form after descent is a fixed cost, and its step size is that of the full length.
-
-    Args:
-        settings: steps of the full length.
-        images: to test on.
-        arms: the methods.
-        cell: pruned networks.
-        scores: of the full length, from `compare`, of this cell.
-        progress: from 0 to 1.
+    A closed form after descent is a fixed cost, and its step size is that of the full length, from
+    the ``scores`` that `compare` gave this cell.
 
     Returns:
         Over arm ``equal_time_steps``, 0 for closed forms, and ``equal_time_seconds``, what they

@@ -19,19 +19,11 @@ from xarray import DataArray, Dataset
 
 from experiments.experiment import Experiment, Progress
 from experiments.healing import curves as looks
-from experiments.healing.comparison import (
-    among_best,
-    by_network,
-    compare,
-    evaluate,
-    on_test,
-    part,
-    references,
-    timed,
-)
+from experiments.healing.comparison import compare, evaluate, on_test, part, references, timed
 from experiments.healing.dense import PAPER, SMOKE, CalibratedSettings, prepare
 from experiments.healing.equal_time import equal_time
 from experiments.healing.sparsity_summary import page, summary
+from experiments.healing.standing import among_best, by_network
 from experiments.plots.curves import curves
 from experiments.plots.style import legend
 from theory.healing.members import CONTROLS, broken

@@ -9,7 +9,7 @@ import xarray as xr
 from xarray import DataArray, Dataset
 
 from experiments.experiment import Summary
-from experiments.healing.comparison import (
+from experiments.healing.standing import (
     among_best,
     at_an_edge,
     by_arm,

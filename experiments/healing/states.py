@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.healing.comparison import by_network, compare, evaluate, part, summarise
+from experiments.healing.comparison import compare, evaluate, part
 from experiments.healing.curves import REFERENCES, error, errors_along
 from experiments.healing.dense import PAPER, SMOKE, CalibratedSettings, prepare
+from experiments.healing.standing import by_network, summarise
 from experiments.plots.comparison import in_words
 from experiments.plots.curves import curves
 from experiments.plots.dots import dots

@@ -14,16 +14,10 @@ from matplotlib.figure import Figure
 from xarray import Dataset
 
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.healing.comparison import (
-    by_network,
-    compare,
-    evaluate,
-    on_test,
-    part,
-    summarise,
-)
+from experiments.healing.comparison import compare, evaluate, on_test, part
 from experiments.healing.curves import REFERENCES, error, errors_along
 from experiments.healing.dense import PAPER, SMOKE, CalibratedSettings, prepare
+from experiments.healing.standing import by_network, summarise
 from experiments.plots.comparison import in_words
 from experiments.plots.dots import dots
 from experiments.plots.estimates import mean, numbers, share

@@ -16,18 +16,10 @@ from xarray import Dataset
 
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.healing.comparison import (
-    among_best,
-    at_an_edge,
-    by_network,
-    compare,
-    on_test,
-    part,
-    references,
-    summarise,
-)
+from experiments.healing.comparison import compare, on_test, part, references
 from experiments.healing.curves import errors_along, ranked_dots
 from experiments.healing.dense import PAPER, DrawnShare, ImageSettings, prepare
+from experiments.healing.standing import among_best, at_an_edge, by_network, summarise
 from experiments.plots.comparison import in_words
 from experiments.plots.estimates import mean, numbers, share
 from experiments.plots.style import grid, legend

@@ -11,9 +11,10 @@ from xarray import DataArray, Dataset
 
 from experiments.errors import UsageError
 from experiments.healing import calibration, equal_time
-from experiments.healing.comparison import CHOSEN_ON, choose_rate, compare, summarise
+from experiments.healing.comparison import CHOSEN_ON, choose_rate, compare
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
 from experiments.healing.sparsity_summary import recovered
+from experiments.healing.standing import summarise
 from theory.healing.members import members
 from theory.healing.methods import ARMS, Arm, chosen
 from theory.healing.metrics import MEASURES
