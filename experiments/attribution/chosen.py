@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.attribution.corpus import TextSettings
+from experiments.attribution.corpus import SMOKE, TextSettings
 from experiments.attribution.training import Prepared, logits_of
 from experiments.data.words import TOKENISERS
 from experiments.errors import UsageError
@@ -38,6 +38,16 @@ class ChosenSettings(TextSettings):
         if self.dataset == "planted":
             return text.split()
         return TOKENISERS["script" if self.dataset == "scripts" else "review"](text)
+
+
+SMALL = SMOKE | {"dataset": "planted", "copies": 4, "epochs": 8, "chance": 99}
+"""Settings of the smallest run."""
+
+LARGE: dict[str, Any] = dict(
+    dataset="imdb", tokens=500, vocabulary=1000, samples=25_000, d=64, width=512, epochs=5,
+    learning_rate=0.001,
+)  # fmt: skip
+"""Settings of a run as large as the paper's, for an LSTM."""
 
 
 class Chosen(NamedTuple):

@@ -17,8 +17,7 @@ from matplotlib.patches import Rectangle
 from xarray import DataArray, Dataset
 
 from experiments.attribution import highlighted
-from experiments.attribution.chosen import ChosenSettings, choose
-from experiments.attribution.corpus import SMOKE
+from experiments.attribution.chosen import LARGE, SMALL, ChosenSettings, choose
 from experiments.attribution.highlighted import AGREEMENT, INK, LEVEL, TOP, printable, shade
 from experiments.attribution.scoring import PerturbedSettings, score_perturbed, tried
 from experiments.attribution.training import prepare
@@ -157,18 +156,16 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     )
 
 
-SMALL = SMOKE | {"dataset": "planted", "copies": 4, "epochs": 8, "chance": 99}
-PAPER = Settings(
-    dataset="imdb", kind="lstm", tokens=500, vocabulary=1000, samples=25_000, d=64, width=512,
-    epochs=5, learning_rate=0.001, perturbed=2000,
-)  # fmt: skip
-
 experiment = Experiment(
     name="attribution.highlight",
     title="One text highlighted by every method",
     label="figure D",
     provenance="paper",
-    presets={"smoke": Settings(**SMALL, perturbed=None), "course": Settings(), "paper": PAPER},
+    presets={
+        "smoke": Settings(**SMALL, perturbed=None),
+        "course": Settings(),
+        "paper": Settings(**LARGE, kind="lstm", perturbed=2000),
+    },
     run=run,
     draw=draw,
     summary=summary,

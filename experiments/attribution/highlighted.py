@@ -135,9 +135,6 @@ def page(data: Dataset, facts: Mapping[str, Any], title: str, note: str) -> str:
         title: the heading.
         note: a sentence or two below it.
 
-    Raises:
-        AssertionError: as `marks`.
-
     Example:
         >>> one, scores = ("word", [1.0]), (("method", "word"), [[1.0]])
         >>> words = Dataset(dict(text=("word", ["<b>"]), score=scores, p_value=one, adjusted=one))

@@ -8,6 +8,7 @@ was anything to learn.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import matplotlib.pyplot as plt
@@ -66,8 +67,9 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     is of each copy.
     """
     progress(0.0, f"{settings.trials} × {settings.copies} networks, in three ways")
-    options = {name: getattr(settings, name) for name in ("copies", "adam_rate", "adam_steps")}
-    program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key, **options), keys))
+    adam = {"adam_rate": settings.adam_rate, "adam_steps": settings.adam_steps}
+    one = partial(trial, settings, copies=settings.copies, **adam)
+    program = jax.jit(lambda keys: ensemble(one, keys))
     found = jax.device_get(program(jax.random.split(key, settings.trials)))
     progress(1.0, "done")
     inner = {"off": "pair", "on": "pair", "average": "copies", "margin": "copy"}

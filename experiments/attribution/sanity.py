@@ -143,18 +143,11 @@ def draw(data: Dataset, settings: Settings) -> Figure:
             padded = bool(data.padding.sel(kind=kind).notnull().any())
             what = "no gradient at padding" if padded else "no padding"
             left.text(1.05 * chance, row, what, va="center", color="0.4", size=8)
-    xlim = (-0.02, max(0.3, 2 * chance))
-    left.set(xlabel="agreement at padding", ylabel="classifier", xlim=xlim)
+    left.set(xlabel="agreement at padding", ylabel="classifier")
+    left.set_xlim(-0.02, max(0.3, 2 * chance))
     dots(right, share(data.position_share), y="kind")
-    expected = data.position_chance.mean("trial")
-    right.plot(
-        expected[::-1],
-        range(len(expected)),
-        "|",
-        color=BLACK,
-        ms=12,
-        label="chance of the share",
-    )
+    expected, look = data.position_chance.mean("trial"), {"color": BLACK, "ms": 12}
+    right.plot(expected[::-1], range(len(expected)), "|", **look, label="chance of the share")
     right.set(xlabel="share of variance between positions", xlim=(-0.02, 1.05))
     legend(parts[1], [({}, left), ({}, right)])
     return figure

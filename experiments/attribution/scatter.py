@@ -17,8 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.attribution.chosen import ChosenSettings, choose
-from experiments.attribution.corpus import SMOKE
+from experiments.attribution.chosen import LARGE, SMALL, ChosenSettings, choose
 from experiments.attribution.highlighted import LEVEL, TOP, printable
 from experiments.attribution.training import Prepared, prepare
 from experiments.experiment import Experiment, Progress, Summary
@@ -194,18 +193,16 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     return Summary(tables=tables)
 
 
-SMALL = SMOKE | {"dataset": "planted", "copies": 4, "epochs": 8, "chance": 99}
-PAPER = Settings(
-    dataset="imdb", kinds=("lstm",), tokens=500, vocabulary=1000, samples=25_000, d=64, width=512,
-    epochs=5, learning_rate=0.001,
-)  # fmt: skip
-
 experiment = Experiment(
     name="attribution.scatter",
     title="Agreement against gradient norm, word by word",
     label="figures A, B, C and E",
     provenance="paper",
-    presets={"smoke": Settings(**SMALL, kinds=("sum",)), "course": Settings(), "paper": PAPER},
+    presets={
+        "smoke": Settings(**SMALL, kinds=("sum",)),
+        "course": Settings(),
+        "paper": Settings(**LARGE, kinds=("lstm",)),
+    },
     run=run,
     draw=draw,
     summary=summary,
