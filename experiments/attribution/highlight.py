@@ -18,10 +18,11 @@ from xarray import DataArray, Dataset
 
 from experiments.attribution import highlighted
 from experiments.attribution.chosen import LARGE, SMALL, ChosenSettings, choose
-from experiments.attribution.highlighted import AGREEMENT, INK, LEVEL, TOP, printable, shade
+from experiments.attribution.highlighted import AGREEMENT, INK, LEVEL, TOP, shade
 from experiments.attribution.scoring import PerturbedSettings, score_perturbed, tried
 from experiments.attribution.training import prepare
 from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.names import printable
 from theory.attribution.agreement import calibrate
 from theory.attribution.copies import Kind
 from theory.attribution.texts import score

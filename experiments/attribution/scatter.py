@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
 from experiments.attribution.chosen import LARGE, SMALL, ChosenSettings, choose
-from experiments.attribution.highlighted import LEVEL, TOP, printable
+from experiments.attribution.highlighted import LEVEL, TOP
 from experiments.attribution.training import Prepared, prepare
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.plots.names import write_names
+from experiments.plots.names import printable, write_names
 from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, THEORY, VERMILION, legend
 from theory.attribution import agreement_scores, calibrate
 from theory.attribution.agreement import expected_chance, pair_cosines

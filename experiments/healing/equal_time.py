@@ -14,16 +14,6 @@ from theory.healing.objectives import Member
 from theory.healing.programs import compiled
 
 
-def affordable_steps(budget: float, fixed: float, per_step: float) -> int:
-    """Steps for which a budget suffices once a fixed cost is paid, at least one.
-
-    Example:
-        >>> affordable_steps(1.0, 0.25, 0.01), affordable_steps(1.0, 2.0, 0.01)
-        (75, 1)
-    """
-    return max(1, round((budget - fixed) / per_step))
-
-
 def equal_time(
     settings: ImageSettings,
     images: Images,
@@ -50,8 +40,10 @@ def equal_time(
         descent, steps = by_name[arm.after or arm.name], 0
         seconds, accuracy = full[arm.name], scores.score.sel(arm=arm.name, measure="accuracy")
         if descent.objective is not None:
+            # What is left once the closed form afterwards is paid for, in steps.
             descending = full[descent.name]
-            steps = affordable_steps(budget, seconds - descending, descending / settings.steps)
+            left = budget - (seconds - descending)
+            steps = max(1, round(left / (descending / settings.steps)))
         if steps and not (arm is descent and steps == settings.steps):
             rate = float(scores.rate.sel(arm=arm.name))
             nets, seconds = timed(compiled(descent, cell, steps, settings.batch), cell, rate)

@@ -69,13 +69,10 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     arms, cells = compared(settings.methods, settings.depth), {settings.sparsity: cell}
     data = compare(settings, measure, arms, cells, "sparsity", part(progress, 0.1, 0.9))
     progress(1.0, "done")
-    pruned = Dataset(measure(cell.start)).isel(draw=0)
+    names = {"score": "pruned", "similarity": "pruned_similarity"}
+    pruned = Dataset(measure(cell.start)).isel(draw=0).rename(names)
     kept = data[["score", "similarity", "rate"]].squeeze("sparsity", drop=True)
-    return kept.assign(
-        dense=evaluate(made.dense, images),
-        pruned=pruned.score,
-        pruned_similarity=pruned.similarity,
-    )
+    return kept.assign(pruned, dense=evaluate(made.dense, images))
 
 
 def _with_pruned(healed: DataArray, pruned: DataArray) -> DataArray:

@@ -99,8 +99,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     Besides, ``images``, how many are calibrated on.
     """
     *keys, key_order = jax.random.split(key, 4)
-    form = partial(cut, settings)
-    made = prepare(settings, keys, progress, form, dense_transformers)
+    made = prepare(settings, keys, progress, partial(cut, settings), dense_transformers)
     cells = {s: made.pruned(magnitude_masks(made.dense, s)) for s in settings.sparsities}
     images, rate, share = made.images, TRAINING_RATE, part(progress, 0.2, 0.2)
     found = references(settings, images, cells, survivors, rate, key_order, share)
@@ -131,14 +130,12 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     sentences, tables = [], {"calibration_images": int(data.images), "dense": numbers(share(dense))}
     for sparsity in settings.sparsities:
         here, label = data.sel(sparsity=sparsity), percent(sparsity)
-        found = summarise(here.score, dense)
+        found = summarise(here.score, dense, seconds=numbers(here.seconds, None))
         found["rate_at_an_edge"] = at_an_edge(settings, here.rate)
         tables[label] = found | {
             name: numbers(share(here[name].sel(measure="accuracy")))
             for name in ("pruned", "retrained")
         }
-        for name, one in found["methods"].items():
-            one["seconds"] = float(here.seconds.sel(arm=name))
         recovered = 100 * by_network(here.score) / dense
         if {"STARFISH", "block-wise MSE"} <= set(settings.methods):
             starfish = recovered.sel(arm="STARFISH")

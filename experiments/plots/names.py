@@ -1,11 +1,15 @@
-"""Names beside points, where there is room for them."""
+"""Names that a reader chose: short, printable, and beside points where there is room for them."""
 
 from collections.abc import Iterable
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike
+
+LONGEST = 40
+"""Characters of a word shown."""
 
 SIDES = (
     *((0, (5, 0), "left", "center"), (0, (-5, 0), "right", "center")),
@@ -13,6 +17,28 @@ SIDES = (
     (-1, (0, -3), "center", "top"),
 )
 """Where a name may stand: at a point or an end of its bar, how far off, and its alignment."""
+
+
+def shorten(text: str, longest: int = LONGEST) -> str:
+    """The text on one line, cut after so many characters.
+
+    Example:
+        >>> shorten("one\\ntwo"), shorten("abcdef", 3), shorten(" ", 3)
+        ('one two', 'abc…', '␣')
+    """
+    text = " ".join(text.split()) or "␣"
+    return text if len(text) <= longest else text[:longest] + "…"
+
+
+def printable(text: str, longest: int) -> str:
+    """The text as `shorten` leaves it, with U+FFFD for what the figures' font lacks.
+
+    Example:
+        >>> printable("naïve \U0001f984", 40)
+        'naïve �'
+    """
+    has = get_font(findfont("DejaVu Sans")).get_char_index
+    return "".join(char if has(ord(char)) else "\ufffd" for char in shorten(text, longest))
 
 
 def write_names(
