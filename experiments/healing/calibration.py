@@ -64,7 +64,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     """What `compare` returns, over images, how many there are, and source; dense and pruned."""
     key_images, key_dense, key_draws = jax.random.split(key, 3)
     images = load(settings, key_images)
-    counts = [count_of(images, part) for part in settings.shares]
+    counts = [count_of(images, one) for one in settings.shares]
     progress(0, "training dense networks")
     dense = dense_mlps(settings, images, key_dense)
     masks = magnitude_masks(dense, settings.sparsity)
@@ -77,8 +77,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
             seen = source == Source.TRAINING
             drawn = draw_calibration(settings, images, drawn_share, key_draw, seen=seen)
             cells[name] = members(dense, masks, drawn)
-        share = part(progress, 0.1 + 0.9 * i / len(counts), 0.9 / len(counts))
-        found.append(compare(settings, measure, arms, cells, "source", share)[["score", "rate"]])
+        portion = part(progress, 0.1 + 0.9 * i / len(counts), 0.9 / len(counts))
+        found.append(compare(settings, measure, arms, cells, "source", portion)[["score", "rate"]])
     progress(1.0, "done")
     pruned = first_draws(settings, next(iter(cells.values())).start)
     data = xr.concat(found, "images").assign_coords(images=counts)

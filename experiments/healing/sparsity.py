@@ -68,10 +68,10 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     made = prepare(settings, keys, progress, fewest=2)  # targets of other images need another
     cells = {s: made.pruned(magnitude_masks(made.dense, s)) for s in settings.sparsities}
     images, rate, arms = made.images, RETRAINING_RATE, chosen(settings.methods)
-    share = part(progress, 0.05, 0.15)
-    found = references(settings, images, cells, survivors, rate, key_order, share)
-    measure, share = on_test(settings, images), part(progress, 0.2, 0.6)
-    scores = compare(settings, measure, arms, cells, "sparsity", share)
+    portion = part(progress, 0.05, 0.15)
+    found = references(settings, images, cells, survivors, rate, key_order, portion)
+    measure, portion = on_test(settings, images), part(progress, 0.2, 0.6)
+    scores = compare(settings, measure, arms, cells, "sparsity", portion)
     (starfish,) = chosen(["STARFISH"])
     program = compiled(starfish, next(iter(cells.values())), settings.steps, settings.batch)
 
@@ -84,8 +84,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
     rows = [xr.concat([controlled(c, s) for s in cells], "sparsity") for c in CONTROLS]
     controls = xr.concat(rows, "control").assign_coords(control=list(CONTROLS.values()))
-    full, share = scores.sel(sparsity=settings.timed), part(progress, 0.9, 0.1)
-    equal = equal_time(settings, images, arms, cells[settings.timed], full, share)
+    full, portion = scores.sel(sparsity=settings.timed), part(progress, 0.9, 0.1)
+    equal = equal_time(settings, images, arms, cells[settings.timed], full, portion)
     progress(1.0, "done")
     data = xr.merge([found, scores, equal], join="exact")
     return data.assign(controls=controls, images=made.calibration.y.shape[-1])

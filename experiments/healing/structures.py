@@ -72,8 +72,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
             if structure == name
         }
         among = [arm for arm in compared if name.endswith("neurons") or arm is not FOLD]
-        share = part(progress, i / len(names), 1 / len(names))
-        scores = compare(settings, measure, among, cells, "criterion", share, programs)
+        portion = part(progress, i / len(names), 1 / len(names))
+        scores = compare(settings, measure, among, cells, "criterion", portion, programs)
         starts = [evaluate(cell.start, images, settings.draws) for cell in cells.values()]
         kept = scores[["score", "rate", "seconds"]]
         found.append(kept.assign(pruned=xr.concat(starts, scores.criterion)))

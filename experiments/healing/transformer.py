@@ -101,8 +101,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     *keys, key_order = jax.random.split(key, 4)
     made = prepare(settings, keys, progress, partial(cut, settings), dense_transformers)
     cells = {s: made.pruned(magnitude_masks(made.dense, s)) for s in settings.sparsities}
-    images, rate, share = made.images, TRAINING_RATE, part(progress, 0.2, 0.2)
-    found = references(settings, images, cells, survivors, rate, key_order, share)
+    images, rate, portion = made.images, TRAINING_RATE, part(progress, 0.2, 0.2)
+    found = references(settings, images, cells, survivors, rate, key_order, portion)
     arms, measure = chosen(settings.methods, ARMS), on_test(settings, images)
     scores = compare(settings, measure, arms, cells, "sparsity", part(progress, 0.4, 0.6))
     progress(1.0, "done")
