@@ -7,10 +7,12 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.attribution.corpus import TextSettings
+from experiments.attribution.corpus import SMOKE, TextSettings
 from experiments.attribution.training import Prepared, logits_of
 from experiments.data.words import TOKENISERS
 from experiments.errors import UsageError
+from theory.attribution.copies import Kind
+from theory.attribution.texts import untrained_scores
 from theory.settings import Bound, Count
 
 FEWEST = 3
@@ -38,6 +40,16 @@ class ChosenSettings(TextSettings):
         return TOKENISERS["script" if self.dataset == "scripts" else "review"](text)
 
 
+SMALL = SMOKE | {"dataset": "planted", "copies": 4, "epochs": 8, "chance": 99}
+"""Settings of the smallest run."""
+
+LARGE: dict[str, Any] = dict(
+    dataset="imdb", tokens=500, vocabulary=1000, samples=25_000, d=64, width=512, epochs=5,
+    learning_rate=0.001,
+)  # fmt: skip
+"""Settings of a run as large as the paper's, for an LSTM."""
+
+
 class Chosen(NamedTuple):
     """A text and its copies.
 
@@ -58,6 +70,11 @@ class Chosen(NamedTuple):
     predicted: int
     label: int | None
     left_out: int
+
+    def by_chance(self, settings: ChosenSettings, kind: Kind, table, key) -> NDArray[np.float64]:
+        """`untrained_scores` of the text by as many copies as agree, (sets, words)."""
+        sets, width = settings.chance, settings.hidden(kind)
+        return untrained_scores(kind, table[self.ids], self.agreeing, sets, key, width)
 
 
 def choose(settings: ChosenSettings, prepared: Prepared) -> Chosen:

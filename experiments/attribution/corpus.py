@@ -155,9 +155,6 @@ def load_corpus(settings: TextSettings, key, position: int | None = None) -> Cor
         settings: which set, and how its texts become numbers.
         key: of the planted texts, and of the order of others.
         position: where the word that decides a planted text stands; anywhere when None.
-
-    Raises:
-        UsageError: as of `load_texts`; or no text has a known word.
     """
     if settings.dataset == "planted":
         return _planted(settings, key, position)
@@ -187,11 +184,6 @@ def load_corpus(settings: TextSettings, key, position: int | None = None) -> Cor
 def _planted(settings: TextSettings, key, position: int | None) -> Corpus:
     tokens, vocabulary = settings.sizes.tokens, settings.sizes.vocabulary
     samples = {Part.TRAIN: settings.sizes.samples, Part.TEST: max(100, settings.sizes.samples // 8)}
-    if position is not None and not 0 <= position < tokens:
-        raise UsageError(
-            f"There is no position {position} in texts of {tokens} words: give one from 0 to "
-            f"{tokens - 1}."
-        )
     drawn = []
     for part, count in samples.items():
         try:
@@ -208,12 +200,7 @@ def _planted(settings: TextSettings, key, position: int | None) -> Corpus:
 
 
 def decided(corpus: Corpus, count: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """The first test texts in which a word decides, and which of their words do.
-
-    Args:
-        corpus: one whose deciding words are known.
-        count: texts at most.
-    """
+    """The first test texts in which a word decides, ``count`` at most, and which words do."""
     assert corpus.target is not None
     rows = np.flatnonzero(corpus.target.any(axis=1))[:count]
     return corpus.x_test[rows], corpus.target[rows]

@@ -26,9 +26,8 @@ from experiments.plots.dots import dots
 from experiments.plots.estimates import LEVEL, ahead, numbers, share
 from experiments.plots.style import CHANCE, grid, legend
 from theory.attribution.copies import Kind
-from theory.attribution.directions import METHODS, adapted_basis, direction_scores
-from theory.attribution.evaluation import auroc
-from theory.attribution.scores import word_gradients
+from theory.attribution.directions import METHODS, adapted_basis, direction_scores_of_texts
+from theory.attribution.ranking import auroc
 from theory.geometry import random_subspace
 from theory.keys import named
 from theory.sampling import gaussian_points
@@ -64,14 +63,6 @@ class Settings(ComparedSettings):
             raise ValueError(f"dim is {self.dim} and must be below d = {self.sizes.d}")
 
 
-@jax.jit
-def _scores(copies, x, basis):
-    def one(text):
-        return direction_scores(word_gradients(copies, text) @ basis, text @ basis)
-
-    return jax.lax.map(one, x, batch_size=16)
-
-
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """``area``, AUROC over directions by words and method; test ``accuracy`` of every copy."""
     live = np.arange(settings.sizes.d) < settings.dim
@@ -91,7 +82,9 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         _, copies = doubled(single, copies)
         basis = adapted_basis(span, drawn[Drawn.BASIS])
         ids = corpus.x_test[: settings.texts]
-        scores = [np.asarray(_scores(copies, rows[ids], basis)) for rows in (table, new)]
+        scores = [
+            np.asarray(direction_scores_of_texts(copies, rows[ids], basis)) for rows in (table, new)
+        ]
         areas = np.array([[[auroc(one, live) for one in text] for text in of] for of in scores])
         return {
             "area": (("words", "method"), areas.mean(axis=1)),

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from xarray import Dataset
 
 from experiments.attribution.corpus import SMOKE, ComparedSettings
-from experiments.attribution.scoring import PerturbedSettings, score, score_perturbed, tried
+from experiments.attribution.scoring import PerturbedSettings, score_perturbed, tried
 from experiments.attribution.training import logits_of, prepare
 from experiments.cells import over
 from experiments.errors import UsageError
@@ -23,7 +23,9 @@ from experiments.plots.dots import dots
 from experiments.plots.estimates import defined, mean, numbers
 from experiments.plots.style import CHANCE, GREEN, grid, legend, looks
 from theory.attribution.copies import Kind
-from theory.attribution.evaluation import by_removal, kendall_tau
+from theory.attribution.ranking import kendall_tau
+from theory.attribution.removal import by_removal_of_texts
+from theory.attribution.texts import score
 from theory.keys import named
 from theory.settings import Filled, Sample
 
@@ -63,25 +65,6 @@ class Settings(ComparedSettings, PerturbedSettings):
     """test texts explained, all classified rightly by the first copy"""
 
 
-@jax.jit
-def _measure(net, table, ids, others, scores):
-    """(K, T) texts and (K, methods, T) scores to (K, methods, operators, measures)."""
-
-    def one(inputs):
-        row, other, scores = inputs
-        x = table[row]
-        towards = jnp.where(net(x) >= 0, 1, -1).astype(x.dtype)
-
-        def probability(x):
-            return jax.nn.sigmoid(towards * net(x))
-
-        return jax.lax.map(
-            lambda score: by_removal(probability, x, score, table[other], STEPS), scores
-        )
-
-    return jax.lax.map(one, (ids, others, scores))
-
-
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Train, explain, take apart.
 
@@ -117,7 +100,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         seen = jnp.asarray(corpus.x_train[corpus.x_train > 0])
         progress(start[kind] + 0.8 / count, f"taking texts apart, {kind}")
         others = jax.random.choice(named(key, Drawn.OTHER_WORDS), seen, ids.shape)
-        found = _measure(net, table, ids, others, stacked)
+        found = by_removal_of_texts(net, table, ids, others, stacked, STEPS)
         tau = [
             [kendall_tau(one, reference, row > 0) for one in each]
             for each, reference, row in zip(stacked, scores["occlusion"], ids, strict=True)

@@ -22,8 +22,8 @@ from experiments.plots.estimates import numbers, share
 from experiments.plots.style import CHANCE, grid, legend
 from theory.attribution.agreement import agreement_scores, small_norm
 from theory.attribution.copies import Kind
-from theory.attribution.evaluation import judged
 from theory.attribution.methods import present
+from theory.attribution.ranking import judged
 from theory.attribution.scores import word_gradients
 from theory.settings import Count, Increasing, ShareAboveZero
 

@@ -16,14 +16,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from xarray import DataArray, Dataset
 
-from experiments.attribution import highlighted, scoring
-from experiments.attribution.chosen import ChosenSettings, choose
-from experiments.attribution.corpus import SMOKE
-from experiments.attribution.highlighted import AGREEMENT, INK, LEVEL, TOP, printable, shade
+from experiments.attribution import highlighted
+from experiments.attribution.chosen import LARGE, SMALL, ChosenSettings, choose
+from experiments.attribution.highlighted import AGREEMENT, INK, LEVEL, TOP, shade
+from experiments.attribution.scoring import PerturbedSettings, score_perturbed, tried
 from experiments.attribution.training import prepare
 from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.names import printable
 from theory.attribution.agreement import calibrate
 from theory.attribution.copies import Kind
+from theory.attribution.texts import score
 from theory.keys import named
 
 CLASSES = {1: "positive", -1: "negative", 0: "unknown"}
@@ -41,7 +43,7 @@ class Drawn(IntEnum):
 
 
 @dataclass(frozen=True)
-class Settings(ChosenSettings, scoring.PerturbedSettings):
+class Settings(ChosenSettings, PerturbedSettings):
     """One text highlighted by every method."""
 
     kind: Kind = "max"
@@ -61,12 +63,11 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     progress(0.95, "explaining")
     chosen = choose(settings, prepared)
     copies, table, ids = chosen.copies, prepared.table, chosen.ids[None]
-    explained = scoring.score(settings.kind, copies, table, ids, named(key, Drawn.SMOOTHING))
-    found = explained.scores | scoring.score_perturbed(copies, table, ids, settings.perturbed)
-    methods, words = scoring.tried(settings.perturbed), np.arange(len(chosen.words))
+    explained = score(settings.kind, copies, table, ids, named(key, Drawn.SMOOTHING))
+    found = explained.scores | score_perturbed(copies, table, ids, settings.perturbed)
+    methods, words = tried(settings.perturbed), np.arange(len(chosen.words))
     scores = np.stack([found[name][0, words] for name in methods])
-    x, sets, key = table[chosen.ids], settings.chance, named(key, Drawn.UNTRAINED)
-    chance = scoring.untrained_scores(settings, settings.kind, x, chosen.agreeing, sets, key)
+    chance = chosen.by_chance(settings, settings.kind, table, named(key, Drawn.UNTRAINED))
     significance = calibrate(jnp.asarray(found[AGREEMENT][0, words]), jnp.asarray(chance))
     progress(1.0, "done")
     return Dataset(
@@ -156,18 +157,16 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     )
 
 
-SMALL = SMOKE | {"dataset": "planted", "copies": 4, "epochs": 8, "chance": 99}
-PAPER = Settings(
-    dataset="imdb", kind="lstm", tokens=500, vocabulary=1000, samples=25_000, d=64, width=512,
-    epochs=5, learning_rate=0.001, perturbed=2000,
-)  # fmt: skip
-
 experiment = Experiment(
     name="attribution.highlight",
     title="One text highlighted by every method",
     label="figure D",
     provenance="paper",
-    presets={"smoke": Settings(**SMALL, perturbed=None), "course": Settings(), "paper": PAPER},
+    presets={
+        "smoke": Settings(**SMALL, perturbed=None),
+        "course": Settings(),
+        "paper": Settings(**LARGE, kind="lstm", perturbed=2000),
+    },
     run=run,
     draw=draw,
     summary=summary,

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.font_manager import findfont, get_font
 from scipy.stats import rankdata
 from xarray import Dataset
 
+from experiments.plots.names import LONGEST, shorten
 from experiments.plots.style import BLUE, VERMILION
 from experiments.results import report, store
 
@@ -41,9 +41,6 @@ AGREEMENT = "agreement"
 INK = "#111111"
 DEPTH = 0.65
 """Share of the hue in the strongest background: `INK` on it has a contrast above 6.7."""
-
-LONGEST = 40
-"""Characters of a word shown."""
 
 UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 """What HTML forbids, or UTF-8 cannot encode."""
@@ -95,28 +92,6 @@ def marks(data: Dataset) -> Dataset:
     )
 
 
-def shorten(text: str, longest: int = LONGEST) -> str:
-    """The text on one line, cut after so many characters.
-
-    Example:
-        >>> shorten("one\\ntwo"), shorten("abcdef", 3), shorten(" ", 3)
-        ('one two', 'abc…', '␣')
-    """
-    text = " ".join(text.split()) or "␣"
-    return text if len(text) <= longest else text[:longest] + "…"
-
-
-def printable(text: str, longest: int) -> str:
-    """The text as `shorten` leaves it, with U+FFFD for what the figures' font lacks.
-
-    Example:
-        >>> printable("naïve \U0001f984", 40)
-        'naïve �'
-    """
-    has = get_font(findfont("DejaVu Sans")).get_char_index
-    return "".join(char if has(ord(char)) else "\ufffd" for char in shorten(text, longest))
-
-
 def _direction(words: Sequence[str]) -> str:
     """Whether more letters run right to left: isolated words do not decide it in a browser."""
     kinds = Counter(unicodedata.bidirectional(char) for word in words for char in word[:LONGEST])
@@ -134,9 +109,6 @@ def page(data: Dataset, facts: Mapping[str, Any], title: str, note: str) -> str:
         facts: short label -> value, about the text and the networks.
         title: the heading.
         note: a sentence or two below it.
-
-    Raises:
-        AssertionError: as `marks`.
 
     Example:
         >>> one, scores = ("word", [1.0]), (("method", "word"), [[1.0]])

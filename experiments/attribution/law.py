@@ -8,13 +8,11 @@ was anything to learn.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
-from jaxtyping import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
@@ -26,20 +24,11 @@ from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import THEORY, legend, logarithmic, looks
 from theory.attribution import settings as attribution
 from theory.attribution.agreement import expected_chance
-from theory.attribution.scene import (
-    draw_copies,
-    draw_scene,
-    learnable,
-    span_agreement,
-    train_copies,
-)
+from theory.attribution.recipes import ADAM, RECIPES, SHUFFLED, TRUE, trial
 from theory.ensemble import ensemble
 from theory.settings import Count, Positive, Sample
 from theory.statistics import ALPHA, test_law
-from theory.training import hidden_layer_only, train
 
-TRUE, SHUFFLED, ADAM = "descent", "descent, labels shuffled", "Adam"
-RECIPES = (TRUE, SHUFFLED, ADAM)
 LOOKS = looks(RECIPES, {TRUE: {"ls": "--"}, SHUFFLED: {"ls": ":"}, ADAM: {"ls": "-."}})
 
 EQUIVALENT = 0.05
@@ -71,30 +60,6 @@ class Settings(attribution.Settings):
     """data sets, each with its own copies"""
 
 
-def trial(settings: Settings, key) -> dict[str, Array]:
-    """One data set: cosines of pairs off and on the span, norms of averages; first axis recipes."""
-    key_scene, key_copies = jax.random.split(key)
-    shuffled = draw_scene(settings, key_scene)  # its labels are random
-    scene = learnable(shuffled)
-    start = draw_copies(settings, jax.random.split(key_copies, settings.copies))
-
-    def by_adam(network):
-        rule = hidden_layer_only(optax.adam(settings.adam_rate))
-        until = {"steps": settings.adam_steps, "margin": settings.margin}
-        return train(network, scene.x, scene.y, optimizer=rule, **until)
-
-    trained = (
-        train_copies(settings, scene, start),
-        train_copies(settings, shuffled, start),
-        jax.vmap(by_adam)(start),
-    )
-
-    networks = [each.network for each in trained]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
-    found = jax.lax.map(lambda copies: span_agreement(copies, scene.x[0], scene.span), stacked)
-    return found._asdict() | {"margin": jnp.stack([each.margin for each in trained])}
-
-
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """``off`` and ``on``, cosines of pairs of copies off the span and on it, and so forth.
 
@@ -102,7 +67,9 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     is of each copy.
     """
     progress(0.0, f"{settings.trials} × {settings.copies} networks, in three ways")
-    program = jax.jit(lambda keys: ensemble(lambda key: trial(settings, key), keys))
+    adam = {"adam_rate": settings.adam_rate, "adam_steps": settings.adam_steps}
+    one = partial(trial, settings, copies=settings.copies, **adam)
+    program = jax.jit(lambda keys: ensemble(one, keys))
     found = jax.device_get(program(jax.random.split(key, settings.trials)))
     progress(1.0, "done")
     inner = {"off": "pair", "on": "pair", "average": "copies", "margin": "copy"}

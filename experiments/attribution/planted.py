@@ -10,14 +10,13 @@ from enum import IntEnum
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from xarray import Dataset
 
 from experiments.attribution.corpus import PAPER, SMOKE, ComparedSettings
-from experiments.attribution.scoring import PerturbedSettings, score, score_perturbed, tried
+from experiments.attribution.scoring import PerturbedSettings, score_perturbed, tried
 from experiments.attribution.training import prepare
 from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
@@ -27,8 +26,9 @@ from experiments.plots.dots import dots
 from experiments.plots.estimates import LEVEL, ahead, jointly, numbers, share
 from experiments.plots.style import CHANCE, grid, legend
 from theory.attribution.copies import Kind
-from theory.attribution.evaluation import judged
-from theory.attribution.scores import ENSEMBLE, ensemble_scores, word_gradients
+from theory.attribution.ranking import judged
+from theory.attribution.scores import ENSEMBLE
+from theory.attribution.texts import ensemble_scores_of_texts, gradients_of_texts, score
 from theory.keys import named
 from theory.settings import Count, Increasing, Sample
 
@@ -71,17 +71,6 @@ class Settings(ComparedSettings, PerturbedSettings):
         return {"pointing accuracy": 1 / self.sizes.tokens, "AUROC": 0.5}
 
 
-@jax.jit
-def _gradients(copies, x):
-    return jax.lax.map(lambda text: word_gradients(copies, text), x, batch_size=16)
-
-
-@jax.jit
-def _of_copies(gradients, words):
-    scores = jax.vmap(ensemble_scores)(gradients, words)
-    return jnp.stack([scores[name] for name in ENSEMBLE])
-
-
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Train and explain.
 
@@ -101,10 +90,11 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         target, words = corpus.target[: settings.texts], ids > 0
         explained = score(kind, copies, table, ids, named(data_key, Drawn.NOISE))
         scores = explained.scores | score_perturbed(copies, table, ids, settings.perturbed)
-        gradients = _gradients(copies, table[ids])
-        swept = [np.asarray(_of_copies(gradients[:, :m], words)) for m in settings.sweep]
         found = [judged(np.asarray(scores[name]), target, words) for name in methods]
-        fewer = [[judged(one, target, words) for one in scores] for scores in swept]
+        gradients, fewer = gradients_of_texts(copies, table[ids]), []
+        for count in settings.sweep:
+            swept = np.asarray(ensemble_scores_of_texts(gradients[:, :count], words))
+            fewer.append([judged(one, target, words) for one in swept])
         return {
             "score": (("method", "measure"), found),
             "swept": (("copies", "ensemble", "measure"), fewer),

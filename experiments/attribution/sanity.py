@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
 from experiments.attribution.corpus import SMOKE, ComparedSettings
-from experiments.attribution.scoring import score
 from experiments.attribution.training import prepare, untrained
 from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
@@ -28,8 +27,9 @@ from experiments.plots.estimates import defined, numbers, share
 from experiments.plots.style import BLACK, CHANCE, grid, legend
 from theory.attribution.agreement import expected_chance
 from theory.attribution.copies import Kind
-from theory.attribution.evaluation import adebayo, position_share
-from theory.attribution.scores import ENSEMBLE, SINGLE, padding_agreement
+from theory.attribution.ranking import adebayo, position_share
+from theory.attribution.scores import ENSEMBLE, SINGLE
+from theory.attribution.texts import padding_agreement, score
 from theory.keys import named
 
 METHODS = (*SINGLE, *ENSEMBLE)
@@ -143,18 +143,11 @@ def draw(data: Dataset, settings: Settings) -> Figure:
             padded = bool(data.padding.sel(kind=kind).notnull().any())
             what = "no gradient at padding" if padded else "no padding"
             left.text(1.05 * chance, row, what, va="center", color="0.4", size=8)
-    xlim = (-0.02, max(0.3, 2 * chance))
-    left.set(xlabel="agreement at padding", ylabel="classifier", xlim=xlim)
+    left.set(xlabel="agreement at padding", ylabel="classifier")
+    left.set_xlim(-0.02, max(0.3, 2 * chance))
     dots(right, share(data.position_share), y="kind")
-    expected = data.position_chance.mean("trial")
-    right.plot(
-        expected[::-1],
-        range(len(expected)),
-        "|",
-        color=BLACK,
-        ms=12,
-        label="chance of the share",
-    )
+    expected, look = data.position_chance.mean("trial"), {"color": BLACK, "ms": 12}
+    right.plot(expected[::-1], range(len(expected)), "|", **look, label="chance of the share")
     right.set(xlabel="share of variance between positions", xlim=(-0.02, 1.05))
     legend(parts[1], [({}, left), ({}, right)])
     return figure

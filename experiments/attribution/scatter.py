@@ -15,15 +15,13 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 from xarray import DataArray, Dataset
 
-from experiments.attribution.chosen import ChosenSettings, choose
-from experiments.attribution.corpus import SMOKE
-from experiments.attribution.highlighted import LEVEL, TOP, printable
-from experiments.attribution.scoring import untrained_scores
+from experiments.attribution.chosen import LARGE, SMALL, ChosenSettings, choose
+from experiments.attribution.highlighted import LEVEL, TOP
 from experiments.attribution.training import Prepared, prepare
 from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.names import printable, write_names
 from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, THEORY, VERMILION, legend
 from theory.attribution import agreement_scores, calibrate
 from theory.attribution.agreement import expected_chance, pair_cosines
@@ -35,13 +33,6 @@ from theory.settings import Filled
 
 NAMED = 4
 """Words of a panel whose names are written out, at most: those of largest score that have room."""
-
-SIDES = (
-    *((0, (5, 0), "left", "center"), (0, (-5, 0), "right", "center")),
-    *((1, (0, 3), side, "bottom") for side in ("center", "left", "right")),
-    (-1, (0, -3), "center", "top"),
-)
-"""Where a name may stand: at a point or an end of its bar, how far off, and its alignment."""
 
 SPECTRUM_TEXTS = 1000
 """Texts whose flattened embeddings are decomposed."""
@@ -100,7 +91,7 @@ def _looked_at(settings: Settings, kind: Kind, prepared: Prepared, key) -> Datas
     x, count = prepared.table[chosen.ids], len(chosen.words)
     gradients = jax.jit(word_gradients)(chosen.copies, x)[:, :count]
     found = agreement_scores(gradients)
-    chance = untrained_scores(settings, kind, x, chosen.agreeing, settings.chance, key)
+    chance = chosen.by_chance(settings, kind, prepared.table, key)
     by_word = {
         "text": list(chosen.words),
         "score": found.score,
@@ -160,7 +151,9 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     legend(above, [({}, ax) for ax in axes[0]], ncols=5)
     figure.draw_without_rendering()  # now the panels are where they stay
     for ax, shown in panels:
-        _name(ax, shown)
+        first = np.argsort(-shown.score.values, kind="stable")[:TOP]
+        names = ((i, printable(shown.text[i].item(), 14)) for i in first)
+        write_names(ax, shown.norm, shown.score, shown.spread, names, NAMED)
     return figure
 
 
@@ -177,31 +170,6 @@ def _scatter(ax: Axes, words: Dataset, chance: float) -> None:
         ax.errorbar(some.norm, some.score, some.spread, **look)
     ax.set(xlabel="mean relative norm $n_t$", ylabel="agreement $S_t$", ylim=(-0.15, 1.15))
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
-
-
-def _name(ax: Axes, words: Dataset) -> None:
-    """Write words beside their points, larger scores first, where nothing is in the way."""
-    bars = (words.score - words.spread, words.score + words.spread)
-    low, high = (ax.transData.transform(np.column_stack([words.norm, end])) for end in bars)
-    taken = [Bbox(corners) for corners in np.stack([low - 3, high + 3], axis=1)]
-    taken += [line.get_window_extent() for line in ax.lines if np.size(line.get_xdata()) == 2]
-    written = set()
-    for word in _largest(words).word[:TOP]:
-        one = words.sel(word=word)
-        text = printable(one.text.item(), 14)
-        if text in written or len(written) == NAMED:
-            continue
-        for end, shift, ha, va in SIDES:
-            at = float(one.norm), float(one.score + end * one.spread)
-            look = {"ha": ha, "va": va, "fontsize": 6, "parse_math": False}
-            name = ax.annotate(text, at, shift, textcoords="offset points", **look)
-            box = name.get_window_extent()
-            inside = ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max)
-            if inside and not box.count_overlaps(taken):
-                taken.append(box)
-                written.add(text)
-                break
-            name.remove()
 
 
 def summary(data: Dataset, settings: Settings) -> Summary:
@@ -225,18 +193,16 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     return Summary(tables=tables)
 
 
-SMALL = SMOKE | {"dataset": "planted", "copies": 4, "epochs": 8, "chance": 99}
-PAPER = Settings(
-    dataset="imdb", kinds=("lstm",), tokens=500, vocabulary=1000, samples=25_000, d=64, width=512,
-    epochs=5, learning_rate=0.001,
-)  # fmt: skip
-
 experiment = Experiment(
     name="attribution.scatter",
     title="Agreement against gradient norm, word by word",
     label="figures A, B, C and E",
     provenance="paper",
-    presets={"smoke": Settings(**SMALL, kinds=("sum",)), "course": Settings(), "paper": PAPER},
+    presets={
+        "smoke": Settings(**SMALL, kinds=("sum",)),
+        "course": Settings(),
+        "paper": Settings(**LARGE, kinds=("lstm",)),
+    },
     run=run,
     draw=draw,
     summary=summary,

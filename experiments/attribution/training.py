@@ -67,7 +67,7 @@ def train(
     progress: Progress,
     keep: bool,
 ) -> Any:
-    """Train all copies together, epoch by epoch.
+    """Train all copies together, epoch by epoch; their arrays get a leading axis of copies.
 
     Args:
         settings: sizes, rates and epochs.
@@ -77,9 +77,6 @@ def train(
         key: of initialisation and order of the texts.
         progress: told after every epoch.
         keep: keep the state after every epoch in the user's cache, and go on from there.
-
-    Returns:
-        The copies, their arrays with a leading axis of copies.
 
     Raises:
         UsageError: weights are no longer finite.
@@ -180,7 +177,7 @@ def prepare(
         kind: of classifier.
         key: of all that is random.
         progress: told after every epoch.
-        position: where the word that decides a planted text stands; anywhere when None.
+        position: as of `load_corpus`.
         shuffled: train on labels that have nothing to do with the texts.
     """
     progress(0.0, f"loading {settings.dataset}")

@@ -10,22 +10,26 @@ from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.healing.arms import MAIN, Main, chosen
-from experiments.healing.comparison import (
-    by_network,
-    compare,
-    evaluate,
-    members,
-    on_test,
-    summarise,
-)
+from experiments.healing.comparison import compare, evaluate, first_draws, on_test, part
 from experiments.healing.curves import METHODS, REFERENCES
-from experiments.healing.dense import DrawnShare, MLPSettings, dense_mlps, draw_calibration, load
-from experiments.healing.pruning import magnitude_masks, percent
+from experiments.healing.dense import (
+    PAPER,
+    SMOKE,
+    DrawnShare,
+    MLPSettings,
+    count_of,
+    dense_mlps,
+    draw_calibration,
+    load,
+)
+from experiments.healing.standing import by_network, summarise
 from experiments.plots.comparison import in_words
 from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers, share
 from experiments.plots.style import grid, legend
+from theory.healing.members import members
+from theory.healing.methods import MAIN, Main, chosen
+from theory.healing.structures import magnitude_masks, percent
 from theory.keys import named
 from theory.settings import Filled, Increasing, ProperShare
 
@@ -60,38 +64,25 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     """What `compare` returns, over images, how many there are, and source; dense and pruned."""
     key_images, key_dense, key_draws = jax.random.split(key, 3)
     images = load(settings, key_images)
-    counts = [images.calibration(part) for part in settings.shares]
+    counts = [count_of(images, one) for one in settings.shares]
     progress(0, "training dense networks")
     dense = dense_mlps(settings, images, key_dense)
     masks = magnitude_masks(dense, settings.sparsity)
+    arms, measure = chosen(settings.methods), on_test(settings, images)
     found, cells = [], {}
     # One number of images after another, so that both sources share their compiled programs.
-    for i, share_of_all in enumerate(settings.shares):
+    for i, drawn_share in enumerate(settings.shares):
         for source, name in SOURCES.items():
             key_draw = named(jax.random.fold_in(key_draws, i), source)
             seen = source == Source.TRAINING
-            drawn = draw_calibration(settings, images, share_of_all, key_draw, seen=seen)
+            drawn = draw_calibration(settings, images, drawn_share, key_draw, seen=seen)
             cells[name] = members(dense, masks, drawn)
-        found.append(
-            compare(
-                settings,
-                on_test(settings, images),
-                chosen(settings.methods),
-                cells,
-                "source",
-                lambda done, what, i=i: progress(0.1 + 0.9 * (i + done) / len(counts), what),
-            )[["score", "rate"]]
-        )
+        portion = part(progress, 0.1 + 0.9 * i / len(counts), 0.9 / len(counts))
+        found.append(compare(settings, measure, arms, cells, "source", portion)[["score", "rate"]])
     progress(1.0, "done")
-    pruned = next(iter(cells.values())).start
-    return (
-        xr.concat(found, "images")
-        .assign_coords(images=counts)
-        .assign(
-            dense=evaluate(dense, images),
-            pruned=evaluate(pruned, images, settings.draws).isel(draw=0),
-        )
-    )
+    pruned = first_draws(settings, next(iter(cells.values())).start)
+    data = xr.concat(found, "images").assign_coords(images=counts)
+    return data.assign(dense=evaluate(dense, images), pruned=evaluate(pruned, images))
 
 
 def draw(data: Dataset, settings: Settings) -> Figure:
@@ -161,19 +152,9 @@ experiment = Experiment(
     label="accuracy against calibration size",
     provenance="derived",
     presets={
-        "smoke": Settings(
-            methods=("STARFISH", "labels"),
-            width=16,
-            depth=2,
-            epochs=3,
-            trials=2,
-            draws=1,
-            steps=4,
-            rates=(1e-2,),
-            shares=(0.01,),
-        ),  # fmt: skip
+        "smoke": Settings(**SMOKE, methods=("STARFISH", "labels"), shares=(0.01,)),
         "course": Settings(),
-        "paper": Settings(trials=20, steps=1600),
+        "paper": Settings(**PAPER),
     },
     run=run,
     draw=draw,

@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 from xarray import DataArray
 
-from experiments.healing.pruning import CONTROLS
 from experiments.plots.dots import dots
 from experiments.plots.estimates import Interval, share
 from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+from theory.healing.members import CONTROLS
 
 METHODS = {
     "STARFISH": {"color": VERMILION, "marker": "o"},
@@ -49,14 +49,7 @@ def error(accuracy: DataArray) -> Interval:
 def ranked_dots(
     ax: Axes, accuracy: DataArray, best: Sequence[str], dense: DataArray, retrained: DataArray
 ) -> None:
-    """Errors of methods from the top down, the best filled, beside the references.
-
-    Args:
-        ax: where to draw.
-        accuracy: over arm and trial.
-        best: which methods are among the best.
-        dense, retrained: accuracies, over trial.
-    """
+    """Errors of methods from the top down, those in ``best`` filled, beside the references."""
     for name, level in (("dense", dense), (RETRAINED, retrained)):
         ax.axvline(1 - float(level.mean()), **REFERENCES[name], label=name)
     among = accuracy.arm.isin(best)

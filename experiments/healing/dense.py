@@ -2,23 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
 from experiments.data.images import load_images
 from experiments.errors import UsageError
+from experiments.experiment import Progress
 from theory import settings as foundation
-from theory.ensemble import ensemble
-from theory.healing.descent import masked_descent
+from theory.healing.members import Calibration, Images, draw, members
+from theory.healing.objectives import Member
+from theory.healing.training import dense_networks
 from theory.networks import MLP, mlp
 from theory.settings import Bound, Count, Filled, Positive, Sample
-from theory.training import annealed_adam, cross_entropy, train_classifiers
 
 
 class Sizes(NamedTuple):
@@ -94,40 +92,11 @@ class CalibratedSettings(MLPSettings):
     """calibration images, as a share of the training images; what suits the set when None"""
 
 
-class Images(NamedTuple):
-    """Images as a network takes them, float32, and classes.
+SMOKE: dict[str, Any] = dict(width=16, depth=2, epochs=3, trials=2, draws=1, steps=4, rates=(1e-2,))
+"""Settings of the smallest run of MLPs."""
 
-    Attributes:
-        x_train, y_train: for the dense networks, (n, …) and (n,).
-        x_pool, y_pool: for calibration.
-        x_test, y_test: for testing.
-    """
-
-    x_train: NDArray[np.float32]
-    y_train: NDArray[np.int32]
-    x_pool: NDArray[np.float32]
-    y_pool: NDArray[np.int32]
-    x_test: NDArray[np.float32]
-    y_test: NDArray[np.int32]
-
-    @property
-    def classes(self) -> int:
-        """Classes that the networks tell apart."""
-        return int(max(self.y_train.max(), self.y_test.max())) + 1
-
-    def calibration(self, share: float) -> int:
-        """How many calibration images a share of the training images is.
-
-        Raises:
-            UsageError: less than one.
-        """
-        total = len(self.x_train) + len(self.x_pool)
-        if round(share * total) < 1:
-            raise UsageError(
-                f"A share of {share} of {total} training images is less than one image: give at "
-                f"least {1 / total:.1g}."
-            )
-        return round(share * total)
+PAPER: dict[str, Any] = dict(trials=20, steps=1600)
+"""Settings of a run as large as a paper's."""
 
 
 def flattened(images: NDArray) -> NDArray:
@@ -142,9 +111,6 @@ def load(settings: ImageSettings, key, form: Callable[[NDArray], Any] = flattene
         settings: the name of the set.
         key: of what is set aside.
         form: what the network takes, from images (n, side, side) or (n, side, side, 3).
-
-    Raises:
-        UsageError: as of `load_images`.
     """
     images = load_images(settings.dataset)
     order = np.asarray(jax.random.permutation(key, len(images.x_train)))
@@ -154,118 +120,72 @@ def load(settings: ImageSettings, key, form: Callable[[NDArray], Any] = flattene
     return Images(x[train], y[train], x[pool], y[pool], x_test, y_test)
 
 
-TRAIN_BATCH = 128
-"""Images of a step on all training images."""
-
-
-def steps_of(images: Images, epochs: float) -> int:
-    """Steps of so many passes over the training images, at least one."""
-    return max(1, round(epochs * len(images.x_train) / TRAIN_BATCH))
-
-
-@partial(jax.jit, static_argnames=("steps", "trainable"))
-def _train(nets, masks, keys, x, y, rate, *, steps, trainable):
-    def member(arguments):
-        net, masks, key = arguments
-        order = jax.random.permutation(key, len(x))
-        return masked_descent(
-            cross_entropy,
-            net,
-            masks,
-            (x[order], y[order]),
-            optimizer=annealed_adam(rate, steps),
-            steps=steps,
-            batch=TRAIN_BATCH,
-            trainable=trainable,
-        ).params
-
-    return ensemble(member, (nets, masks, keys))
-
-
-def train(
-    nets: Any, masks: Any, keys: Any, images: Images, epochs: float, trainable: Any, rate: float
-) -> Any:
-    """Train networks of a leading axis on all training images, as far as their masks leave them.
-
-    Args:
-        nets: the networks.
-        masks: with the same leading axis.
-        keys: of the order of the images.
-        images: the training images.
-        epochs: passes over them.
-        trainable: as in `masked_descent`, the same for all.
-        rate: step size of Adam at the start.
-    """
-    steps = steps_of(images, epochs)
-    x, y = jnp.asarray(images.x_train), jnp.asarray(images.y_train)
-    return _train(nets, masks, keys, x, y, jnp.float32(rate), steps=steps, trainable=trainable)
-
-
-def dense_networks(
-    settings: ImageSettings, images: Images, key, draw: Callable[[Any], Any], rate: float = 1e-3
-) -> Any:
-    """Dense networks, their arrays float32 with a leading axis of trials.
-
-    Args:
-        settings: how many, and passes over the images.
-        images: to train on.
-        key: of starts and of the order of images.
-        draw: ``draw(key)``, an untrained network.
-        rate: step size of Adam at the start.
-    """
-    key_start, key_order = jax.random.split(key)
-    starts = jax.jit(jax.vmap(draw))(jax.random.split(key_start, settings.trials))
-    starts = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), starts)
-    return train_classifiers(
-        starts,
-        jax.random.split(key_order, settings.trials),
-        jnp.asarray(images.x_train),
-        jnp.asarray(images.y_train),
-        jnp.float32(rate),
-        steps=steps_of(images, settings.sizes.epochs),
-        batch=TRAIN_BATCH,
+def dense_mlps(settings: MLPSettings, images: Images, key) -> MLP:
+    """Dense MLPs, see `dense_networks`."""
+    sizes = settings.sizes
+    widths = (images.x_train.shape[1], *[sizes.width] * settings.depth, images.classes)
+    return dense_networks(
+        lambda key: mlp(key, widths), key, settings.trials, *images.training, sizes.epochs
     )
 
 
-def dense_mlps(settings: MLPSettings, images: Images, key) -> MLP:
-    """Dense MLPs, see `dense_networks`."""
-    widths = (images.x_train.shape[1], *[settings.sizes.width] * settings.depth, images.classes)
-    return dense_networks(settings, images, key, lambda key: mlp(key, widths))
+def count_of(images: Images, share: float) -> int:
+    """How many calibration images a share of the training images is.
 
-
-class Calibration(NamedTuple):
-    """Unlabelled images for every network and draw; labels are for the methods that need them.
-
-    Attributes:
-        x: shape (trials, draws, n, …).
-        y: shape (trials, draws, n).
+    Raises:
+        UsageError: less than one.
     """
-
-    x: Float[Array, "trials draws n ..."]
-    y: Int[Array, "trials draws n"]
+    total = len(images.x_train) + len(images.x_pool)
+    if round(share * total) < 1:
+        raise UsageError(
+            f"A share of {share} of {total} training images is less than one image: give at "
+            f"least {1 / total:.1g}."
+        )
+    return round(share * total)
 
 
 def draw_calibration(
     settings: ImageSettings, images: Images, share: float, key, seen: bool = False
 ) -> Calibration:
-    """Draw calibration images without replacement, anew for every network and draw.
+    """`draw` of a share of the training images, see `count_of`."""
+    count = count_of(images, share)
+    return draw(images, key, settings.trials, settings.draws, count, seen)
+
+
+class Prepared(NamedTuple):
+    """Images, dense networks with a leading axis, and images to heal each of them with."""
+
+    images: Images
+    dense: Any
+    calibration: Calibration
+
+    def pruned(self, masks: Any) -> Member:
+        """The networks with these masks and their images, see `members`."""
+        return members(self.dense, masks, self.calibration)
+
+
+def prepare(
+    settings: Any,
+    keys: Any,
+    progress: Progress,
+    form: Callable[[NDArray], Any] = flattened,
+    train: Callable[[Any, Images, Any], Any] = dense_mlps,
+    fewest: int = 1,
+) -> Prepared:
+    """Load images, draw those to heal with, and train the dense networks.
 
     Args:
-        settings: trials and draws.
-        images: where to draw from.
-        share: of the training images.
-        key: of the draws.
-        seen: draw from the images that the dense networks were trained on.
-
-    Raises:
-        UsageError: the share is less than one image.
+        settings: derived from `ImageSettings`.
+        keys: of the images, the dense networks, and the draws.
+        progress: told that networks are trained.
+        form: as of `load`.
+        train: ``train(settings, images, key)``, dense networks with a leading axis.
+        fewest: calibration images that there must be.
     """
-    x, y = (images.x_train, images.y_train) if seen else (images.x_pool, images.y_pool)
-    count = images.calibration(share)
-
-    def rows(key):
-        return jax.random.permutation(key, len(x))[:count]
-
-    keys = jax.random.split(key, (settings.trials, settings.draws))
-    at = np.asarray(jax.vmap(jax.vmap(rows))(keys))
-    return Calibration(jnp.asarray(x[at]), jnp.asarray(y[at]))
+    key_images, key_dense, key_draws = keys
+    images = load(settings, key_images, form)
+    calibration = draw_calibration(settings, images, settings.sizes.share, key_draws)
+    if calibration.y.shape[-1] < fewest:
+        raise UsageError(f"{fewest} calibration images are needed: give a larger --share.")
+    progress(0, "training dense networks")
+    return Prepared(images, train(settings, images, key_dense), calibration)

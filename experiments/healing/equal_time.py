@@ -6,20 +6,12 @@ import xarray as xr
 from xarray import Dataset
 
 from experiments.experiment import Progress
-from experiments.healing.arms import Arm, compiled, timed
-from experiments.healing.comparison import evaluate
-from experiments.healing.dense import Images, ImageSettings
+from experiments.healing.comparison import evaluate, timed
+from experiments.healing.dense import ImageSettings
+from theory.healing.members import Images
+from theory.healing.methods import Arm
 from theory.healing.objectives import Member
-
-
-def affordable_steps(budget: float, fixed: float, per_step: float) -> int:
-    """Steps for which a budget suffices once a fixed cost is paid, at least one.
-
-    Example:
-        >>> affordable_steps(1.0, 0.25, 0.01), affordable_steps(1.0, 2.0, 0.01)
-        (75, 1)
-    """
-    return max(1, round((budget - fixed) / per_step))
+from theory.healing.programs import compiled
 
 
 def equal_time(
@@ -32,15 +24,8 @@ def equal_time(
 ) -> Dataset:
     """Heal one cell by all methods with the steps that the budget leaves them.
 
-    A closed form after descent is a fixed cost, and its step size is that of the full length.
-
-    Args:
-        settings: steps of the full length.
-        images: to test on.
-        arms: the methods.
-        cell: pruned networks.
-        scores: of the full length, from `compare`, of this cell.
-        progress: from 0 to 1.
+    A closed form after descent is a fixed cost, and its step size is that of the full length, from
+    the ``scores`` that `compare` gave this cell.
 
     Returns:
         Over arm ``equal_time_steps``, 0 for closed forms, and ``equal_time_seconds``, what they
@@ -55,14 +40,17 @@ def equal_time(
         descent, steps = by_name[arm.after or arm.name], 0
         seconds, accuracy = full[arm.name], scores.score.sel(arm=arm.name, measure="accuracy")
         if descent.objective is not None:
+            # What is left once the closed form afterwards is paid for, in steps.
             descending = full[descent.name]
-            steps = affordable_steps(budget, seconds - descending, descending / settings.steps)
+            left = budget - (seconds - descending)
+            steps = max(1, round(left / (descending / settings.steps)))
         if steps and not (arm is descent and steps == settings.steps):
             rate = float(scores.rate.sel(arm=arm.name))
-            nets, seconds = timed(compiled(settings, descent, cell, steps), cell, rate)
+            nets, seconds = timed(compiled(descent, cell, steps, settings.batch), cell, rate)
             if arm is not descent:
                 start = cell._replace(start=nets)
-                nets, more = timed(compiled(settings, arm, start, settings.steps), start, rate)
+                program = compiled(arm, start, settings.steps, settings.batch)
+                nets, more = timed(program, start, rate)
                 seconds += more
             accuracy = evaluate(nets, images, settings.draws).sel(measure="accuracy")
         parts = {"equal_time": accuracy.reset_coords(drop=True)}

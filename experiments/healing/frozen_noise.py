@@ -11,14 +11,13 @@ turns the coordinates: the same networks and data, but P is no longer spanned by
 What magnitude does is approximated in `theory.healing.masked_noise`.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from math import nan
 from typing import Annotated
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -28,7 +27,7 @@ from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
-from experiments.plots.style import BLUE, GREEN, PURPLE, VERMILION, legend
+from experiments.plots.style import BLUE, GREEN, PURPLE, VERMILION, grid, legend
 from theory import settings as foundation
 from theory.ensemble import ensemble
 from theory.healing.masked_noise import LAYER, MASKS, ROTATED, ROWS, WANDA, expected, trial
@@ -77,21 +76,18 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     ‖N_pruned − N‖/‖N‖ over test points. Of the networks: ``moved`` τ/σ, ``mean_square`` of N at
     test points, ``margin`` reached. ``share`` is ℓ/d.
     """
-    one = partial(
-        trial, sparsities=settings.sparsities, d=settings.d, width=settings.width,
-        samples=settings.samples, scale=settings.scale, steps=settings.steps,
-        margin=settings.margin,
-    )  # fmt: skip
-    program = jax.jit(lambda ell, keys: ensemble(partial(one, ell), keys))
-    keys = {ell: jax.random.fold_in(key, i) for i, ell in enumerate(settings.ells)}
+    options = asdict(settings)
+    ells, trials = options.pop("ells"), options.pop("trials")
+    program = jax.jit(lambda ell, keys: ensemble(partial(trial, ell, **options), keys))
     dims = ("trial", "sparsity", "mask")
 
     def cell(ell: int):
-        found = program(jnp.array(ell), jax.random.split(keys[ell], settings.trials))
+        keys = jax.random.split(jax.random.fold_in(key, ells.index(ell)), trials)
+        found = program(jnp.array(ell), keys)
         return {name: (dims[: part.ndim], part) for name, part in jax.device_get(found).items()}
 
-    labels = {"trial": range(settings.trials), "sparsity": settings.sparsities, "mask": MASKS}
-    data = over(cell, progress, labels, ell=settings.ells)
+    labels = {"trial": range(trials), "sparsity": settings.sparsities, "mask": MASKS}
+    data = over(cell, progress, labels, ell=ells)
     return data.assign_coords(share=data.ell / settings.d)
 
 
@@ -100,7 +96,7 @@ def expectations(data: Dataset, settings: Settings) -> Dataset:
     moved, size = (data.moved**2).mean("trial") ** 0.5, data.mean_square.mean("trial")
 
     def cell(ell: int, sparsity: float):
-        at = float(moved.sel(ell=ell)), float(size.sel(ell=ell))
+        at = (float(part.sel(ell=ell)) for part in (moved, size))
         found = expected(settings.d, ell, sparsity, *at, width=settings.width, scale=settings.scale)
         return {
             name: (("mask",), [part.get(mask, nan) for mask in MASKS])
@@ -132,32 +128,28 @@ LINES = (
 
 def draw(data: Dataset, settings: Settings) -> Figure:
     """One row per sparsity: the noise among the pruned, the change of N, the flips on P."""
-    rows = len(settings.sparsities)
     theory = expectations(data, settings)
-    figure, axes = plt.subplots(
-        rows, 3, figsize=(7.2, 1.0 + 2.3 * rows), squeeze=False, sharex=True, sharey="col"
-    )
+    panels = Dataset(coords={"what": list(ACROSS), "sparsity": data.sparsity})
+    size = (7.2, 1.0 + 2.3 * data.sizes["sparsity"])
+    figure, cells = grid(panels, "what", "sparsity", size=size, sharex=True, sharey="col")
     line = np.linspace(0, 1, 201)
-    for s, row in zip(settings.sparsities, axes, strict=True):
-        exact = {
-            "off": (line, np.minimum(1, line / s)),
-            "change": ([s, 1], [0, 0]),
-            "flips": ([0, 1], [0, 0]),
-        }
-        for (name, label), ax in zip(ACROSS.items(), row, strict=True):
-            found, claimed = mean(data[name].sel(sparsity=s)), theory[name].sel(sparsity=s)
-            curves(ax, found, x="share", series="mask", given=LOOKS, ls="none", lw=1)
-            for mask, look in LOOKS.items():
-                ax.plot(data.share, claimed.sel(mask=mask), "--", color=look["color"], lw=1)
-            ax.plot(*exact[name], color=VERMILION, lw=1, zorder=1)
-            ax.axvline(s, ls="-.", color="0.6", lw=0.8, zorder=0)
-            ax.set(title=f"$s={s:g}$ pruned", ylabel=label)
-        row[0].plot(line, line, ":", color="0.2", lw=1, zorder=0)
-        row[0].set(xlim=(0, 1), ylim=(0, 1.05))
-        row[0].set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", "¼", "½", "¾", "1"))
-    for ax in axes[-1]:
-        ax.set_xlabel(r"$\ell/d$, share of the axes off $P$")
-    legend(figure, [({}, axes[0, 1])])
+    for at, ax in cells:
+        name, s = at["what"], at["sparsity"]
+        found, claimed = mean(data[name].sel(sparsity=s)), theory[name].sel(sparsity=s)
+        curves(ax, found, x="share", series="mask", given=LOOKS, ls="none", lw=1)
+        for mask, look in LOOKS.items():
+            ax.plot(data.share, claimed.sel(mask=mask), "--", color=look["color"], lw=1)
+        exact = {"off": (line, np.minimum(1, line / s)), "change": ([s, 1], [0, 0])}
+        ax.plot(*exact.get(name, ([0, 1], [0, 0])), color=VERMILION, lw=1, zorder=1)
+        ax.axvline(s, ls="-.", color="0.6", lw=0.8, zorder=0)
+        ax.set(title=f"$s={s:g}$ pruned", ylabel=ACROSS[name])
+        if name == "off":
+            ax.plot(line, line, ":", color="0.2", lw=1, zorder=0)
+            ax.set(xlim=(0, 1), ylim=(0, 1.05))
+            ax.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", "¼", "½", "¾", "1"))
+        if s == settings.sparsities[-1]:
+            ax.set_xlabel(r"$\ell/d$, share of the axes off $P$")
+    legend(figure, cells[1:2])
     lines = [Line2D([], [], lw=1, ls=ls, color=c, label=label) for label, ls, c in LINES]
     figure.legend(handles=lines, loc="outside lower center", ncols=4)
     return figure

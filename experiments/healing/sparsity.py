@@ -17,26 +17,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress
 from experiments.healing import curves as looks
-from experiments.healing.arms import MAIN, Name, chosen, compiled, survivors, timed
-from experiments.healing.comparison import (
-    among_best,
-    by_network,
-    compare,
-    evaluate,
-    members,
-    on_test,
-    ranked,
-    references,
-)
-from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
+from experiments.healing.comparison import compare, evaluate, on_test, part, references, timed
+from experiments.healing.dense import PAPER, SMOKE, CalibratedSettings, prepare
 from experiments.healing.equal_time import equal_time
-from experiments.healing.pruning import CONTROLS, broken, magnitude_masks, percent
 from experiments.healing.sparsity_summary import page, summary
+from experiments.healing.standing import among_best, by_network
 from experiments.plots.curves import curves
 from experiments.plots.style import legend
+from theory.healing.members import CONTROLS, broken
+from theory.healing.methods import MAIN, Name, chosen, survivors
+from theory.healing.programs import compiled
+from theory.healing.structures import magnitude_masks, percent
 from theory.keys import named
 from theory.settings import Filled, Increasing, Positive, ProperShare
 
@@ -70,34 +63,17 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
     Besides, accuracies under ``controls`` over control, sparsity, trial and draw; and ``images``,
     how many are calibrated on.
-
-    Raises:
-        UsageError: there is one calibration image.
     """
-    key_images, key_dense, key_draws, key_order, key_control = jax.random.split(key, 5)
-    images = load(settings, key_images)
-    calibration = draw_calibration(settings, images, settings.sizes.share, key_draws)
-    count = calibration.y.shape[-1]
-    if count < 2:
-        raise UsageError(
-            "Targets of other images need 2 calibration images: give a larger --share."
-        )
-    progress(0, "training dense networks")
-    dense = dense_mlps(settings, images, key_dense)
-    masks = {sparsity: magnitude_masks(dense, sparsity) for sparsity in settings.sparsities}
-    epochs = settings.retraining * settings.sizes.epochs
-    found = references(
-        images, dense, masks, "sparsity", epochs, survivors(dense), RETRAINING_RATE, key_order,
-        lambda done, what: progress(0.05 + 0.15 * done, what),
-    )  # fmt: skip
-    arms = chosen(settings.methods)
-    cells = {sparsity: members(dense, mask, calibration) for sparsity, mask in masks.items()}
-    scores = compare(
-        settings, on_test(settings, images), arms, cells, "sparsity",
-        lambda done, what: progress(0.2 + 0.6 * done, what),
-    )  # fmt: skip
+    *keys, key_order, key_control = jax.random.split(key, 5)
+    made = prepare(settings, keys, progress, fewest=2)  # targets of other images need another
+    cells = {s: made.pruned(magnitude_masks(made.dense, s)) for s in settings.sparsities}
+    images, rate, arms = made.images, RETRAINING_RATE, chosen(settings.methods)
+    portion = part(progress, 0.05, 0.15)
+    found = references(settings, images, cells, survivors, rate, key_order, portion)
+    measure, portion = on_test(settings, images), part(progress, 0.2, 0.6)
+    scores = compare(settings, measure, arms, cells, "sparsity", portion)
     (starfish,) = chosen(["STARFISH"])
-    program = compiled(settings, starfish, next(iter(cells.values())), settings.steps)
+    program = compiled(starfish, next(iter(cells.values())), settings.steps, settings.batch)
 
     def controlled(control, sparsity) -> DataArray:
         progress(0.8 + 0.1 * control / len(CONTROLS), f"control: {CONTROLS[control]}")
@@ -108,13 +84,11 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
     rows = [xr.concat([controlled(c, s) for s in cells], "sparsity") for c in CONTROLS]
     controls = xr.concat(rows, "control").assign_coords(control=list(CONTROLS.values()))
-    equal = equal_time(
-        settings, images, arms, cells[settings.timed], scores.sel(sparsity=settings.timed),
-        lambda done, what: progress(0.9 + 0.1 * done, what),
-    )  # fmt: skip
+    full, portion = scores.sel(sparsity=settings.timed), part(progress, 0.9, 0.1)
+    equal = equal_time(settings, images, arms, cells[settings.timed], full, portion)
     progress(1.0, "done")
-    parts = [found, scores, equal]
-    return xr.merge(parts, join="exact").assign(controls=controls, images=count)
+    data = xr.merge([found, scores, equal], join="exact")
+    return data.assign(controls=controls, images=made.calibration.y.shape[-1])
 
 
 def draw(data: Dataset, settings: Settings) -> Figure:
@@ -126,20 +100,17 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     top, bottom = parts
     left, right = top.subfigures(1, 2, width_ratios=(1.5, 1))
     healed, dense = by_network(data.score), data.dense.sel(measure="accuracy")
-    references = {
-        label: data[name].sel(measure="accuracy")
-        for label, name in ((looks.RETRAINED, "retrained"), ("pruned", "pruned"))
-    }
-    shown = healed.sel(arm=[name for name in MAIN if name in healed.arm])
+    retrained, pruned = (data[name].sel(measure="accuracy") for name in ("retrained", "pruned"))
     ax = left.subplots()
     ax.axhline(1 - float(dense.mean()), **looks.REFERENCES["dense"], label="dense")
-    _curves(ax, references, shown, looks.METHODS)
+    shown = healed.sel(arm=[name for name in MAIN if name in healed.arm])
+    _curves(ax, {looks.RETRAINED: retrained, "pruned": pruned}, shown, looks.METHODS)
     ax.set_title(f"healed with {int(data.images)} images")
     legend(left, [({}, ax)], "lower", 2)
     ax = right.add_subplot(sharey=ax)
     broken = data.controls.mean("draw").rename(control="arm")
     controls = xr.concat([healed.sel(arm=["STARFISH"]), broken], "arm")
-    _curves(ax, {"pruned": references["pruned"]}, controls, looks.CONTROLLED)
+    _curves(ax, {"pruned": pruned}, controls, looks.CONTROLLED)
     ax.set(title="controls of STARFISH", ylabel="")
     ax.tick_params(labelleft=False)
     legend(right, [({}, ax)], "lower", 1)
@@ -148,8 +119,8 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     for ax, sparsity in zip(panels, [*hard, settings.timed], strict=True):
         last = ax is panels[-1]
         accuracy = data.equal_time.mean("draw") if last else healed.sel(sparsity=sparsity)
-        retrained = references[looks.RETRAINED].sel(sparsity=sparsity)
-        looks.ranked_dots(ax, accuracy, among_best(ranked(accuracy)), dense, retrained)
+        level = retrained.sel(sparsity=sparsity)
+        looks.ranked_dots(ax, accuracy, among_best(accuracy), dense, level)
         looks.errors_along(ax)
         ax.set_title(f"{percent(sparsity)}, equal time" if last else f"{percent(sparsity)} pruned")
     steps = [f"{steps} steps" if steps else "" for steps in data.equal_time_steps.values]
@@ -172,6 +143,8 @@ def _curves(ax: Axes, references: dict[str, DataArray], accuracy: DataArray, giv
     looks.errors_along(ax, "y")
 
 
+SMALL: dict[str, Any] = SMOKE | {"steps": 8}
+
 experiment = Experiment(
     name="healing.sparsity",
     title="How far pruned networks heal, by eighteen methods",
@@ -179,19 +152,13 @@ experiment = Experiment(
     provenance="derived",
     presets={
         "smoke": Settings(
+            **SMALL,
             methods=("STARFISH", "STARFISH, head refitted", "distillation"),
-            width=16,
-            depth=2,
-            epochs=3,
-            trials=2,
-            draws=1,
-            steps=8,
-            rates=(1e-2,),
             sparsities=(0.5, 0.9),
             timed=0.9,
-        ),  # fmt: skip
+        ),
         "course": Settings(),
-        "paper": Settings(trials=20, steps=1600),
+        "paper": Settings(**PAPER),
     },
     run=run,
     draw=draw,

@@ -1,26 +1,28 @@
 """The numbers of `sparsity`, what follows in words, and its page of tables."""
 
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from xarray import DataArray, Dataset
 
 from experiments.experiment import Summary
-from experiments.healing.arms import RIVALS
-from experiments.healing.comparison import (
+from experiments.healing.standing import (
     among_best,
     at_an_edge,
+    by_arm,
     by_network,
     in_numbers,
-    ranked,
     summarise,
 )
-from experiments.healing.pruning import percent
-from experiments.healing.tables import Table, tables_page
 from experiments.plots.comparison import in_words
-from experiments.plots.estimates import Interval, jointly, mean, numbers, share
+from experiments.plots.estimates import Interval, ahead, jointly, mean, numbers, share
+from experiments.results.report import template
+from theory.healing.methods import RIVALS
 from theory.healing.metrics import gap_closed
+from theory.healing.structures import percent
 
 HEALED = 0.95
 """Share of the dense accuracy from which a network counts as healed."""
@@ -47,51 +49,47 @@ def recovered(data: Dataset) -> DataArray:
 def _family(data: Dataset) -> dict[tuple[str, str], Interval]:
     """Points of accuracy by which the family is ahead of its rivals, paired by network."""
     points = 100 * by_network(data.score)
-    return {
-        (a, b): mean(
-            points.sel(arm=a, drop=True) - points.sel(arm=b, drop=True),
-            level=together(data),
-        )
-        for a, b in pairs(data)
-    }
+    score = {name: points.sel(arm=name, drop=True) for name in data.arm.values.tolist()}
+    compared = pairs(data)
+    return {(a, b): ahead(score[a], score[b], comparisons=len(compared)) for a, b in compared}
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    """None for what is not finite."""
+    return {name: value if np.isfinite(value).all() else None for name, value in values.items()}
 
 
 def _found(data: Dataset, settings) -> dict[str, Any]:
     """All numbers of one sparsity."""
-    scores = data[["dense", "pruned", "retrained"]]
-    accuracy = scores.sel(measure="accuracy", drop=True)
-    found = summarise(data.score, accuracy.dense)
-    healed = by_network(data.score)
-    for name, entry in found["methods"].items():
-        one = healed.sel(arm=name)
-        ends = one, accuracy.pruned, accuracy.retrained
-        closed = one.copy(data=gap_closed(*(jnp.asarray(part.values) for part in ends)))
-        rate = float(data.rate.sel(arm=name))
-        entry |= {
-            "gap_closed": numbers(mean(closed)) if np.isfinite(closed).all() else None,
-            "rate": None if np.isnan(rate) else rate,
-            "seconds": float(data.seconds.sel(arm=name)),
-        }
-    controls = data.controls.mean("draw").expand_dims(measure=["accuracy"])
-    measured = {str(name): score for name, score in scores.data_vars.items()} | {
-        f"control: {name}": controls.sel(control=name) for name in data.control.values.tolist()
+    dense, pruned, retrained = (
+        data[name].sel(measure="accuracy", drop=True) for name in ("dense", "pruned", "retrained")
+    )
+    healed, controls = by_network(data.score), data.controls.mean("draw")
+    ends = (jnp.asarray(part.values) for part in xr.broadcast(healed, pruned, retrained))
+    measured = {name: data[name] for name in ("dense", "pruned", "retrained")} | {
+        f"control: {name}": controls.sel(control=name).expand_dims(measure=["accuracy"])
+        for name in data.control.values.tolist()
     }
-    return found | {
+    return summarise(
+        data.score,
+        dense,
+        gap_closed=_known(numbers(mean(healed.copy(data=gap_closed(*ends))))),
+        rate=_known(numbers(data.rate, None)),
+        seconds=numbers(data.seconds, None),
+    ) | {
         "references": {
-            name: {"recovered": numbers(mean(score.sel(measure="accuracy") / accuracy.dense))}
+            name: {"recovered": numbers(mean(score.sel(measure="accuracy") / dense))}
             | in_numbers(score)
             for name, score in measured.items()
         },
-        "controls": {
-            name: {
-                "STARFISH ahead": numbers(mean(100 * (healed.sel(arm="STARFISH") - values))),
-                "ahead of pruned": numbers(mean(100 * (values - accuracy.pruned))),
+        "controls": by_arm(
+            {
+                "STARFISH ahead": numbers(mean(100 * (healed.sel(arm="STARFISH") - controls))),
+                "ahead of pruned": numbers(mean(100 * (controls - pruned))),
             }
-            for name in data.control.values.tolist()
-            for values in [controls.sel(control=name, measure="accuracy")]
-        },
+        ),
         "points_ahead_of_rivals": {
-            f"{a}, {b}": ahead.rounded() for (a, b), ahead in _family(data).items()
+            ", ".join(pair): found.rounded() for pair, found in _family(data).items()
         },
         "rate_at_an_edge": at_an_edge(settings, data.rate),
     }
@@ -99,44 +97,35 @@ def _found(data: Dataset, settings) -> dict[str, Any]:
 
 def _equal_time(data: Dataset) -> dict[str, Any]:
     """Every method in the time of the fastest that descends."""
-    accuracy = data.equal_time.mean("draw")
-    starfish = accuracy.sel(arm="STARFISH")
-    return {
-        "among_best": among_best(ranked(accuracy)),
-        "methods": {
-            name: {
-                "accuracy": numbers(share(one.equal_time.mean("draw"))),
-                "ahead_of_STARFISH": numbers(mean(one.equal_time.mean("draw") - starfish)),
-                "steps": int(one.equal_time_steps) or None,
-                "seconds": float(one.equal_time_seconds),
-                "compile_seconds": float(one.compile_seconds),
-            }
-            for name in data.arm.values.tolist()
-            for one in [data.sel(arm=name)]
-        },
+    accuracy, steps = data.equal_time.mean("draw"), numbers(data.equal_time_steps)
+    columns = {
+        "accuracy": numbers(share(accuracy)),
+        "ahead_of_STARFISH": numbers(mean(accuracy - accuracy.sel(arm="STARFISH", drop=True))),
+        "steps": {name: count or None for name, count in steps.items()},
+        "seconds": numbers(data.equal_time_seconds, None),
+        "compile_seconds": numbers(data.compile_seconds, None),
     }
+    return {"among_best": among_best(accuracy), "methods": by_arm(columns)}
 
 
 def summary(data: Dataset, settings) -> Summary:
     """All methods at all sparsities, those that are among the best, and what follows in words."""
-    sentences, tables = (
-        [],
-        {"calibration_images": int(data.images), "dense": in_numbers(data.dense)},
-    )
+    tables: dict[str, Any] = {"calibration_images": int(data.images)}
+    tables["dense"] = in_numbers(data.dense)
+    sentences, healed = [], ""
     for sparsity in settings.sparsities:
-        at = data.sel(sparsity=sparsity)
-        tables[percent(sparsity)] = _found(at, settings)
-        sentences.append(_sentence(at, percent(sparsity)))
-    healed = [s for s in settings.sparsities if recovered(data.sel(sparsity=s)).mean() >= HEALED]
-    if healed:
-        sentences.append(_confidence(data.sel(sparsity=healed[-1]), percent(healed[-1])))
+        at, label = data.sel(sparsity=sparsity), percent(sparsity)
+        tables[label] = _found(at, settings)
+        sentences.append(_sentence(at, label))
+        if recovered(at).mean() >= HEALED:
+            healed = _confidence(at, label)
     tables["equal_time"] = {"sparsity": settings.timed} | _equal_time(data)
-    return Summary(tuple(sentences), tables)
+    return Summary(tuple(filter(None, [*sentences, healed])), tables)
 
 
 def _sentence(data: Dataset, label: str) -> str:
     family, accuracy = _family(data), by_network(data.score)
-    level, best = together(data), among_best(ranked(accuracy))
+    level, best = together(data), among_best(accuracy)
     told = [
         f"{a} against {b} {in_words(ahead, level=level)}"
         for (a, b), ahead in family.items()
@@ -176,39 +165,28 @@ def _confidence(data: Dataset, label: str) -> str:
     )
 
 
-COLUMNS = {
-    "accuracy": "accuracy",
-    "share of dense": "recovered",
-    "gap closed": "gap_closed",
-    "difference to best": "difference_to_best",
-    "p": "p_value",
-    "NLL": "NLL",
-    "ECE": "ECE",
-    "step size": "rate",
-    "seconds": "seconds",
+COLUMNS = (
+    *("accuracy", "recovered", "gap_closed", "difference_to_best", "p_value"),
+    *("NLL", "ECE", "rate", "seconds"),
+)
+EQUAL_TIME = ("accuracy", "ahead_of_STARFISH", "steps", "seconds", "compile_seconds")
+HEADINGS = {
+    "recovered": "share of dense",
+    "p_value": "p",
+    "rate": "step size",
+    "compile_seconds": "seconds to compile",
 }
-"""Columns of the page, from the entries of the summary."""
-
-EQUAL_TIME = {
-    "accuracy": "accuracy",
-    "ahead of STARFISH": "ahead_of_STARFISH",
-    "steps": "steps",
-    "seconds": "seconds",
-    "seconds to compile": "compile_seconds",
-}
-"""Columns of the table of equal time."""
+"""Of the page's columns, where their names in the summary are not good enough."""
 
 
-def _table(caption: str, columns: dict[str, str], found: dict[str, Any]) -> Table:
-    rows = found["methods"] | found.get("references", {})
-    return Table(
-        caption,
-        ("method", *columns),
-        [
-            (name in found["among_best"], (name, *map(entry.get, columns.values())))
-            for name, entry in rows.items()
-        ],
-    )
+def _table(caption: str, columns: tuple[str, ...], found: dict[str, Any]) -> dict[str, Any]:
+    """A table of ``tables.html``: of each row whether it is marked, and its cells."""
+    rows = [
+        (name in found["among_best"], [name, *map(entry.get, columns)])
+        for name, entry in (found["methods"] | found.get("references", {})).items()
+    ]
+    headings = [HEADINGS.get(name, name.replace("_", " ")) for name in ("method", *columns)]
+    return {"caption": caption, "columns": headings, "rows": rows}
 
 
 def page(data: Dataset, settings) -> str:
@@ -217,12 +195,12 @@ def page(data: Dataset, settings) -> str:
     levels = map(percent, settings.sparsities)
     tables = [_table(f"{s} of the weights pruned", COLUMNS, found[s]) for s in levels]
     caption = f"{percent(settings.timed)} pruned, steps for the time of the fastest descent"
-    return tables_page(
-        "Healing pruned networks",
-        f"{settings.trials} dense networks on {settings.dataset}, {settings.draws} draws of "
+    return template(Path(__file__).with_name("tables.html")).render(
+        title="Healing pruned networks",
+        note=f"{settings.trials} dense networks on {settings.dataset}, {settings.draws} draws of "
         f"{int(data.images)} unlabelled images for each, {settings.steps} steps. Means over "
         "networks with Student's 95 % intervals. Marked methods cannot be told from the best: "
         "paired by network, with Holm's correction, p > 5 %; they hold the truly best with 95 % "
         "confidence, yet of many that are equally good more than 5 % may go unmarked.",
-        [*tables, _table(caption, EQUAL_TIME, found["equal_time"])],
+        tables=[*tables, _table(caption, EQUAL_TIME, found["equal_time"])],
     )

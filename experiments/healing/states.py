@@ -4,64 +4,37 @@ Similarities are those of test images, in the pruned or healed network against t
 """
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal, get_args
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
-from jaxtyping import Array
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.healing.arms import Arm
-from experiments.healing.comparison import by_network, compare, evaluate, members, summarise
+from experiments.healing.comparison import compare, evaluate, part
 from experiments.healing.curves import REFERENCES, error, errors_along
-from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
-from experiments.healing.pruning import magnitude_masks, percent
+from experiments.healing.dense import PAPER, SMOKE, CalibratedSettings, prepare
+from experiments.healing.standing import by_network, summarise
 from experiments.plots.comparison import in_words
 from experiments.plots.curves import curves
 from experiments.plots.dots import dots
 from experiments.plots.estimates import jointly, mean, numbers, share
 from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, legend
-from theory.ensemble import ensemble
-from theory.healing.metrics import cosine, linear_cka
-from theory.healing.objectives import Aligned, Distilled, hidden, hidden_and_logits
-from theory.networks import MLP
+from theory.healing.states import (
+    ALONE,
+    BEFORE,
+    SIMILARITIES,
+    STARFISH,
+    Name,
+    compared,
+    similarities,
+)
+from theory.healing.structures import magnitude_masks, percent
 from theory.settings import Filled, ProperShare
-
-STARFISH, BEFORE, ALONE = "after ReLU (STARFISH)", "before ReLU", "every layer alone"
-SIMILARITIES = {"linear CKA": linear_cka, "cosine": cosine}
-
-
-def preactivations(net: MLP, x: Array) -> tuple[Array, ...]:
-    """Hidden states before their ReLU."""
-    return net.preactivations(x)[:-1]
-
-
-def _only(layer: int, net: MLP, x: Array) -> tuple[Array, ...]:
-    return (hidden(net, x)[layer],)
-
-
-METHODS = {
-    STARFISH: Aligned(),
-    BEFORE: Aligned(preactivations),
-    "after ReLU, and logits": Aligned(hidden_and_logits),
-    "all before ReLU, and logits": Aligned(MLP.preactivations),
-    ALONE: None,
-    "after ReLU, MSE": Aligned(method="mse"),
-    "before ReLU, MSE": Aligned(preactivations, "mse"),
-    "distillation": Distilled(),
-}
-"""What is aligned: after or before the ReLU, all layers or one, directions or values."""
-
-Method = Literal[
-    "after ReLU (STARFISH)", "before ReLU", "after ReLU, and logits", "all before ReLU, and logits",
-    "every layer alone", "after ReLU, MSE", "before ReLU, MSE", "distillation",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,29 +43,8 @@ class Settings(CalibratedSettings):
 
     sparsity: ProperShare = 0.95
     """share of the weights of every hidden layer that is pruned"""
-    methods: Filled[Method] = get_args(Method)
+    methods: Filled[Name] = get_args(Name)
     """what is aligned"""
-
-
-def compared(settings: Settings) -> list[Arm]:
-    """The methods chosen, with one for each layer where layers are aligned alone."""
-    single = {f"layer {i + 1} alone": Aligned(partial(_only, i)) for i in range(settings.depth)}
-    return [
-        Arm(*made)
-        for name, objective in METHODS.items()
-        if name in settings.methods
-        for made in (single if objective is None else {name: objective}).items()
-    ]
-
-
-@jax.jit
-def _similarities(nets: MLP, dense: MLP, x):
-    def member(pair):
-        one, other = (hidden_and_logits(net, x) for net in pair)
-        pairs = list(zip(one, other, strict=True))
-        return jnp.stack([f(a, b) for f in SIMILARITIES.values() for a, b in pairs])
-
-    return ensemble(member, (nets, dense))
 
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
@@ -102,32 +54,25 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     arm, trial, draw, index and state; ``rate`` over arm, the step size chosen; without arm and
     draw ``dense``, ``pruned`` and ``pruned_similarity``.
     """
-    keys = jax.random.split(key, 3)
-    images = load(settings, keys[0])
-    x = jnp.asarray(images.x_test)
-    calibration = draw_calibration(settings, images, settings.sizes.share, keys[2])
-    progress(0, "training dense networks")
-    dense = dense_mlps(settings, images, keys[1])
-    cell = members(dense, magnitude_masks(dense, settings.sparsity), calibration)
+    made = prepare(settings, jax.random.split(key, 3), progress)
+    images, x = made.images, jnp.asarray(made.images.x_test)
+    cell = made.pruned(magnitude_masks(made.dense, settings.sparsity))
     states = [*(f"h{i + 1}" for i in range(settings.depth)), "logits"]
     labels = {"index": list(SIMILARITIES), "state": states}
 
     def measure(nets):
-        found = np.asarray(_similarities(nets, cell.dense, x))
-        found = found.reshape(settings.trials, settings.draws, len(SIMILARITIES), len(states))
+        found = np.asarray(similarities(nets, cell.dense, x))
+        found = found.reshape(settings.trials, settings.draws, *found.shape[1:])
         similarity = DataArray(found, labels, dims=("trial", "draw", "index", "state"))
         return {"score": evaluate(nets, images, settings.draws), "similarity": similarity}
 
-    data = compare(
-        settings, measure, compared(settings), {settings.sparsity: cell}, "sparsity",
-        lambda done, what: progress(0.1 + 0.9 * done, what),
-    )  # fmt: skip
+    arms, cells = compared(settings.methods, settings.depth), {settings.sparsity: cell}
+    data = compare(settings, measure, arms, cells, "sparsity", part(progress, 0.1, 0.9))
     progress(1.0, "done")
-    pruned = Dataset(measure(cell.start)).isel(draw=0)
+    names = {"score": "pruned", "similarity": "pruned_similarity"}
+    pruned = Dataset(measure(cell.start)).isel(draw=0).rename(names)
     kept = data[["score", "similarity", "rate"]].squeeze("sparsity", drop=True)
-    return kept.assign(
-        dense=evaluate(dense, images), pruned=pruned.score, pruned_similarity=pruned.similarity
-    )
+    return kept.assign(pruned, dense=evaluate(made.dense, images))
 
 
 def _with_pruned(healed: DataArray, pruned: DataArray) -> DataArray:
@@ -189,20 +134,15 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     return Summary((sentence,) if changes else (), tables | summarise(data.score, dense))
 
 
-SMOKE = Settings(
-    width=16, depth=2, epochs=3, trials=2, draws=1, steps=4, rates=(1e-2,), sparsity=0.75,
-    methods=(STARFISH, ALONE),
-)  # fmt: skip
-
 experiment = Experiment(
     name="healing.states",
     title="Which states to align, and what aligning does to every layer",
     label="states aligned",
     provenance="derived",
     presets={
-        "smoke": SMOKE,
+        "smoke": Settings(**SMOKE, sparsity=0.75, methods=(STARFISH, ALONE)),
         "course": Settings(),
-        "paper": Settings(trials=20, steps=1600),
+        "paper": Settings(**PAPER),
     },
     run=run,
     draw=draw,

@@ -5,7 +5,6 @@ smallest, within a layer or of all, those that Wanda finds least used, or any.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Literal, get_args
 
 import jax
@@ -15,44 +14,20 @@ from matplotlib.figure import Figure
 from xarray import Dataset
 
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.healing import arms
-from experiments.healing.arms import Arm, Main, chosen
-from experiments.healing.comparison import (
-    by_network,
-    compare,
-    evaluate,
-    members,
-    on_test,
-    repeated,
-    summarise,
-)
+from experiments.healing.comparison import compare, evaluate, on_test, part
 from experiments.healing.curves import REFERENCES, error, errors_along
-from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
-from experiments.healing.pruning import percent
+from experiments.healing.dense import PAPER, SMOKE, CalibratedSettings, prepare
+from experiments.healing.standing import by_network, summarise
 from experiments.plots.comparison import in_words
 from experiments.plots.dots import dots
 from experiments.plots.estimates import mean, numbers, share
 from experiments.plots.style import BLUE, GREEN, ORANGE, PURPLE, VERMILION, legend
-from theory.healing.corrections import fold_neurons
-from theory.healing.masks import n_of_m, smallest, smallest_of_all, smallest_of_rows
-from theory.healing.objectives import Aligned, next_preactivations
-from theory.healing.structures import (
-    Masks,
-    by_chance,
-    by_magnitude,
-    by_use,
-    of_neurons,
-    of_weights,
-)
+from theory.healing.members import repeated
+from theory.healing.methods import FOLD, STRUCTURED, Main, chosen
+from theory.healing.structures import ALL, LAYER, RANDOM, ROW, WANDA, ways
 from theory.settings import Filled, Listed, ProperShare
 
-FOLD = Arm("neurons folded", closed=lambda dense, net, masks, x: fold_neurons(dense, masks, x))
-NEXT = Arm("STARFISH, next pre-activations", Aligned(next_preactivations))
-ARMS = (*chosen(arms.MAIN), NEXT, FOLD)
 Name = Literal[Main, "STARFISH, next pre-activations", "neurons folded"]
-
-LAYER, ALL, ROW = "magnitude, by layer", "magnitude, of all", "magnitude, by row"
-WANDA, RANDOM = "Wanda", "random"
 
 Shares = Annotated[tuple[ProperShare, ...], Listed(fewest=0, rising=True)]
 
@@ -70,30 +45,8 @@ class Settings(CalibratedSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        if "STARFISH" not in {arm.name for arm in chosen(self.methods, ARMS)}:
+        if "STARFISH" not in {arm.name for arm in chosen(self.methods, STRUCTURED)}:
             raise ValueError(f"methods is {self.methods} and must have STARFISH, which is judged")
-
-
-def ways(settings: Settings) -> dict[tuple[str, str], Masks]:
-    """Masks by structure and criterion."""
-    out: dict[tuple[str, str], Masks] = {}
-    scores = {LAYER: by_magnitude, WANDA: by_use, RANDOM: by_chance}
-    for part in settings.unstructured:
-        layer, every, row = (
-            partial(choose, share=part) for choose in (smallest, smallest_of_all, smallest_of_rows)
-        )
-        # Wanda takes as many of every row: beside `ROW` only the criterion differs.
-        chosen_by = {LAYER: layer, ALL: every, ROW: row, WANDA: row, RANDOM: layer}
-        for criterion, choose in chosen_by.items():
-            of = scores.get(criterion, by_magnitude)
-            out[f"{percent(part)} of weights", criterion] = of_weights(choose, of)
-    for n in (2, 1):
-        for criterion, of in scores.items():
-            out[f"{n}:4", criterion] = of_weights(partial(n_of_m, n=n, m=4), of)
-    for part in settings.neurons:
-        for criterion, of in scores.items():
-            out[f"{percent(part)} of neurons", criterion] = of_neurons(part, of)
-    return out
 
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
@@ -104,34 +57,28 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         and where neurons are folded that were not removed; ``dense`` over trial and measure,
         ``pruned`` over structure, criterion, trial, draw and measure.
     """
-    key_images, key_dense, key_draws, key_masks = jax.random.split(key, 4)
-    images = load(settings, key_images)
-    calibration = draw_calibration(settings, images, settings.sizes.share, key_draws)
-    progress(0, "training dense networks")
-    dense = dense_mlps(settings, images, key_dense)
+    *keys, key_masks = jax.random.split(key, 4)
+    images, dense, calibration = made = prepare(settings, keys, progress)
     nets = repeated(dense, settings.draws)
     x = calibration.x.reshape(-1, *calibration.x.shape[2:])
     keys = jax.random.split(key_masks, len(x))
-    compared, found, programs = chosen(settings.methods, ARMS), [], {}
-    made = ways(settings)
-    names = list(dict.fromkeys(structure for structure, _ in made))
+    compared, measure = chosen(settings.methods, STRUCTURED), on_test(settings, images)
+    found, programs, masks = [], {}, ways(settings.unstructured, settings.neurons)
+    names, criteria = (list(dict.fromkeys(labels)) for labels in zip(*masks, strict=True))
     for i, name in enumerate(names):
         cells = {
-            criterion: members(dense, jax.jit(jax.vmap(masks))(nets, x, keys), calibration)
-            for (structure, criterion), masks in made.items()
+            criterion: made.pruned(jax.jit(jax.vmap(of))(nets, x, keys))
+            for (structure, criterion), of in masks.items()
             if structure == name
         }
         among = [arm for arm in compared if name.endswith("neurons") or arm is not FOLD]
-        scores = compare(
-            settings, on_test(settings, images), among, cells, "criterion",
-            lambda done, what, i=i, name=name: progress((i + done) / len(names), f"{name}, {what}"),
-            programs,
-        )[["score", "rate", "seconds"]]  # fmt: skip
+        portion = part(progress, i / len(names), 1 / len(names))
+        scores = compare(settings, measure, among, cells, "criterion", portion, programs)
         starts = [evaluate(cell.start, images, settings.draws) for cell in cells.values()]
-        found.append(scores.assign(pruned=xr.concat(starts, scores.criterion)))
+        kept = scores[["score", "rate", "seconds"]]
+        found.append(kept.assign(pruned=xr.concat(starts, scores.criterion)))
     progress(1.0, "done")
     data = xr.concat(found, "structure", join="outer").assign_coords(structure=names)
-    criteria = list(dict.fromkeys(criterion for _, criterion in made))
     data = data.reindex(arm=[arm.name for arm in compared], criterion=criteria)
     return data.assign(dense=evaluate(dense, images))
 
@@ -177,7 +124,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     dense = data.dense.sel(measure="accuracy", drop=True)
     starfish = 100 * by_network(data.score).sel(arm="STARFISH", drop=True)
     tables, sentences = {"dense": numbers(share(dense))}, []
-    made = list(ways(settings))
+    made = list(ways(settings.unstructured, settings.neurons))
     for structure, criterion in made:
         at = data.sel(structure=structure, criterion=criterion)
         tables[f"{structure}, {criterion}"] = summarise(at.score.dropna("arm"), dense) | {
@@ -202,19 +149,10 @@ experiment = Experiment(
     provenance="derived",
     presets={
         "smoke": Settings(
-            methods=("STARFISH", "neurons folded"),
-            width=16,
-            depth=2,
-            epochs=3,
-            trials=2,
-            draws=1,
-            steps=4,
-            rates=(1e-2,),
-            unstructured=(0.75,),
-            neurons=(0.5,),
-        ),  # fmt: skip
+            **SMOKE, methods=("STARFISH", "neurons folded"), unstructured=(0.75,), neurons=(0.5,)
+        ),
         "course": Settings(),
-        "paper": Settings(trials=20, steps=1600),
+        "paper": Settings(**PAPER),
     },
     run=run,
     draw=draw,

@@ -5,7 +5,8 @@ layer norms, biases and head stay whole and frozen. A row that is aligned is a t
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import partial
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -15,27 +16,18 @@ from xarray import Dataset
 
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.healing.arms import Arm, chosen
-from experiments.healing.comparison import (
-    among_best,
-    at_an_edge,
-    by_network,
-    compare,
-    members,
-    on_test,
-    ranked,
-    references,
-    summarise,
-)
+from experiments.healing.comparison import compare, on_test, part, references
 from experiments.healing.curves import errors_along, ranked_dots
-from experiments.healing.dense import DrawnShare, ImageSettings, dense_networks, draw_calibration
-from experiments.healing.dense import load as load_images
-from experiments.healing.pruning import percent
+from experiments.healing.dense import PAPER, DrawnShare, ImageSettings, prepare
+from experiments.healing.standing import among_best, at_an_edge, by_network, summarise
 from experiments.plots.comparison import in_words
 from experiments.plots.estimates import mean, numbers, share
 from experiments.plots.style import grid, legend
-from theory.healing.objectives import Aligned, Distilled, Labelled
-from theory.healing.residual import last_stream, magnitude_masks, stream, streams, survivors
+from theory.healing.members import Images
+from theory.healing.methods import chosen
+from theory.healing.residual import ARMS, Name, magnitude_masks, survivors
+from theory.healing.structures import percent
+from theory.healing.training import dense_networks
 from theory.networks import VisionTransformer, cut_patches, vision_transformer
 from theory.settings import Count, Filled, Increasing, Positive, ProperShare, Sample
 
@@ -43,24 +35,6 @@ PATCHES = {"digits": 2, "mnist": 7, "fashion_mnist": 7, "cifar10": 8}
 """Sides of the patches that suit a set of images: 16 tokens each."""
 
 TRAINING_RATE = 3e-3
-
-
-OBJECTIVES = {
-    "STARFISH": Aligned(streams),
-    "STARFISH + logits": Aligned(VisionTransformer.states),
-    "MSE": Aligned(streams, "mse"),
-    "MSE + logits": Aligned(VisionTransformer.states, "mse"),
-    "last block": Aligned(last_stream),
-    "block-wise MSE": Aligned(streams, "mse", stream),
-    "distillation": Distilled(),
-    "labels": Labelled(),
-}
-ARMS = tuple(Arm(name, made, trainable=survivors) for name, made in OBJECTIVES.items())
-
-Method = Literal[
-    "STARFISH", "STARFISH + logits", "MSE", "MSE + logits", "last block", "block-wise MSE",
-    "distillation", "labels",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,7 +57,7 @@ class Settings(ImageSettings):
     """shares of the weights of every matrix that are pruned"""
     retraining: Positive = 0.5
     """passes over the training images of retraining, as a share of those of training"""
-    methods: Filled[Method] = get_args(Method)
+    methods: Filled[Name] = get_args(Name)
     """ways to heal"""
 
     def __post_init__(self):
@@ -92,35 +66,21 @@ class Settings(ImageSettings):
             raise ValueError(f"heads is {self.heads} and must divide width = {self.width}")
 
 
-def load(settings: Settings, key):
-    """Images cut into patches.
+def cut(settings: Settings, images):
+    """Images as patches.
 
     Raises:
-        UsageError: the patches do not fit, or as of `dense.load`.
+        UsageError: the patches do not fit.
     """
     patch = settings.patch or PATCHES.get(settings.dataset, 8)
-
-    def cut(images):
-        pixels = jnp.asarray(images.reshape(*images.shape[:3], -1), jnp.float32)
-        try:
-            return cut_patches(pixels, patch)
-        except ValueError as error:
-            raise UsageError(
-                f"--patch {patch} does not suit {settings.dataset}: {error}."
-            ) from error
-
-    return load_images(settings, key, cut)
+    try:
+        return cut_patches(jnp.asarray(images.reshape(*images.shape[:3], -1), jnp.float32), patch)
+    except ValueError as error:
+        raise UsageError(f"--patch {patch} does not suit {settings.dataset}: {error}.") from error
 
 
-def run(settings: Settings, key, progress: Progress) -> Dataset:
-    """Train, prune, and heal: what `references` and `compare` return, over sparsity.
-
-    Besides, ``images``, how many are calibrated on.
-    """
-    keys = jax.random.split(key, 4)
-    images = load(settings, keys[0])
-    calibration = draw_calibration(settings, images, settings.sizes.share, keys[2])
-    progress(0, "training dense transformers")
+def dense_transformers(settings: Settings, images: Images, key) -> VisionTransformer:
+    """Dense transformers, see `dense_networks`."""
 
     def untrained(key):
         return vision_transformer(
@@ -128,20 +88,26 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
             width=settings.width, blocks=settings.blocks, heads=settings.heads,
         )  # fmt: skip
 
-    dense = dense_networks(settings, images, keys[1], untrained, TRAINING_RATE)
-    masks = {sparsity: magnitude_masks(dense, sparsity) for sparsity in settings.sparsities}
-    epochs, trained = settings.retraining * settings.sizes.epochs, survivors(dense)
-    found = references(
-        images, dense, masks, "sparsity", epochs, trained, TRAINING_RATE, keys[3],
-        lambda done, what: progress(0.2 + 0.2 * done, what),
-    )  # fmt: skip
-    cells = {sparsity: members(dense, mask, calibration) for sparsity, mask in masks.items()}
-    scores = compare(
-        settings, on_test(settings, images), chosen(settings.methods, ARMS), cells, "sparsity",
-        lambda done, what: progress(0.4 + 0.6 * done, what),
-    )  # fmt: skip
+    return dense_networks(
+        untrained, key, settings.trials, *images.training, settings.sizes.epochs, TRAINING_RATE
+    )
+
+
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """Train, prune, and heal: what `references` and `compare` return, over sparsity.
+
+    Besides, ``images``, how many are calibrated on.
+    """
+    *keys, key_order = jax.random.split(key, 4)
+    made = prepare(settings, keys, progress, partial(cut, settings), dense_transformers)
+    cells = {s: made.pruned(magnitude_masks(made.dense, s)) for s in settings.sparsities}
+    images, rate, portion = made.images, TRAINING_RATE, part(progress, 0.2, 0.2)
+    found = references(settings, images, cells, survivors, rate, key_order, portion)
+    arms, measure = chosen(settings.methods, ARMS), on_test(settings, images)
+    scores = compare(settings, measure, arms, cells, "sparsity", part(progress, 0.4, 0.6))
     progress(1.0, "done")
-    return xr.merge([found, scores], join="exact").assign(images=calibration.y.shape[-1])
+    data = xr.merge([found, scores], join="exact")
+    return data.assign(images=made.calibration.y.shape[-1])
 
 
 def draw(data: Dataset, settings: Settings) -> Figure:
@@ -149,7 +115,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     figure, cells = grid(data, columns="sparsity", size=(7.2, 3.6), sharey=True)
     accuracy, healed = data.sel(measure="accuracy"), by_network(data.score)
     for at, ax in cells:
-        best, here = among_best(ranked(healed.sel(at))), accuracy.sel(at)
+        best, here = among_best(healed.sel(at)), accuracy.sel(at)
         rows = xr.concat([here.pruned.expand_dims(arm=["pruned"]), healed.sel(at)], "arm")
         ranked_dots(ax, rows, best, here.dense, here.retrained)
         errors_along(ax)
@@ -164,14 +130,12 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     sentences, tables = [], {"calibration_images": int(data.images), "dense": numbers(share(dense))}
     for sparsity in settings.sparsities:
         here, label = data.sel(sparsity=sparsity), percent(sparsity)
-        found = summarise(here.score, dense)
+        found = summarise(here.score, dense, seconds=numbers(here.seconds, None))
         found["rate_at_an_edge"] = at_an_edge(settings, here.rate)
         tables[label] = found | {
             name: numbers(share(here[name].sel(measure="accuracy")))
             for name in ("pruned", "retrained")
         }
-        for name, one in found["methods"].items():
-            one["seconds"] = float(here.seconds.sel(arm=name))
         recovered = 100 * by_network(here.score) / dense
         if {"STARFISH", "block-wise MSE"} <= set(settings.methods):
             starfish = recovered.sel(arm="STARFISH")
@@ -197,7 +161,7 @@ experiment = Experiment(
     presets={
         "smoke": SMOKE,
         "course": Settings(),
-        "paper": Settings(width=64, blocks=4, trials=20, steps=1600),
+        "paper": Settings(**PAPER, width=64, blocks=4),
     },
     run=run,
     draw=draw,

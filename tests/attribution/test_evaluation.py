@@ -7,19 +7,15 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from theory.attribution.evaluation import (
+from theory.attribution.methods import gradient_times_input, occlusion
+from theory.attribution.ranking import (
     adebayo,
     auroc,
     average_precision,
-    delete,
-    deletion_curve,
-    eraser,
-    insertion_curve,
     kendall_tau,
-    pad,
     pointing_game,
 )
-from theory.attribution.methods import gradient_times_input, occlusion
+from theory.attribution.removal import delete, deletion_curve, eraser, insertion_curve, pad
 
 RANKED = (pointing_game, auroc, average_precision)
 WORDS, D, REAL = 24, 5, 20

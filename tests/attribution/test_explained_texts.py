@@ -12,11 +12,12 @@ from xarray import Dataset
 
 from experiments.attribution import faithfulness, highlight, scatter
 from experiments.attribution.chosen import choose
-from experiments.attribution.scoring import tried, untrained_scores
+from experiments.attribution.scoring import tried
 from experiments.attribution.training import prepare
 from experiments.plots.style import STYLE
 from tests.attribution.test_highlighted import hostile, text
 from theory.attribution import calibrate
+from theory.attribution.texts import untrained_scores
 
 KEY = jax.random.key(3)
 
@@ -40,7 +41,7 @@ def test_p_values_come_from_sets_of_as_many_untrained_copies_as_agree():
     prepared = prepare(settings, settings.kind, jax.random.fold_in(KEY, 0))
     x = prepared.table[choose(settings, prepared).ids]
     chance = untrained_scores(
-        settings, settings.kind, x, agreeing, settings.chance, jax.random.fold_in(KEY, 2)
+        settings.kind, x, agreeing, settings.chance, jax.random.fold_in(KEY, 2), settings.width
     )
     assert chance.shape == (settings.chance, data.sizes["word"])
     found = calibrate(jnp.array(data.score.sel({"method": "agreement"})), jnp.array(chance))

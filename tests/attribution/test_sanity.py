@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib import pyplot as plt
 
 from experiments.attribution import sanity
-from theory.attribution.evaluation import position_share
+from theory.attribution.ranking import position_share
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,14 @@ import xarray as xr
 from experiments.attribution import dead_directions, filter, highlight, law, planted
 from experiments.attribution.chosen import choose
 from experiments.attribution.corpus import TextSettings, embed, load_corpus
-from experiments.attribution.scoring import untrained_scores
 from experiments.attribution.training import prepare, train, untrained
 from experiments.errors import UsageError
 from theory.attribution import agreement_scores, random_embedding
 from theory.attribution.copies import Kind, draw_classifier
 from theory.attribution.directions import direction_scores
-from theory.attribution.evaluation import position_share
-from theory.attribution.scores import padding_agreement, word_gradients
+from theory.attribution.ranking import position_share
+from theory.attribution.scores import word_gradients
+from theory.attribution.texts import padding_agreement, untrained_scores
 
 KEY = jax.random.key(3)
 MODULES = {
@@ -114,7 +114,7 @@ def test_position_share():
 def test_untrained_copies_have_the_sizes_of_the_trained_ones(kind):
     x = random_embedding(jax.random.key(1), 5, 8)[1:]
     settings = replace(TINY, width=6)
-    (found,) = untrained_scores(settings, kind, x, 3, 1, KEY)
+    (found,) = untrained_scores(kind, x, 3, 1, KEY, settings.hidden(kind))
     fresh = untrained(
         kind,
         jax.random.split(jax.random.split(KEY, 1)[0], 3),

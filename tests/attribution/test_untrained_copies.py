@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.attribution.corpus import TextSettings
-from experiments.attribution.scoring import untrained_scores
 from theory import statistics
 from theory.attribution import agreement, agreement_scores, p_values, random_embedding
 from theory.attribution.copies import Kind, draw_classifier
 from theory.attribution.scores import word_gradients
+from theory.attribution.texts import untrained_scores
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +70,7 @@ def test_a_maximum_over_words_needs_calibration_by_untrained_copies():
     scores = jax.vmap(agreement_scores)(gradients).score[:, 0]
     calibrated = np.zeros(TEXTS)
     for i, key in enumerate(jax.random.split(jax.random.key(2), TEXTS)):
-        chance = untrained_scores(TextSettings(width=WIDTH), "max", x[i], 5, CHANCE, key)
+        chance = untrained_scores("max", x[i], 5, CHANCE, key, WIDTH)
         calibrated[i] = p_values(scores[i], jnp.asarray(chance[:, i % WORDS]))
     found = statistics.test_law(calibrated, stats.uniform.cdf)
     assert found.p_value > statistics.ALPHA, found

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,9 +12,8 @@ from scipy import stats
 from xarray import Dataset
 
 from experiments.errors import UsageError
-from experiments.healing import calibration, pruning, sparsity, structures
-from experiments.healing.arms import ARMS, RIVALS, choose_rate, compiled, timed
-from experiments.healing.comparison import MEASURES, evaluate, members
+from experiments.healing import calibration, sparsity, structures
+from experiments.healing.comparison import choose_rate, evaluate, timed
 from experiments.healing.dense import (
     CalibratedSettings,
     dense_mlps,
@@ -21,8 +21,13 @@ from experiments.healing.dense import (
     load,
 )
 from experiments.healing.sparsity_summary import together
-from experiments.healing.tables import Table, tables_page
 from experiments.plots.comparison import standings
+from experiments.results.report import template
+from theory.healing.members import CONTROLS, broken, members
+from theory.healing.methods import ARMS, RIVALS, STRUCTURED
+from theory.healing.metrics import MEASURES
+from theory.healing.programs import compiled
+from theory.healing.structures import magnitude_masks, ways
 
 KEY = jax.random.key(5)
 TINY = CalibratedSettings(
@@ -36,7 +41,7 @@ def pruned():
     images = load(TINY, KEY)
     dense = dense_mlps(TINY, images, KEY)
     drawn = draw_calibration(TINY, images, TINY.sizes.share, KEY)
-    return images, drawn, members(dense, pruning.magnitude_masks(dense, 0.5), drawn)
+    return images, drawn, members(dense, magnitude_masks(dense, 0.5), drawn)
 
 
 def _rows(images) -> set[bytes]:
@@ -64,7 +69,7 @@ def test_draws_differ_and_hold_no_image_twice(pruned):
 def test_every_method_trains_the_survivors_alone(pruned, arm):
     """Equal terms: pruned weights stay 0 to the bit, and what is frozen stays as it was."""
     _, _, cell = pruned
-    nets, seconds = timed(compiled(TINY, arm, cell, TINY.steps), cell, 1e-2)
+    nets, seconds = timed(compiled(arm, cell, TINY.steps, TINY.batch), cell, 1e-2)
     assert seconds > 0
     for weight, mask in zip(nets.weights[:-1], cell.masks.weights[:-1], strict=True):
         assert not np.asarray(weight)[np.asarray(mask) == 0].any()
@@ -81,7 +86,7 @@ def test_labels_decide_nothing_but_the_labelled_method(pruned):
     _, _, cell = pruned
     other = cell._replace(y=(cell.y + 1) % 10)
     for arm in (arm for arm in ARMS if arm.name in ("STARFISH", "distillation", "labels")):
-        program = compiled(TINY, arm, cell, TINY.steps)
+        program = compiled(arm, cell, TINY.steps, TINY.batch)
         (one, _), (two, _) = timed(program, cell, 1e-2), timed(program, other, 1e-2)
         same = all(
             np.array_equal(a, b)
@@ -94,7 +99,7 @@ def test_labels_decide_nothing_but_the_labelled_method(pruned):
 
 def test_controls_break_one_thing_each(pruned):
     _, _, cell = pruned
-    others, noise, redrawn = (pruning.broken(control, cell, KEY) for control in pruning.CONTROLS)
+    others, noise, redrawn = (broken(control, cell, KEY) for control in CONTROLS)
     assert np.array_equal(others.x, cell.x) and not np.array_equal(others.teacher, cell.x)
     assert not any(np.array_equal(a, b) for a, b in zip(others.teacher[0], cell.x[0], strict=True))
     assert np.array_equal(noise.x, noise.teacher) and not np.array_equal(noise.x, cell.x)
@@ -135,8 +140,7 @@ def test_standings_of_equal_and_of_evenly_worse_methods():
 def test_neuron_masks_take_rows_and_biases_and_nothing_else(pruned):
     _, _, cell = pruned
     net = jax.tree.map(lambda leaf: leaf[0], cell.dense)
-    ways = structures.ways(structures.Settings())
-    masks = ways["50 % of neurons", "magnitude, by layer"](net, cell.x[0], KEY)
+    masks = ways((), (0.5,))["50 % of neurons", "magnitude, by layer"](net, cell.x[0], KEY)
     for mask, bias, weight in zip(
         masks.weights[:-1], masks.biases[:-1], net.weights[:-1], strict=True
     ):
@@ -151,7 +155,7 @@ def test_neuron_masks_take_rows_and_biases_and_nothing_else(pruned):
 def test_wanda_reads_what_enters_every_layer(pruned):
     _, _, cell = pruned
     net, x = jax.tree.map(lambda leaf: leaf[0], cell.dense), np.asarray(cell.x[0])
-    masks = structures.ways(structures.Settings())["2:4", "Wanda"](net, cell.x[0], KEY)
+    masks = ways((), ())["2:4", "Wanda"](net, cell.x[0], KEY)
     for weight, bias, mask in zip(net.weights[:-1], net.biases[:-1], masks.weights, strict=False):
         scores = np.abs(np.asarray(weight)) * np.linalg.norm(x, axis=0)
         groups = scores[:, : scores.shape[1] // 4 * 4].reshape(len(scores), -1, 4)
@@ -203,11 +207,13 @@ def test_settings_that_do_not_go_together_are_refused(case):
 
 def test_less_than_one_image_is_refused(pruned):
     with pytest.raises(UsageError, match="less than one image"):
-        pruned[0].calibration(1e-5)
+        draw_calibration(TINY, pruned[0], 1e-5, KEY)
 
 
 def test_tables_show_text_as_text():
-    page = tables_page("<b>", "&", [Table("<script>", ("a",), [(False, ["<i>", None, 0.25])])])
+    table = {"caption": "<script>", "columns": ["a"], "rows": [(False, ["<i>", None, 0.25])]}
+    html = template(Path(sparsity.__file__).with_name("tables.html"))
+    page = html.render(title="<b>", note="&", tables=[table])
     assert "<script>" not in page and "<i>" not in page
     assert "&lt;script&gt;" in page and "<td>–</td>" in page
 
@@ -245,7 +251,7 @@ def _made(scores: Mapping[str, Any], sparsities=(0.9,)) -> Dataset:
         {
             "sparsity": list(sparsities),
             "arm": NAMES,
-            "control": list(pruning.CONTROLS.values()),
+            "control": list(CONTROLS.values()),
             "measure": list(MEASURES),
         },
     )
@@ -300,7 +306,7 @@ def test_rivals_train_the_same_and_are_judged_together():
 
 def test_all_methods_can_be_chosen():
     assert set(sparsity.Settings().methods) == set(NAMES)
-    assert {arm.name for arm in structures.ARMS} == set(structures.Settings().methods)
+    assert {arm.name for arm in STRUCTURED} == set(structures.Settings().methods)
 
 
 def test_where_confidence_is_measured_is_the_most_pruned_that_is_healed():

@@ -11,18 +11,15 @@ from xarray import DataArray, Dataset
 
 from experiments.errors import UsageError
 from experiments.healing import calibration, equal_time
-from experiments.healing.arms import ARMS, Arm, choose_rate, chosen
-from experiments.healing.comparison import (
-    CHOSEN_ON,
-    MEASURES,
-    compare,
-    members,
-    summarise,
-)
+from experiments.healing.comparison import CHOSEN_ON, choose_rate, compare
 from experiments.healing.dense import CalibratedSettings, dense_mlps, draw_calibration, load
-from experiments.healing.pruning import magnitude_masks
 from experiments.healing.sparsity_summary import recovered
+from experiments.healing.standing import summarise
+from theory.healing.members import members
+from theory.healing.methods import ARMS, Arm, chosen
+from theory.healing.metrics import MEASURES
 from theory.healing.objectives import Distilled, Member
+from theory.healing.structures import magnitude_masks
 from theory.networks import MLP
 
 KEY = jax.random.key(6)
@@ -159,7 +156,7 @@ def test_equal_time_pays_what_is_fixed_first(pruned, monkeypatch):
     full = {name: 4.0 for name in names} | {"block-wise MSE": 2.0, "STARFISH, head refitted": 5.0}
     ran = []
 
-    def compiled(settings, arm, start, steps):
+    def compiled(arm, start, steps, batch):
         return arm.name, steps
 
     def timed(program, start, rate):

@@ -10,14 +10,15 @@ import xarray as xr
 
 from experiments.errors import UsageError
 from experiments.healing import states, transformer
-from experiments.healing.comparison import MEASURES
 from theory.healing.masks import apply_masks
+from theory.healing.metrics import MEASURES
 from theory.healing.objectives import Member
-from theory.healing.residual import magnitude_masks, survivors
+from theory.healing.residual import ARMS, magnitude_masks, survivors
+from theory.healing.states import SIMILARITIES, compared
 from theory.networks import mlp, vision_transformer
 
 KEY = jax.random.key(5)
-MLP_ARMS = states.compared(states.Settings(depth=2))
+MLP_ARMS = compared(states.Settings().methods, 2)
 
 
 def _member(dense, masks, x):
@@ -45,7 +46,7 @@ def member():
 
 @pytest.mark.parametrize(
     ("kind", "arm"),
-    [("states", arm) for arm in MLP_ARMS] + [("transformer", arm) for arm in transformer.ARMS],
+    [("states", arm) for arm in MLP_ARMS] + [("transformer", arm) for arm in ARMS],
     ids=lambda part: getattr(part, "name", part),
 )
 def test_what_is_minimised_is_least_at_the_dense_network_but_for_labels(member, kind, arm):
@@ -83,7 +84,7 @@ def test_matrices_of_blocks_alone_are_pruned_and_trained(member):
 
 def test_methods_are_compared_in_their_own_order_and_layers_as_there_are():
     methods = ("distillation", "every layer alone", "after ReLU (STARFISH)")
-    names = [arm.name for arm in states.compared(states.Settings(depth=2, methods=methods))]
+    names = [arm.name for arm in compared(methods, 2)]
     assert names == ["after ReLU (STARFISH)", "layer 1 alone", "layer 2 alone", "distillation"]
 
 
@@ -91,7 +92,7 @@ def test_what_does_not_fit_together_is_refused():
     with pytest.raises(ValueError, match="heads is 5 and must divide width = 32"):
         transformer.Settings(heads=5)
     with pytest.raises(UsageError, match="--patch 3 does not suit digits"):
-        transformer.load(transformer.Settings(patch=3), KEY)
+        transformer.cut(transformer.Settings(patch=3), np.zeros((1, 8, 8)))
 
 
 def _scores(arms, settings, **better):
@@ -106,12 +107,12 @@ def _scores(arms, settings, **better):
 
 def test_sentences_on_states_come_from_the_numbers():
     settings = states.Settings(depth=2, trials=3, draws=1)
-    arms = [arm.name for arm in states.compared(settings)]
+    arms = [arm.name for arm in compared(settings.methods, 2)]
     better = {"after ReLU (STARFISH)": (0.7, 0.7, 0.7), "before ReLU": (0.8, 0.9, 0.7)}
     score = _scores(arms, settings, **better | {"layer 1 alone": (0.2, 0.2, 0.2)})
     similarity = xr.DataArray(
         np.ones((len(arms), 3, 1, 2, 3)),
-        {"arm": arms, "index": list(states.SIMILARITIES), "state": ["h1", "h2", "logits"]},
+        {"arm": arms, "index": list(SIMILARITIES), "state": ["h1", "h2", "logits"]},
         dims=("arm", "trial", "draw", "index", "state"),
     )
     data = xr.Dataset(
@@ -140,7 +141,7 @@ def test_sentences_on_states_come_from_the_numbers():
 
 def test_sentences_on_transformers_come_from_the_numbers():
     settings = transformer.Settings(sparsities=(0.5,), trials=3, draws=1, rates=(1e-3, 1e-2, 1e-1))
-    arms = [arm.name for arm in transformer.ARMS]
+    arms = [arm.name for arm in ARMS]
     score = _scores(arms, settings, STARFISH=(0.81, 0.81, 0.81)).expand_dims(sparsity=[0.5])
     ones = score.isel(arm=0, draw=0, drop=True) * 0 + 1
     rate = xr.DataArray([[1e-2] * 7 + [1e-1]], {"arm": arms}, dims=("sparsity", "arm"))

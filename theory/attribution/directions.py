@@ -1,10 +1,13 @@
 """Which directions of the embedding did training touch? One score for each of them."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from theory.attribution.agreement import pair_cosines
+from theory.attribution.scores import word_gradients
 from theory.geometry import Subspace, orthonormalise
 
 METHODS = ("agreement", "signed agreement", "gradient norm", "mean gradient", "|gradient×input|")
@@ -38,6 +41,24 @@ def direction_scores(
             jnp.sum(jnp.abs(gradients[0] * x), axis=0),
         ]
     )
+
+
+@jax.jit
+def direction_scores_of_texts(
+    copies: Any, x: Float[Array, "texts words d"], basis: Float[Array, "d d"]
+) -> Float[Array, "texts methods d"]:
+    """`direction_scores` of several texts, of the directions of a basis.
+
+    Args:
+        copies: classifiers with a leading axis.
+        x: the embedded texts.
+        basis: orthonormal columns.
+    """
+
+    def one(text):
+        return direction_scores(word_gradients(copies, text) @ basis, text @ basis)
+
+    return jax.lax.map(one, x, batch_size=16)
 
 
 def adapted_basis(span: Subspace, key: Key[Array, ""]) -> Float[Array, "d d"]:

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int32, Key
+from jaxtyping import Array, Bool, Float, Key
 
-from theory.attribution.agreement import agreement_scores, pair_cosines, small_norm
-from theory.attribution.copies import Kind, draw_untrained
+from theory.attribution.agreement import agreement_scores, small_norm
 from theory.attribution.methods import (
     gradient,
     gradient_times_input,
@@ -40,9 +39,6 @@ SMOOTH = 32
 
 NOISE = 0.15
 """SmoothGrad's noise, as a share of the root mean square of the text's coordinates."""
-
-TOGETHER = 16
-"""Texts explained at once: enough for the machine, few enough for occlusion's memory."""
 
 NOWHERE = 1e-6
 """Integrated gradients start at this multiple of the text: words without meaning, not padding.
@@ -153,78 +149,3 @@ def explain(
         outputs,
         jnp.abs(integrated.gap) / jnp.where(difference > 0, difference, 1),
     )
-
-
-def explain_texts(
-    copies: Any,
-    table: Float[Array, "vocabulary_and_padding d"],
-    ids: Int32[Array, "texts words"],
-    key: Key[Array, ""],
-    steps: int,
-) -> Explained:
-    """`explain` of several texts, the arrays with a leading axis of texts; one key for each.
-
-    Example:
-        >>> copies = draw_untrained("sum", jax.random.split(jax.random.key(0), 2), 3, d=4, width=5)
-        >>> ids = jnp.array([[1, 2, 0], [2, 1, 1]], jnp.int32)
-        >>> table = jnp.eye(3, 4, dtype=jnp.float32)
-        >>> explain_texts(copies, table, ids, jax.random.key(1), 1).logits.shape
-        (2, 2)
-    """
-
-    def one(inputs):
-        row, which = inputs
-        return explain(copies, table[row], jax.random.fold_in(key, which), steps=steps)
-
-    return jax.lax.map(one, (ids, jnp.arange(len(ids))), batch_size=TOGETHER)
-
-
-def untrained_agreement(
-    kind: Kind, x: Float[Array, "words d"], keys: Key[Array, " sets"], *, width: int, copies: int
-) -> Float[Array, "sets words"]:
-    """Agreement of the words of one text by sets of untrained copies, 0 at padding.
-
-    Args:
-        kind: of classifier.
-        x: the embedded text.
-        keys: one for each set.
-        width: of the classifiers.
-        copies: of a set.
-
-    Example:
-        >>> keys = jax.random.split(jax.random.key(0), 5)
-        >>> untrained_agreement("sum", jnp.ones((3, 4)), keys, width=6, copies=2).shape
-        (5, 3)
-    """
-
-    def one(key):
-        fresh = draw_untrained(kind, jax.random.split(key, copies), *x.shape, width=width)
-        fresh = jax.tree.map(lambda leaf: leaf.astype(x.dtype), fresh)
-        return ensemble_scores(word_gradients(fresh, x), present(x))["agreement"]
-
-    return jax.lax.map(one, keys, batch_size=TOGETHER)
-
-
-def padding_agreement(
-    copies: Any, table: Float[Array, "vocabulary_and_padding d"], ids: Int32[Array, "texts words"]
-) -> Float[Array, ""]:
-    """Mean |cos| of the copies' gradients at padding, before it is masked; NaN without any.
-
-    Exactly 0 where the networks have no gradient at padding: then nothing has been tested.
-
-    Example:
-        >>> from theory.networks import SumReLU, two_layer_relu
-        >>> copies = jax.vmap(lambda key: SumReLU(two_layer_relu(key, 3, 8)))(
-        ...     jax.random.split(jax.random.key(0), 2)
-        ... )
-        >>> table = jnp.ones((3, 3)).at[0].set(0)
-        >>> float(padding_agreement(copies, table, jnp.array([[1, 2, 0]], jnp.int32)))
-        0.0
-    """
-
-    def one(row):
-        x = table[row]
-        cosines = pair_cosines(jax.vmap(lambda net: gradient(net, x))(copies))
-        return jnp.sum(jnp.where(row[None] == 0, jnp.abs(cosines), 0), axis=1).mean()
-
-    return jnp.sum(jax.lax.map(one, ids)) / jnp.sum(ids == 0).astype(table.dtype)

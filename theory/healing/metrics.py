@@ -1,7 +1,28 @@
 """How much of a network was recovered: of its accuracy and of its states."""
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
+
+from theory.ensemble import ensemble
+from theory.metrics import accuracy, calibration_error, negative_log_likelihood
+
+MEASURES = {"accuracy": accuracy, "NLL": negative_log_likelihood, "ECE": calibration_error}
+
+
+@jax.jit
+def measured(
+    nets: Any, x: Float[Array, "n ..."], y: Int[Array, " n"]
+) -> Float[Array, "networks measures"]:
+    """`MEASURES` of networks with a leading axis on the same inputs."""
+
+    def member(net):
+        logits = net.logits(x)
+        return jnp.stack([measure(logits, y) for measure in MEASURES.values()])
+
+    return ensemble(member, nets)
 
 
 def gap_closed(
@@ -68,7 +89,6 @@ def linear_cka(a: Float[Array, "n p"], b: Float[Array, "n q"]) -> Float[Array, "
     representations revisited".
 
     Example:
-        >>> import jax
         >>> a = jax.random.normal(jax.random.key(0), (9, 3))
         >>> round(float(linear_cka(a, -2 * a[:, ::-1])), 4)
         1.0

@@ -1,11 +1,17 @@
-"""What of a vision transformer is pruned, trained and aligned: blocks and their residual stream."""
+"""What of a vision transformer is pruned, trained and aligned: blocks and their residual stream.
 
-from typing import Any
+Of the blocks the matrices are pruned and trained; all else stays whole and frozen. A row that is
+aligned is a token of an image.
+"""
+
+from typing import Any, Literal
 
 import jax
 from jaxtyping import Array
 
 from theory.healing.masks import magnitude, smallest
+from theory.healing.methods import Arm
+from theory.healing.objectives import Aligned, Distilled, Labelled
 from theory.networks import Block, VisionTransformer
 
 
@@ -52,3 +58,22 @@ def last_stream(net: VisionTransformer, x: Array) -> tuple[Array, ...]:
 def stream(i: int, net: VisionTransformer, h: Array) -> Array:
     """The residual stream after block i from the one before, or from the image."""
     return net.blocks[i](net.embed(h) if i == 0 else h)
+
+
+OBJECTIVES = {
+    "STARFISH": Aligned(streams),
+    "STARFISH + logits": Aligned(VisionTransformer.states),
+    "MSE": Aligned(streams, "mse"),
+    "MSE + logits": Aligned(VisionTransformer.states, "mse"),
+    "last block": Aligned(last_stream),
+    "block-wise MSE": Aligned(streams, "mse", stream),
+    "distillation": Distilled(),
+    "labels": Labelled(),
+}
+Name = Literal[
+    "STARFISH", "STARFISH + logits", "MSE", "MSE + logits", "last block", "block-wise MSE",
+    "distillation", "labels",
+]  # fmt: skip
+
+ARMS = tuple(Arm(name, made, trainable=survivors) for name, made in OBJECTIVES.items())
+"""Methods compared."""

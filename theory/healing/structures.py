@@ -5,13 +5,23 @@ and the cosine with the dense state is that of the kept coordinates times a fact
 and the input fix: aligning whole states aligns the kept coordinates, rows weighted by the factor.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from theory.healing.masks import magnitude, random_scores, smallest, wanda
+from theory.healing.masks import (
+    magnitude,
+    n_of_m,
+    random_scores,
+    smallest,
+    smallest_of_all,
+    smallest_of_rows,
+    wanda,
+)
 from theory.healing.objectives import hidden
 from theory.networks import MLP
 
@@ -85,3 +95,50 @@ def of_neurons(share: float, scores: Scores) -> Masks:
 
 def _mlp(weights: Any, biases: Any) -> MLP:
     return MLP(weights, biases)
+
+
+def magnitude_masks(dense: MLP, share: float) -> MLP:
+    """Masks of the smallest weights of every hidden layer, for networks of a leading axis."""
+    choose = of_weights(partial(smallest, share=share), by_magnitude)
+    return jax.vmap(lambda net: choose(net, None, None))(dense)  # pyright: ignore
+
+
+def percent(share: float) -> str:
+    """A share in words, with all its digits.
+
+    Example:
+        >>> percent(0.9), percent(0.901), percent(0.999999)
+        ('90 %', '90.1 %', '99.9999 %')
+    """
+    return f"{100 * share:.10g} %"
+
+
+LAYER, ALL, ROW = "magnitude, by layer", "magnitude, of all", "magnitude, by row"
+WANDA, RANDOM = "Wanda", "random"
+
+
+def ways(unstructured: Sequence[float], neurons: Sequence[float]) -> dict[tuple[str, str], Masks]:
+    """Masks by structure and criterion: shares of single weights, 2:4 and 1:4, shares of neurons.
+
+    Example:
+        >>> list(ways((), ()))[:2]
+        [('2:4', 'magnitude, by layer'), ('2:4', 'Wanda')]
+    """
+    out: dict[tuple[str, str], Masks] = {}
+    scores = {LAYER: by_magnitude, WANDA: by_use, RANDOM: by_chance}
+    for part in unstructured:
+        layer, every, row = (
+            partial(choose, share=part) for choose in (smallest, smallest_of_all, smallest_of_rows)
+        )
+        # Wanda takes as many of every row: beside `ROW` only the criterion differs.
+        chosen_by = {LAYER: layer, ALL: every, ROW: row, WANDA: row, RANDOM: layer}
+        for criterion, choose in chosen_by.items():
+            of = scores.get(criterion, by_magnitude)
+            out[f"{percent(part)} of weights", criterion] = of_weights(choose, of)
+    for n in (2, 1):
+        for criterion, of in scores.items():
+            out[f"{n}:4", criterion] = of_weights(partial(n_of_m, n=n, m=4), of)
+    for part in neurons:
+        for criterion, of in scores.items():
+            out[f"{percent(part)} of neurons", criterion] = of_neurons(part, of)
+    return out

@@ -8,11 +8,13 @@ and occlusion do.
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int32
 from numpy.typing import NDArray
-
-from experiments.errors import UsageError
 
 Value = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
 """From masks of the words kept, (rows, words), to the model's output for each, (rows,)."""
@@ -59,7 +61,8 @@ def lime(value: Value, words: int, samples: int, seed: int) -> NDArray[np.float6
         One coefficient per word, (words,) float64.
 
     Raises:
-        UsageError: LIME is not installed, there are too few samples, or an output is not finite.
+        ImportError: LIME is not installed.
+        ValueError: there are too few samples, or an output is not finite.
 
     References:
         Ribeiro, Singh, Guestrin, 2016 (arXiv 1602.04938).
@@ -124,37 +127,75 @@ def _evaluate(value: Value, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     batches = [value(batch) for batch in padded.reshape(-1, BATCH, masks.shape[1])]
     outputs = np.concatenate(batches, dtype=np.float64)[: len(masks)]
     if not np.isfinite(outputs).all():
-        raise UsageError(
+        raise ValueError(
             "LIME and SHAP need finite logits, and the model's are not for a text without some of "
-            "its words: train it otherwise, or leave them out with --perturbed None."
+            "its words"
         )
     return outputs
 
 
-def _check(words: int, samples: int) -> None:
-    require_libraries()
-    if samples < SAMPLES_PER_WORD * words:
-        raise UsageError(
-            f"--perturbed is {samples} and must be at least {SAMPLES_PER_WORD * words} "
-            f"for a text of {words} words, or None to leave out LIME and SHAP."
-        )
-
-
-def require_libraries() -> None:
-    """Tell whether both are there, before anything is trained for them.
+def import_libraries() -> None:
+    """Import LIME and SHAP, which takes seconds.
 
     Raises:
-        UsageError: LIME or SHAP is not installed.
+        ImportError: one of them is not installed, or does not load.
     """
     with warnings.catch_warnings():
         # What the libraries' own code is warned of as it loads is nothing its user can mend.
         warnings.simplefilter("ignore")
-        try:
-            import lime.lime_text  # noqa: F401
-            import shap  # noqa: F401
-        except ImportError as error:
-            # The reason as well: installed beside a numpy too new for it, numba does not load.
-            raise UsageError(
-                f"LIME and SHAP are not installed ({error}): pip install 'relu-theory[explain]', "
-                "or leave them out with --perturbed None."
-            ) from error
+        import lime.lime_text  # noqa: F401
+        import shap  # noqa: F401
+
+
+def _check(words: int, samples: int) -> None:
+    import_libraries()
+    if samples < SAMPLES_PER_WORD * words:
+        raise ValueError(
+            f"samples is {samples} and must be at least {SAMPLES_PER_WORD * words} for a text of "
+            f"{words} words"
+        )
+
+
+METHODS = {"LIME": lime, "kernel SHAP": kernel_shap}
+"""By their names in figures and tables."""
+
+
+@jax.jit
+def _masked(net, table, row, masks):
+    return net(jnp.where(masks[:, :, None], table[row][None], 0))
+
+
+def perturbed_scores(
+    net: Any,
+    table: Float[Array, "vocabulary_and_padding d"],
+    ids: Int32[np.ndarray, "texts words"],
+    samples: int,
+) -> dict[str, NDArray[np.float64]]:
+    """`METHODS` of a classifier on several texts, removed words being replaced by padding.
+
+    Args:
+        net: the classifier.
+        table: the embedding.
+        ids: texts.
+        samples: perturbed texts for each text.
+
+    Returns:
+        By name, scores (texts, words) towards the predicted class, 0 at padding.
+
+    Raises:
+        ImportError, ValueError: as of `lime`.
+    """
+    scores = {name: np.zeros(ids.shape) for name in METHODS}
+    for k, row in enumerate(ids):
+        words = np.flatnonzero(row)
+
+        def value(masks: NDArray[np.bool_], row=row, words=words) -> NDArray[np.float64]:
+            keep = np.zeros((len(masks), len(row)), bool)
+            keep[:, words] = masks
+            return np.asarray(_masked(net, table, row, keep), float)
+
+        whole = value(np.ones((BATCH, len(words)), bool))[0]
+        towards = 1 if whole >= 0 else -1
+        for name, method in METHODS.items():
+            scores[name][k, words] = towards * method(value, len(words), samples, k)
+    return scores
