@@ -28,14 +28,15 @@ def test_known_truth(case):
     assert verdict.status in right, f"{name}: {verdict}"
 
 
-def test_every_control_of_the_bank_is_detected(case):
+def test_every_control_of_the_bank_is_detected_where_it_counts(case):
     name, verdict, _ = case
-    assert verdict.detected, name
+    said = verdict.status not in ("falsified", "not applicable")
+    assert verdict.detected is (True if said else None), name
 
 
 def test_vacuity_and_missed_assumptions_are_reported(case):
     name, verdict, _ = case
-    assert verdict.vacuous == (name == "vacuous bound")
+    assert any(part.vacuous for part in verdict.parts) == (name == "vacuous bound")
     missed = [a for a in verdict.assumptions if not a.holds]
     assert [(a.name, a.margin) for a in missed] == (
         [("impossible", -0.25)] if name == "assumption fails" else []
@@ -142,7 +143,7 @@ def test_skipped_trials_are_counted_and_do_not_count():
     verdict = verify(theorem, theorem.presets["smoke"])
     assert verdict.trials + verdict.skipped == 300
     assert 10 < verdict.skipped < 80
-    assert verdict.judgement.violations == 0
+    assert verdict.violations == 0
 
 
 def test_no_trial_given_is_not_applicable():
