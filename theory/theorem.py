@@ -34,9 +34,6 @@ class Paper(NamedTuple):
     title: str
 
 
-Numbers = Float[Array, "*sizes"] | dict[str, Float[Array, "*sizes"]]
-"""A scalar (a vector over sizes for a `Scaling`), or one for each part of a statement by name."""
-
 WHOLE = "statement"
 """The name of the only part of a statement that has no others."""
 
@@ -45,16 +42,17 @@ class Trial(NamedTuple):
     """One independent trial.
 
     Attributes:
-        measured: what came out, by part where the theorem has several.
-        predicted: what the theorem compares it with, in the same shapes.
+        measured: what came out, a scalar (a vector over sizes for a `Scaling`); a dict of such by
+            part where the theorem has several.
+        predicted: what the theorem compares it with, in the same form.
         assumptions: the margin by which each assumption holds, negative where it is violated; or
             whether it holds.
         given: whether the event on which the statement is conditioned occurred. Trials without
             it are no trials of the statement: they are counted as skipped.
     """
 
-    measured: Numbers
-    predicted: Numbers
+    measured: Any
+    predicted: Any
     assumptions: dict[str, Float[Array, ""] | Bool[Array, ""]]
     given: Bool[Array, ""] | bool = True
 
