@@ -121,6 +121,7 @@ def test_a_false_law_at_the_stated_deviation_is_verified_at_most_alpha():
     )
     seen = claim.judge(stats.norm.ppf((np.arange(135) + 0.5) / 135), None, Toy()).seen
     assert seen["distance"] == 2 * dkw_radius(135)
+    assert seen["σ"] is not None
     spread = 1 + seen["σ"]
     counts = rates(claim, 0.05, spread * rng.standard_normal((RUNS, 135)))
     assert at_most_alpha(counts.get("verified", 0))
@@ -141,6 +142,7 @@ def test_a_violation_rate_that_would_have_shown_shows():
     rng = np.random.default_rng(11)
     claim = AtMost()
     rate = claim.judge(np.zeros(135), np.ones(135), Toy()).seen["violation rate"]
+    assert rate is not None
     violates = rng.uniform(size=(RUNS, 135)) < rate
     assert at_most_alpha(rates(claim, 0, np.where(violates, 2.0, 0.5)).get("verified", 0))
 

@@ -42,8 +42,8 @@ class Judgement(NamedTuple):
     delta: float | None = None
     violations: int | None = None
     violation_bound: float | None = None
-    detail: dict[str, float] = {}
-    seen: dict[str, float | None] = {}
+    detail: Mapping[str, float] = {}
+    seen: Mapping[str, float | None] = {}
 
 
 def never(settings: Any) -> float:

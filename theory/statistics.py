@@ -146,7 +146,7 @@ def smallest_deviation(
     """
     if distance(most) < enough:
         return None
-    return float(optimize.brentq(lambda t: distance(t) - enough, 0.0, most))
+    return optimize.root_scalar(lambda t: distance(t) - enough, bracket=(0.0, most)).root
 
 
 class ScalingFit(NamedTuple):
