@@ -60,6 +60,24 @@ class Trial(NamedTuple):
 TrialFunction = Callable[[Any, Key[Array, ""]], Trial]
 
 
+class Search(NamedTuple):
+    """The scenes over which a claim must hold always.
+
+    Attributes:
+        settings: of the scenes, small enough to be searched.
+        start: ``(settings, key) -> scene``, one random scene: a pytree of floating arrays, all of
+            whose values near it are scenes too.
+        trial: ``(settings, scene) -> Trial``: what the theorem says of one scene, with the
+            margins of its assumptions.
+        check: ``(settings, scene) -> Trial`` of NumPy numbers, computed again in NumPy.
+    """
+
+    settings: Any
+    start: Callable[[Any, Key[Array, ""]], Any]
+    trial: Callable[[Any, Any], Trial]
+    check: Callable[[Any, Any], Trial]
+
+
 @dataclass(frozen=True)
 class Control:
     """A negative control: the same claim with one assumption broken, which must be falsified.
@@ -96,6 +114,8 @@ class Theorem:
         control: the negative control.
         paper: where it is stated; the paper of its room when None.
         expects: statuses by preset, where they are not those of a true claim.
+        search: where the claim must hold always, the scenes in which `theory.worst` looks for its
+            worst case.
     """
 
     name: str
@@ -108,6 +128,7 @@ class Theorem:
     control: Control
     paper: Paper | None = None
     expects: Mapping[Preset, Status] = field(default_factory=dict)
+    search: Search | None = None
 
     @property
     def parts(self) -> Mapping[str, Claim]:
