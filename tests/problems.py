@@ -28,7 +28,9 @@ def quantile(settings):
 def gaussian(settings, key, spread=1.0):
     measured = spread * jnp.abs(jax.random.normal(key))
     bound = jnp.asarray(quantile(settings), measured.dtype)
-    return Trial(measured, bound, {"δ < 1": jnp.asarray(1.0 - settings.delta, measured.dtype)})
+    assumptions = {"δ < 1": 1.0 - settings.delta, "spread 1": -abs(spread - 1.0)}
+    margins = {name: jnp.asarray(x, measured.dtype) for name, x in assumptions.items()}
+    return Trial(measured, bound, margins)
 
 
 def squared(settings, key, spread=1.0):
@@ -45,19 +47,26 @@ def norms(settings, key, exponent=0.5):
     inside = jnp.arange(largest)[None, :] < sizes[:, None]
     norm = jnp.linalg.norm(jnp.where(inside, noise, 0), axis=1)
     predicted = sizes.astype(norm.dtype) ** exponent
-    return Trial(norm, predicted, {})
+    return Trial(norm, predicted, {"norms": jnp.asarray(True)})
 
 
 def rounding(settings, key, error=0.0):
     x = jax.random.normal(key, (50,))
     norm = jnp.linalg.norm(x)
     doubled = jnp.linalg.norm(x + x) * (1 + error)
-    return Trial(jnp.abs(doubled - 2 * norm), norm, {})
+    exact = jnp.asarray(error == 0)
+    return Trial(jnp.abs(doubled - 2 * norm), norm, {"no error": exact})
+
+
+def unnoticed(trial):
+    """An error of which the assumptions say nothing."""
+    return trial._replace(assumptions={"no error": jnp.asarray(True)})
 
 
 def unmet(settings, key):
     trial = gaussian(settings, key)
-    return trial._replace(assumptions={"impossible": jnp.asarray(-0.25, trial.measured.dtype)})
+    impossible = jnp.asarray(-0.25, trial.measured.dtype)
+    return trial._replace(assumptions=trial.assumptions | {"impossible": impossible})
 
 
 def lower(settings, key, spread=1.0):
@@ -88,6 +97,15 @@ def wide(settings, key):
     return gaussian(settings, key, spread=4.0)
 
 
+def halved(trial, below=0.1):
+    """Loose bounds on both sides, or a false one below."""
+    predicted = {
+        "above": 2 * trial.predicted["above"],
+        "below": below * trial.predicted["below"],
+    }
+    return trial._replace(predicted=predicted)
+
+
 def tiny(settings, key):
     return lower(settings, key, spread=0.01)
 
@@ -111,7 +129,7 @@ BANK = {
         {"verified"},
     ),
     "false identity": (
-        make("off", Identity(), lambda s, k: rounding(s, k, 1e-12), wide),
+        make("off", Identity(), lambda s, k: unnoticed(rounding(s, k, 1e-12)), wide),
         {"falsified"},
     ),
     "law": (
@@ -132,6 +150,24 @@ BANK = {
         ),
         {"falsified"},
     ),
+    "two parts": (
+        make(
+            "parts",
+            {"above": AtMost(fails, says="|z| ≤ 2q"), "below": AtLeast(fails, says="|z| ≥ q'/10")},
+            lambda s, k: halved(two_parts(s, k)),
+            lambda s, k: two_parts(s, k, 4.0),
+        ),
+        {"verified"},
+    ),
+    "one part of two false": (
+        make(
+            "half",
+            {"above": AtMost(fails), "below": AtLeast(fails)},
+            lambda s, k: halved(two_parts(s, k), below=100.0),
+            lambda s, k: two_parts(s, k, 4.0),
+        ),
+        {"falsified"},
+    ),
     "scaling": (
         make("scaling", Scaling(0.5, 0.05, power=2.0), norms, lambda s, k: gaussian_sizes(s, k)),
         {"consistent"},
@@ -146,4 +182,14 @@ BANK = {
 def gaussian_sizes(settings, key):
     """A quantity that does not grow at all."""
     trial = norms(settings, key)
-    return trial._replace(measured=trial.measured / trial.predicted)
+    flat = trial.measured / trial.predicted
+    return trial._replace(measured=flat, assumptions={"norms": jnp.asarray(False)})
+
+
+def two_parts(settings, key, spread=1.0):
+    """|z| between a lower and an upper quantile, each its own part."""
+    upper, low = gaussian(settings, key, spread), lower(settings, key, spread)
+    return upper._replace(
+        measured={"above": upper.measured, "below": low.measured},
+        predicted={"above": upper.predicted, "below": low.predicted},
+    )

@@ -28,6 +28,8 @@ class Done(NamedTuple):
     experiment: Experiment
     out: Any
     entered: set
+    figure: matplotlib.figure.Figure
+    backends: set[str]
     result: dict[str, Any]
     data: xarray.Dataset
     settings: Any
@@ -42,7 +44,7 @@ def each(entry):
 @pytest.fixture(scope="module", params=map(each, EXPERIMENTS))
 def done(request, tmp_path_factory):
     entry, out = request.param, tmp_path_factory.mktemp("out")
-    experiment, found = entry.load(), set()
+    experiment, found, figures = entry.load(), set(), []
 
     def traced(*args):
         with entered() as names:
@@ -50,15 +52,20 @@ def done(request, tmp_path_factory):
         found.update(names)
         return data
 
-    settings = experiment.presets["smoke"]
+    def drawn(*args):
+        figures.append(experiment.draw(*args))
+        return figures[0]
+
+    settings, backend = experiment.presets["smoke"], plt.get_backend()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(out / "cache"))  # no copies of an earlier run
-        patch.setattr(Entry, "load", lambda _: replace(experiment, run=traced))
+        patch.setattr(Entry, "load", lambda _: replace(experiment, run=traced, draw=drawn))
         asked = gallery.Run(settings, "smoke", 0)
         result = gallery.run(entry, asked, out, lambda done, what: None)
     stored = store.load_data(out / entry.name / gallery.DATA)
     assert stored is not None
-    return Done(entry, experiment, out, found, result, stored[0], settings)
+    backends = {backend, plt.get_backend()}
+    return Done(entry, experiment, out, found, figures[0], backends, result, stored[0], settings)
 
 
 def test_what_a_run_enters_is_in_its_closure(done):
@@ -87,17 +94,12 @@ def test_data_have_names_and_labels(done):
 
 
 def test_every_axis_of_the_figure_says_what_it_shows(done):
-    before = plt.get_backend()
-    figure = done.experiment.draw(done.data, done.settings)
-    try:
-        drawn = [ax for ax in figure.axes if ax.axison and ax.has_data()]
-        assert drawn
-        for direction in ("x", "y"):
-            for ax in drawn:
-                assert said(figure, ax, direction), (direction, ax.get_title())
-    finally:
-        plt.close(figure)
-    assert plt.get_backend() == before
+    drawn = [ax for ax in done.figure.axes if ax.axison and ax.has_data()]
+    assert drawn
+    for direction in ("x", "y"):
+        for ax in drawn:
+            assert said(done.figure, ax, direction), (direction, ax.get_title())
+    assert len(done.backends) == 1
 
 
 def said(figure: matplotlib.figure.Figure, ax, direction: str) -> bool:

@@ -3,11 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+from theory.checks import check_points
 from theory.ensemble import ensemble, footprint
 from theory.geometry import Subspace, numerical_rank, orthonormalise, random_subspace, span
 from theory.networks import MLP, Linear, mlp, two_layer_relu
+from theory.training import train, train_to_margin
 
 EPS = 2.3e-16
 
@@ -123,3 +126,31 @@ def test_footprint_counts_intermediates_and_loop_bodies_once():
     assert footprint(lambda x: x + 1, x) == 8000
     looped = footprint(lambda x: jax.lax.fori_loop(0, 500, lambda _, x: x + 1, x), x)
     assert 8000 <= looped < 40_000
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (jnp.ones(3), jnp.ones(3), "must be .n, d. and .n,."),
+        (jnp.ones((3, 2)), jnp.ones(2), "a label for each point"),
+        (jnp.ones((0, 2)), jnp.ones(0), "no training points"),
+        (jnp.ones((2, 2)), jnp.array([0.0, 1.0]), "Label 0 is 0 and must be -1 or"),
+        (jnp.ones((2, 2)), jnp.array([1.0, jnp.nan]), "must be finite"),
+        (jnp.array([[1.0, jnp.inf]]), jnp.ones(1), "must be finite"),
+    ],
+)
+def test_wrong_training_data_is_refused_by_all_that_train(x, y, message):
+    with pytest.raises(ValueError, match=message):
+        check_points(x, y)
+    if x.ndim != 2 or len(x) != len(y):
+        return  # the types of what follows are checked while tests run
+    net = two_layer_relu(jax.random.key(0), 2, 3)
+    with pytest.raises(ValueError, match=message):
+        train_to_margin(net, x, y)
+    with pytest.raises(ValueError, match=message):
+        train(net, x, y, optimizer=optax.sgd(0.1), steps=1)
+
+
+def test_what_is_not_finite_has_no_rank():
+    with pytest.raises(ValueError, match="no rank"):
+        numerical_rank(jnp.array([[1.0, jnp.nan]]))

@@ -34,29 +34,52 @@ SCALING = {
 }
 
 
-def verdict(name: str, **changes: Any) -> dict[str, Any]:
+def part(**changes: Any) -> dict[str, Any]:
+    """A part of a verdict."""
+    return {
+        "name": "statement",
+        "statement": "the quantity is at most 1",
+        "kind": "AtMost",
+        "delta": 0.05,
+        "status": "verified",
+        "violations": 0,
+        "violation_bound": 0.0499,
+        "tightness": {"min": 0.2, "median": 0.5, "max": 0.9},
+        "vacuous": False,
+        "detail": {},
+        "seen": {},
+    } | changes
+
+
+def verdict(name: str, *parts: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A verdict as `verify --json` prints it."""
+    first = parts[0] if parts else part()
     return {
         "theorem": name,
         "system": name.partition(".")[0],
         "statement": f"the quantity of {name} is at most 1",
         "source": SOURCE,
-        "claim": {"kind": "AtMost", "delta": 0.05},
-        "status": "verified",
+        "claim": {"kind": first["kind"], "delta": first["delta"]},
+        "status": first["status"],
+        "expected": "verified",
+        "parts": list(parts) or [first],
         "trials": 135,
         "skipped": 0,
-        "violations": 0,
-        "violation_bound": 0.0499,
-        "detail": {},
+        "violations": first["violations"],
+        "violation_bound": first["violation_bound"],
         "alpha": 0.001,
-        "tightness": {"min": 0.2, "median": 0.5, "max": 0.9},
-        "vacuous": False,
+        "tightness": first["tightness"],
         "assumptions": [{"name": "no decay", "holds": True, "margin": 0.0}],
-        "control": {"name": f"decay ignored in {name}", "detected": True},
+        "control": {
+            "name": f"decay ignored in {name}",
+            "breaks": ["no decay"],
+            "detected": True,
+        },
         "settings": {"trials": 135, "d": 58, "scale": None, "learning_rate": 0.0625},
         "preset": "course",
         "seed": 7,
         "seconds": {"compile": 1.25, "run": 0.5},
+        "precision": "float64",
         "environment": ENVIRONMENT,
     } | changes
 
@@ -79,40 +102,51 @@ def result(name: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+UNCOUNTED: dict[str, Any] = {"delta": None, "violations": None, "violation_bound": None}
 VERDICTS = [
     verdict("subspace.bound"),
     verdict(
         "subspace.law",
-        claim={"kind": "Law", "delta": None},
-        violations=None,
-        violation_bound=None,
-        detail=LAW,
-        status="inconclusive",
+        part(
+            kind="Law",
+            detail=LAW,
+            seen={"distance": 0.1486, "ℓ": 0.21, "σ²": None},
+            status="inconclusive",
+            **UNCOUNTED,
+        ),
+        expected="inconclusive",
     ),
     verdict(
         "subspace.growth",
-        claim={"kind": "Scaling", "delta": None},
-        violations=None,
-        violation_bound=None,
-        detail=SCALING,
-        status="consistent",
+        part(kind="Scaling", detail=SCALING, status="consistent", **UNCOUNTED),
+        expected="consistent",
     ),
-    verdict("unlearning.wrong", status="falsified", violations=90, violation_bound=0.77),
+    verdict("unlearning.wrong", part(status="falsified", violations=90, violation_bound=0.77)),
     verdict(
         "unlearning.outside",
         status="not applicable",
+        expected="not applicable",
         source=SOURCE | {"provenance": "recalled", "label": "Lemma 9"},
         assumptions=[{"name": "few points", "holds": False, "margin": -0.25}],
+        control={"name": "more points", "breaks": [], "detected": None},
     ),
     verdict(
-        "unlearning.loose", vacuous=True, tightness={"min": 1e-12, "median": 1e-9, "max": 1e-7}
+        "unlearning.loose",
+        part(name="ε", statement="ε ≤ 1"),
+        part(
+            name="τ",
+            delta=0,
+            seen={"violation rate": 0.05},
+            vacuous=True,
+            tightness={"min": 1e-12, "median": 1e-9, "max": 1e-7},
+        ),
     ),
     verdict(
         "healing.blind",
-        tightness=None,
+        part(tightness=None),
         skipped=135,
         assumptions=[],
-        control={"name": "nothing broken", "detected": False},
+        control={"name": "nothing broken", "breaks": [], "detected": False},
     ),
 ]
 
@@ -198,11 +232,16 @@ def test_every_verdict_is_complete(page, v):
     "words",
     [
         "1 ✗ falsified",
-        "6 of 7 controls detected",
-        "this run of 7 theorems errs with probability at most 0.007",
+        "5 of 6 controls detected",
+        "A true statement is falsified with probability at most α = 0.001",
         "distance to the law 0.0421",
         "the true law is at most off by 0.116",
-        "≥ 0.149",
+        "distance that would have shown ≥ 0.149",
+        "relative change of ℓ that would have shown ≥ 0.21",
+        "relative change of σ² that would have shown none",
+        "violation rate that would have shown ≥ 0.05",
+        "without “no decay” the claim is found to be false",
+        "says nothing: the theorem's own trials are not applicable",
         "fitted exponent −0.509",
         "−0.0829 … 0.0772",
         "except with probability δ = 0.05",
@@ -210,7 +249,7 @@ def test_every_verdict_is_complete(page, v):
         "missed by 0.25",
         "few points missed by 0.25",
         "vacuous",
-        "nothing broken not detected",
+        "nothing broken does not count: it breaks no measured assumption",
         "min – median – max –",
         "None to measure.",
         "skipped 135",
@@ -254,7 +293,7 @@ def test_hostile_text_stays_text(folder):
         source=dict.fromkeys(SOURCE, hostile),
         status=hostile,
         assumptions=[{"name": hostile, "holds": False, "margin": -1.0}],
-        control={"name": hostile, "detected": False},
+        control={"name": hostile, "breaks": [hostile], "detected": True},
         settings={hostile: hostile},
         preset=hostile,
         environment=dict.fromkeys(ENVIRONMENT, hostile),
@@ -340,11 +379,10 @@ def test_maths(text, html):
 
 
 def test_scale_without_a_logarithm():
-    claim = {"kind": "Identity"}
-    assert report.scale({"tightness": None, "claim": claim}) is None
+    assert report.scale({"tightness": None, "kind": "Identity"}) is None
     zero = {"min": 0.0, "median": 0.0, "max": 0.0}
-    assert report.scale({"tightness": zero, "claim": claim}) is None
-    placed = report.scale({"tightness": zero | {"max": 1e-3}, "claim": claim})
+    assert report.scale({"tightness": zero, "kind": "Identity"}) is None
+    placed = report.scale({"tightness": zero | {"max": 1e-3}, "kind": "Identity"})
     assert placed is not None
     assert (placed["min"], placed["median"], placed["max"]) == (0, 0, 0)
 

@@ -11,7 +11,9 @@ from theory.statistics import (
     dkw_radius,
     fit_scaling,
     sample_size,
+    smallest_deviation,
     test_law,
+    unseen_rate,
     violation_bounds,
 )
 
@@ -77,6 +79,25 @@ def test_scaling_interval_covers_as_promised():
         missed += not (fit.low <= -0.5 <= fit.high and fit.held_out_low <= 0 <= fit.held_out_high)
     assert stats.binomtest(missed, 2000, alpha, alternative="greater").pvalue > 1e-4
     assert missed > 0
+
+
+def test_the_interval_at_the_held_out_size_has_its_own_error():
+    """With all other errors tiny its half width is z·σ of the held-out size alone."""
+    sizes = 2.0 ** np.arange(3, 10)
+    errors = np.full(7, 1e-9)
+    errors[-1] = 0.1
+    fit = fit_scaling(sizes, -0.5 * np.log(sizes), errors, alpha=0.05)
+    assert fit.held_out_high - fit.held_out == pytest.approx(0.1 * 2.2414027276, rel=1e-6)
+
+
+@pytest.mark.parametrize("trials", [1, 20, 688])
+def test_a_rate_that_would_have_shown(trials):
+    assert (1 - unseen_rate(trials)) ** trials == pytest.approx(0.001)
+
+
+def test_smallest_deviation():
+    assert smallest_deviation(lambda t: 0.1 * t, 0.5) == pytest.approx(5)
+    assert smallest_deviation(lambda t: 0.001 * t, 0.5) is None
 
 
 def test_scaling_needs_six_sizes():

@@ -14,12 +14,13 @@ ROOT = Path(__file__).parent.parent
 def entered() -> Iterator[set[Definition]]:
     """Collects the top-level definitions of our packages whose code is called."""
     found: set[Definition] = set()
-    seen, before = set(), sys.getprofile()
+    # By identity: the hash of a code object is that of its constants and names, every time.
+    seen, before = {}, sys.getprofile()
 
     def note(frame, event, _):
         code = frame.f_code
-        if event == "call" and code not in seen:
-            seen.add(code)
+        if event == "call" and id(code) not in seen:
+            seen[id(code)] = code
             path = Path(code.co_filename)
             if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in PACKAGES:
                 module = ".".join(path.relative_to(ROOT).with_suffix("").parts)

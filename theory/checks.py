@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 
@@ -62,3 +63,32 @@ def check_inputs(inputs: Any) -> None:
         )
     if not finite(leaves):
         raise ValueError("inputs have entries that are not finite")
+
+
+def check_points(x: Any, y: Any) -> None:
+    """Refuse training data that is not points (n, d) and labels ±1 of shape (n,), all finite.
+
+    Shapes are looked at always, values where there are any: in a compiled program there are none.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_points(jnp.eye(2), jnp.array([0.0, 1.0]))
+        Traceback (most recent call last):
+        ValueError: Label 0 is 0 and must be -1 or +1.
+    """
+    if jnp.ndim(x) != 2 or jnp.shape(y) != jnp.shape(x)[:1]:
+        raise ValueError(
+            f"Points have shape {jnp.shape(x)} and labels {jnp.shape(y)}: they must be (n, d) and "
+            "(n,), a label for each point."
+        )
+    if len(x) == 0:
+        raise ValueError("There are no training points; give at least one.")
+    if traced((x, y)):
+        return
+    if not finite((x, y)):
+        raise ValueError("Points and labels must be finite; at least one is not.")
+    wrong = np.flatnonzero(np.abs(np.asarray(y)) != 1)
+    if wrong.size:
+        raise ValueError(f"Label {wrong[0]} is {float(y[wrong[0]]):g} and must be -1 or +1.")

@@ -4,13 +4,21 @@ A claim is judged by a pure function of the trials' numbers, so a verdict is com
 stored trials at any time.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from theory.statistics import ALPHA, dkw_radius, fit_scaling, test_law, violation_bounds
+from theory.statistics import (
+    ALPHA,
+    dkw_radius,
+    fit_scaling,
+    smallest_deviation,
+    test_law,
+    unseen_rate,
+    violation_bounds,
+)
 
 Status = Literal["verified", "falsified", "consistent", "inconclusive", "not applicable"]
 
@@ -24,13 +32,18 @@ class Judgement(NamedTuple):
         violations: trials that violate the claim; None for laws and scalings.
         violation_bound: upper confidence bound on the violation rate; None likewise.
         detail: the further numbers of a law or a scaling, by name.
+        seen: what is false by this much would have been seen with probability 1 − α: the
+            ``violation rate`` of a deterministic claim; of a law the ``distance`` of another one,
+            and the relative change of each of its parameters. Empty for the others, whose
+            "verified" has an error probability of its own.
     """
 
     status: Status
-    delta: float | None
-    violations: int | None
-    violation_bound: float | None
-    detail: dict[str, float]
+    delta: float | None = None
+    violations: int | None = None
+    violation_bound: float | None = None
+    detail: Mapping[str, float] = {}
+    seen: Mapping[str, float | None] = {}
 
 
 def never(settings: Any) -> float:
@@ -38,78 +51,118 @@ def never(settings: Any) -> float:
     return 0.0
 
 
-def _finite(predicted: np.ndarray) -> np.ndarray:
-    """Predictions with NaN for infinity: a prediction without a value is met by nothing."""
-    return np.where(np.isfinite(predicted), predicted, np.nan)
+def _finite(numbers: np.ndarray) -> np.ndarray:
+    """Numbers with NaN for infinity, which compares with nothing: it has no value to meet."""
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-def _count(violated: np.ndarray, delta: float, alpha: float) -> Judgement:
+def _count(violated: np.ndarray, delta: float, alpha: float, parts: int) -> Judgement:
     violations = int(violated.sum())
-    lower, upper = violation_bounds(violations, len(violated), alpha)
+    # All parts must hold, so each may be verified at α; but any of them falsifies, at α in all.
+    lower, _ = violation_bounds(violations, len(violated), alpha / parts)
+    _, upper = violation_bounds(violations, len(violated), alpha)
     if delta == 0:
         status = "falsified" if violations else "verified"
-    elif delta >= 1:
+        seen = {"violation rate": unseen_rate(len(violated), alpha)}
+        return Judgement(status, delta, violations, upper, seen=seen)
+    if delta >= 1:
         status = "inconclusive"  # nothing is claimed, so nothing can be verified
     else:
         status = "verified" if upper <= delta else "falsified" if lower > delta else "inconclusive"
-    return Judgement(status, delta, violations, upper, {})
+    return Judgement(status, delta, violations, upper)
+
+
+def _attained(delta: float, trials: int, alpha: float) -> Status:
+    """What the best possible trials say of a claim of failure probability δ."""
+    return _count(np.zeros(trials, bool), delta, alpha, 1).status
 
 
 @dataclass(frozen=True)
-class AtLeast:
-    """measured ≥ predicted, except with probability ``failure(settings)``.
+class Counted:
+    """A claim of each trial by itself, except with probability ``failure(settings)``.
 
     Attributes:
         failure: the failure probability δ as a function of the settings; 0 if deterministic.
         ulps: rounding allowed, in machine epsilons of ``predicted``.
+        says: the claim in mathematics, where it is one of several parts of a statement.
     """
 
     failure: Callable[[Any], float] = never
     ulps: float = 64
+    says: str = ""
 
-    def judge(self, measured, predicted, settings, alpha: float = ALPHA) -> Judgement:
-        """Judge trials: ``measured`` and ``predicted`` of shape (n,); NaN is a violation."""
-        predicted = _finite(predicted)
+    def holds(self, measured: np.ndarray, predicted: np.ndarray, slack: np.ndarray) -> np.ndarray:
+        """Whether finite numbers keep the claim, with ``slack`` for rounding."""
+        raise NotImplementedError
+
+    def violated(self, measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """Which trials violate the claim, shape (n,); a number that is not finite does."""
+        measured, predicted = _finite(measured), _finite(predicted)
         slack = self.ulps * np.finfo(predicted.dtype).eps * np.abs(predicted)
-        return _count(~(measured >= predicted - slack), float(self.failure(settings)), alpha)
+        return ~self.holds(measured, predicted, slack)
+
+    def judge(
+        self, measured, predicted, settings, alpha: float = ALPHA, parts: int = 1
+    ) -> Judgement:
+        """Judge trials: ``measured`` and ``predicted`` of shape (n,).
+
+        Args:
+            measured, predicted: of the trials that count.
+            settings: of the trials.
+            alpha: level.
+            parts: of the statement. All must hold, so each may be verified at α; but any of them
+                falsifies, at α in all.
+        """
+        delta, trials = float(self.failure(settings)), len(measured)
+        violations = int(self.violated(measured, predicted).sum())
+        lower, _ = violation_bounds(violations, trials, alpha / parts)
+        _, upper = violation_bounds(violations, trials, alpha)
+        if delta == 0:
+            status = "falsified" if violations else "verified"
+            seen = {"violation rate": unseen_rate(trials, alpha)}
+            return Judgement(status, delta, violations, upper, seen=seen)
+        if delta >= 1:
+            status = "inconclusive"  # nothing is claimed, so nothing can be verified
+        else:
+            status = (
+                "verified" if upper <= delta else "falsified" if lower > delta else "inconclusive"
+            )
+        return Judgement(status, delta, violations, upper)
+
+    def attained(self, settings, trials: int, alpha: float = ALPHA) -> Status:
+        """The verdict on a true claim that no trial violates."""
+        delta = float(self.failure(settings))
+        decided = delta < 1 and (delta == 0 or violation_bounds(0, trials, alpha)[1] <= delta)
+        return "verified" if decided else "inconclusive"
 
 
-@dataclass(frozen=True)
-class AtMost:
-    """measured ≤ predicted, except with probability ``failure(settings)``.
+class AtLeast(Counted):
+    """measured ≥ predicted, see `Counted`."""
 
-    Attributes:
-        failure: the failure probability δ as a function of the settings; 0 if deterministic.
-        ulps: rounding allowed, in machine epsilons of ``predicted``.
-    """
-
-    failure: Callable[[Any], float] = never
-    ulps: float = 64
-
-    def judge(self, measured, predicted, settings, alpha: float = ALPHA) -> Judgement:
-        """Judge trials: ``measured`` and ``predicted`` of shape (n,); NaN is a violation."""
-        predicted = _finite(predicted)
-        slack = self.ulps * np.finfo(predicted.dtype).eps * np.abs(predicted)
-        return _count(~(measured <= predicted + slack), float(self.failure(settings)), alpha)
+    def holds(self, measured, predicted, slack):
+        return measured >= predicted - slack
 
 
-@dataclass(frozen=True)
-class Identity:
-    """Two quantities are equal up to rounding.
+class AtMost(Counted):
+    """measured ≤ predicted, see `Counted`."""
+
+    def holds(self, measured, predicted, slack):
+        return measured <= predicted + slack
+
+
+class Identity(Counted):
+    """Two quantities are equal up to rounding, see `Counted`.
 
     A trial's ``predicted`` is the scale of the numbers compared, its ``measured`` the size of
     their difference; the claim is measured ≤ ulps·ε·predicted with ε the machine epsilon.
-
-    Attributes:
-        ulps: rounding allowed, in machine epsilons of the scale.
     """
 
-    ulps: float = 64
+    def holds(self, measured, predicted, slack):
+        return measured <= slack
 
-    def judge(self, measured, predicted, settings, alpha: float = ALPHA) -> Judgement:
-        """Judge trials: ``measured`` and ``predicted`` of shape (n,); NaN is a violation."""
-        bound = self.ulps * np.finfo(predicted.dtype).eps * _finite(predicted)
-        return _count(~(measured <= bound), 0.0, alpha)
+
+Cdf = Callable[[np.ndarray, Any], np.ndarray]
+"""``cdf(values, settings)``, a distribution function."""
 
 
 @dataclass(frozen=True)
@@ -120,25 +173,50 @@ class Law:
     one. With so few trials that the radius exceeds ``resolution`` it is inconclusive instead.
 
     Attributes:
-        cdf: ``cdf(values, settings)`` of the claimed law.
+        cdf: of the claimed law.
         resolution: the largest DKW radius with which the law counts as verified.
+        says: the law, where it is one of several parts of a statement.
+        families: families of laws around the claimed one, ``(values, settings, t) ->`` distribution
+            function, by the name of the parameter that is multiplied by 1 + t. The verdict says
+            for each how small a change would have been seen.
     """
 
-    cdf: Callable[[np.ndarray, Any], np.ndarray]
+    cdf: Cdf
     resolution: float = 0.17
+    says: str = ""
+    families: Mapping[str, Callable[[np.ndarray, Any, float], np.ndarray]] = field(
+        default_factory=dict
+    )
 
-    def judge(self, measured, predicted, settings, alpha: float = ALPHA) -> Judgement:
+    def judge(self, measured, predicted, settings, alpha: float = ALPHA, parts: int = 1):
         """Judge trials: ``measured`` of shape (n,); a value that is not finite falsifies."""
         if not np.isfinite(measured).all():
-            return Judgement("falsified", None, None, None, {})
-        test = test_law(measured, lambda values: self.cdf(values, settings), alpha)
-        if test.p_value < alpha:
+            return Judgement("falsified")
+        test = test_law(measured, lambda values: self.cdf(values, settings), alpha / parts)
+        if test.p_value < alpha / parts:
             status = "falsified"
         elif max(test.distance, dkw_radius(len(measured), alpha)) <= self.resolution:
             status = "verified"
         else:
             status = "inconclusive"
-        return Judgement(status, None, None, None, test._asdict())
+        return Judgement(
+            status, detail=test._asdict(), seen=self._seen(measured, settings, test.detectable)
+        )
+
+    def _seen(self, measured, settings, distance: float) -> dict[str, float | None]:
+        low, high = measured.min(), measured.max()
+        values = np.linspace(2 * low - high, 2 * high - low, 4001)
+        claimed = self.cdf(values, settings)
+        return {"distance": distance} | {
+            name: smallest_deviation(
+                lambda t, of=of: np.abs(of(values, settings, t) - claimed).max(), distance
+            )
+            for name, of in self.families.items()
+        }
+
+    def attained(self, settings, trials: int, alpha: float = ALPHA) -> Status:
+        """The verdict on a law that is true."""
+        return "verified" if dkw_radius(trials, alpha) <= self.resolution else "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -154,24 +232,26 @@ class Scaling:
         exponent: the exponent claimed.
         tolerance: how far from it still counts as agreeing on the range tried.
         power: power of the mean over trials.
+        says: the power law, where it is one of several parts of a statement.
     """
 
     exponent: float
     tolerance: float = 0.02
     power: float = -2.0
+    says: str = ""
 
-    def judge(self, measured, predicted, settings, alpha: float = ALPHA) -> Judgement:
+    def judge(self, measured, predicted, settings, alpha: float = ALPHA, parts: int = 1):
         """Judge trials: ``measured`` of shape (n, sizes), at ``settings.sizes``, largest last."""
         sizes = np.asarray(settings.sizes, float)
         with np.errstate(divide="ignore"):
             moments = measured**self.power  # a zero has no power mean of negative power
         if not np.isfinite(moments).all():
-            return Judgement("falsified", None, None, None, {})
+            return Judgement("falsified")
         if not (moments.std(axis=0) > 0).all():  # no spread, no standard error
-            return Judgement("inconclusive", None, None, None, {})
+            return Judgement("inconclusive")
         mean = moments.mean(axis=0)
         errors = moments.std(axis=0, ddof=1) / np.sqrt(len(measured)) / mean / abs(self.power)
-        fit = fit_scaling(sizes, np.log(mean) / self.power, errors, alpha)
+        fit = fit_scaling(sizes, np.log(mean) / self.power, errors, alpha / parts)
         reach = self.tolerance * (np.log(sizes[-1]) - np.log(sizes[:-1]).mean())
         intervals = [
             (fit.low - self.exponent, fit.high - self.exponent, self.tolerance),
@@ -183,7 +263,11 @@ class Scaling:
             status = "consistent"
         else:
             status = "inconclusive"
-        return Judgement(status, None, None, None, fit._asdict())
+        return Judgement(status, detail=fit._asdict())
+
+    def attained(self, settings, trials: int, alpha: float = ALPHA) -> Status:
+        """The verdict on a power law that is true."""
+        return "consistent"
 
 
 Claim = AtLeast | AtMost | Identity | Law | Scaling

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from theory.checks import finite
+
 
 class Subspace(NamedTuple):
     """A linear subspace P of R^d, given by an orthonormal basis in its columns.
@@ -125,8 +127,13 @@ def span(x: Float[Array, "n d"], rank: int) -> Subspace:
 def numerical_rank(x: Float[Array, "n d"]) -> int:
     """The number of singular values above the rounding of the largest one (LAPACK's criterion).
 
+    Raises:
+        ValueError: an entry is not finite.
+
     Example:
         >>> numerical_rank(jnp.array([[1.0, 1.0], [2.0, 2.0], [0.0, 0.0]]))
         1
     """
+    if not finite(x):
+        raise ValueError("A matrix with entries that are not finite has no rank.")
     return int(jnp.linalg.matrix_rank(x))

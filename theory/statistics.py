@@ -35,6 +35,16 @@ def violation_bounds(violations: int, trials: int, alpha: float = ALPHA) -> tupl
     return float(bound("greater").low), float(bound("less").high)
 
 
+def unseen_rate(trials: int, alpha: float = ALPHA) -> float:
+    """The violation rate of which these trials would have shown one with probability 1 − α.
+
+    Example:
+        >>> round(unseen_rate(135), 4), round(unseen_rate(688), 4)
+        (0.0499, 0.01)
+    """
+    return 1 - alpha ** (1 / trials)
+
+
 class SampleSize(NamedTuple):
     """A plan fixed before the run: how many trials, and how many of them may violate."""
 
@@ -115,6 +125,28 @@ def test_law(samples: np.ndarray, cdf: Callable, alpha: float = ALPHA) -> LawTes
     result = stats.kstest(samples, cdf)
     radius = dkw_radius(len(samples), alpha)
     return LawTest(float(result.statistic), float(result.pvalue), radius, 2 * radius)
+
+
+def smallest_deviation(
+    distance: Callable[[float], float], enough: float, most: float = 100.0
+) -> float | None:
+    """The smallest t > 0 at which a growing distance is large enough.
+
+    Args:
+        distance: of t.
+        enough: the distance asked for.
+        most: the largest t looked at.
+
+    Returns:
+        t; None where ``most`` is not far enough.
+
+    Example:
+        >>> round(smallest_deviation(lambda t: t**2, 0.25), 6)
+        0.5
+    """
+    if distance(most) < enough:
+        return None
+    return optimize.root_scalar(lambda t: distance(t) - enough, bracket=(0.0, most)).root
 
 
 class ScalingFit(NamedTuple):

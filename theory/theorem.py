@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from theory.claims import AtLeast, AtMost, Claim, Identity, Judgement, Status
+from theory.claims import AtLeast, AtMost, Claim, Counted, Identity, Judgement, Scaling, Status
 from theory.ensemble import ensemble
 from theory.statistics import ALPHA
 
@@ -34,29 +34,56 @@ class Paper(NamedTuple):
     title: str
 
 
+WHOLE = "statement"
+"""The name of the only part of a statement that has no others."""
+
+
 class Trial(NamedTuple):
     """One independent trial.
 
     Attributes:
-        measured: what came out, a scalar, or a vector over sizes for a `Scaling`.
-        predicted: what the theorem compares it with, in the same shape.
-        assumptions: the margin by which each assumption holds; negative where it is violated.
+        measured: what came out, a scalar (a vector over sizes for a `Scaling`); a dict of such by
+            part where the theorem has several.
+        predicted: what the theorem compares it with, in the same form.
+        assumptions: the margin by which each assumption holds, negative where it is violated; or
+            whether it holds.
         given: whether the event on which the statement is conditioned occurred. Trials without
             it are no trials of the statement: they are counted as skipped.
     """
 
-    measured: Float[Array, "*sizes"]
-    predicted: Float[Array, "*sizes"]
-    assumptions: dict[str, Float[Array, ""]]
+    measured: Any
+    predicted: Any
+    assumptions: dict[str, Float[Array, ""] | Bool[Array, ""]]
     given: Bool[Array, ""] | bool = True
 
 
 TrialFunction = Callable[[Any, Key[Array, ""]], Trial]
 
 
+class Search(NamedTuple):
+    """The scenes over which a claim must hold always.
+
+    Attributes:
+        settings: of the scenes, small enough to be searched.
+        start: ``(settings, key) -> scene``, one random scene: a pytree of floating arrays, all of
+            whose values near it are scenes too.
+        trial: ``(settings, scene) -> Trial``: what the theorem says of one scene, with the
+            margins of its assumptions.
+        check: ``(settings, scene) -> Trial`` of NumPy numbers, computed again in NumPy.
+    """
+
+    settings: Any
+    start: Callable[[Any, Key[Array, ""]], Any]
+    trial: Callable[[Any, Any], Trial]
+    check: Callable[[Any, Any], Trial]
+
+
 @dataclass(frozen=True)
 class Control:
     """A negative control: the same claim with one assumption broken, which must be falsified.
+
+    It counts only where exactly one measured assumption is missed in its trials, and where the
+    theorem's own trials do not falsify the claim already.
 
     Attributes:
         name: what is broken.
@@ -75,40 +102,52 @@ class Theorem:
 
     Attributes:
         name: ``system.name``.
-        statement: the claim in one line of mathematics.
+        statement: the claim in one line of mathematics; the conditions of its parts where it has
+            several, which say the rest themselves.
         label: its name in the paper.
         provenance: ``paper`` (seen in the source), ``recalled`` (form right, constants
             unconfirmed) or ``derived`` (proved in the docstring of its module).
-        claim: how measured and predicted compare.
+        claim: how measured and predicted compare; several, by the names of the parts of the
+            statement, where there are several inequalities.
         presets: settings by preset.
         trial: ``(settings, key) -> Trial``, pure and traceable.
         control: the negative control.
         paper: where it is stated; the paper of its room when None.
+        expects: statuses by preset, where they are not those of a true claim.
+        search: where the claim must hold always, the scenes in which `theory.worst` looks for its
+            worst case.
     """
 
     name: str
     statement: str
     label: str
     provenance: Provenance
-    claim: Claim
+    claim: Claim | Mapping[str, Claim]
     presets: Mapping[Preset, Any]
     trial: TrialFunction
     control: Control
     paper: Paper | None = None
+    expects: Mapping[Preset, Status] = field(default_factory=dict)
+    search: Search | None = None
+
+    @property
+    def parts(self) -> Mapping[str, Claim]:
+        """The claims by part, one called `WHOLE` where the statement has no parts."""
+        return self.claim if isinstance(self.claim, Mapping) else {WHOLE: self.claim}
 
 
 class Trials(NamedTuple):
     """All trials of one arm as NumPy arrays, first axis the trial, and what they cost.
 
     Attributes:
-        measured, predicted: shape (n,), or (n, sizes).
+        measured, predicted: by part, each of shape (n,), or (n, sizes).
         assumptions: margins by name, each of shape (n,).
         given: shape (n,).
         compile_seconds, run_seconds: wall time.
     """
 
-    measured: np.ndarray
-    predicted: np.ndarray
+    measured: dict[str, np.ndarray]
+    predicted: dict[str, np.ndarray]
     assumptions: dict[str, np.ndarray]
     given: np.ndarray
     compile_seconds: float
@@ -131,22 +170,42 @@ class Tightness(NamedTuple):
     max: float
 
 
+class Part(NamedTuple):
+    """What the trials say of one part of a statement.
+
+    Attributes:
+        name: of the part.
+        claim: what it claims.
+        judgement: counts, bounds and fits.
+        tightness: measured / predicted; None where no trial has a finite ratio.
+        vacuous: the bound holds by a factor of a million or more in the median trial.
+    """
+
+    name: str
+    claim: Claim
+    judgement: Judgement
+    tightness: Tightness | None
+    vacuous: bool
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The outcome of a theorem's trials.
 
     Attributes:
         theorem: name.
-        status: one of the five statuses.
+        status: one of the five statuses: that of the worst part, where assumptions are met.
         trials: trials that count.
         skipped: trials in which the conditioning event did not occur.
-        judgement: counts, bounds and fits behind the status.
+        violations: trials that violate any part; None for laws and scalings.
+        parts: what the trials say of each part; none where no trial counts.
         alpha: level.
-        tightness: measured / predicted; None where no trial has a finite ratio.
-        vacuous: the bound holds by a factor of a million or more in the median trial.
+        precision: dtype of the numbers compared.
         assumptions: each with its smallest margin.
         control: the control's name.
-        detected: whether the control was falsified, and not by a NaN.
+        broken: the assumptions that the control's trials miss.
+        detected: whether the control was falsified, not by a NaN, with one assumption missed. None
+            where the theorem's own trials are falsified or not applicable: then it says nothing.
         seconds: compile and run time, both arms.
     """
 
@@ -154,13 +213,14 @@ class Verdict:
     status: Status
     trials: int
     skipped: int
-    judgement: Judgement
+    violations: int | None
+    parts: tuple[Part, ...]
     alpha: float
-    tightness: Tightness | None
-    vacuous: bool
+    precision: str
     assumptions: tuple[Assumption, ...]
     control: str
-    detected: bool
+    broken: tuple[str, ...]
+    detected: bool | None
     seconds: dict[str, float]
 
 
@@ -183,53 +243,95 @@ def trial_keys(theorem: Theorem, settings: Any, seed: int, arm: Arm) -> Key[Arra
 
 
 def simulate(theorem: Theorem, settings: Any, seed: int = 0, arm: Arm = "theorem") -> Trials:
-    """Run all trials of one arm."""
+    """Run all trials of one arm.
+
+    Raises:
+        ValueError: a trial gives other parts than the theorem claims, or other shapes.
+    """
     keys = trial_keys(theorem, settings, seed, arm)
     start = time.perf_counter()
-    compiled = program(theorem, settings, arm).lower(keys).compile()
+    lowered = program(theorem, settings, arm).lower(keys)
+    _check(theorem, settings, lowered.out_info)
+    compiled = lowered.compile()
     ready = time.perf_counter()
     trial = jax.device_get(compiled(keys))
     end = time.perf_counter()
-    given = np.broadcast_to(trial.given, keys.shape)
     return Trials(
-        trial.measured, trial.predicted, trial.assumptions, given, ready - start, end - ready
+        by_part(trial.measured),
+        by_part(trial.predicted),
+        {name: _margins(values) for name, values in trial.assumptions.items()},
+        np.broadcast_to(trial.given, keys.shape),
+        ready - start,
+        end - ready,
     )
+
+
+def by_part(numbers: Any) -> dict[str, Any]:
+    """Numbers of a `Trial` by part: the only one is called `WHOLE`."""
+    return numbers if isinstance(numbers, dict) else {WHOLE: numbers}
+
+
+def _margins(values: np.ndarray) -> np.ndarray:
+    """A yes or no as a margin: 0, which just holds, or −1."""
+    return np.where(values, 0.0, -1.0) if values.dtype == bool else values
+
+
+def _check(theorem: Theorem, settings: Any, trial: Any) -> None:
+    """Refuse trials that could not be judged, before they are run."""
+    for what, numbers in (
+        ("measured", by_part(trial.measured)),
+        ("predicted", by_part(trial.predicted)),
+    ):
+        if set(numbers) != set(theorem.parts):
+            raise ValueError(
+                f"{theorem.name} claims {', '.join(theorem.parts)}, and a trial's {what} has "
+                f"{', '.join(numbers)}: give one number for each part."
+            )
+        for name, claim in theorem.parts.items():
+            shape = numbers[name].shape[1:]
+            wanted = (len(settings.sizes),) if isinstance(claim, Scaling) else ()
+            if shape != wanted:
+                raise ValueError(
+                    f"{theorem.name}, {name}: a trial's {what} has shape {shape} and must have "
+                    f"{wanted}, one number for each {'size' if wanted else 'trial'}."
+                )
+    for name, margin in trial.assumptions.items():
+        if margin.shape[1:]:
+            raise ValueError(
+                f"{theorem.name}: the margin of {name!r} has shape {margin.shape[1:]} and must "
+                "be one number for each trial, the smallest."
+            )
 
 
 def judge(
     theorem: Theorem, settings: Any, trials: Trials, control: Trials, alpha: float = ALPHA
 ) -> Verdict:
     """The verdict on stored trials."""
-    judgement = _judge_arm(theorem, settings, trials, alpha)
-    broken = _judge_arm(theorem, settings, control, alpha)
-    assumptions = tuple(
-        Assumption(name, bool(worst >= 0), float(worst))
-        for name, margins in trials.assumptions.items()
-        if (worst := _worst(margins[trials.given])) is not None
-    )
-    status = judgement.status
+    parts, broken_parts = (_judge_arm(theorem, settings, arm, alpha) for arm in (trials, control))
+    assumptions = _worst(theorem, settings, trials)
+    status = _together(parts)
     if not all(assumption.holds for assumption in assumptions):
         status = "not applicable"
-    ratio = _ratios(theorem, trials)
-    tightness = (
-        Tightness(*map(float, (ratio.min(), np.median(ratio), ratio.max()))) if ratio.size else None
-    )
-    vacuous = tightness is not None and (
-        (isinstance(theorem.claim, AtMost) and tightness.median < 1e-6)
-        or (isinstance(theorem.claim, AtLeast) and tightness.median > 1e6)
-    )
+    missed = tuple(a.name for a in _worst(theorem, settings, control) if not a.holds)
+    detected = _together(broken_parts) == "falsified" and not _has_nan(control) and len(missed) == 1
+    violated = [
+        part.claim.violated(trials.measured[part.name], trials.predicted[part.name])[trials.given]
+        for part in parts
+        if isinstance(part.claim, Counted)
+    ]
     return Verdict(
         theorem=theorem.name,
         status=status,
         trials=int(trials.given.sum()),
         skipped=int((~trials.given).sum()),
-        judgement=judgement,
+        violations=int(np.any(violated, axis=0).sum()) if violated else None,
+        parts=parts,
         alpha=alpha,
-        tightness=tightness,
-        vacuous=vacuous,
+        precision=_precision(trials),
         assumptions=assumptions,
         control=theorem.control.name,
-        detected=broken.status == "falsified" and not _has_nan(control),
+        broken=missed,
+        detected=None if status in ("falsified", "not applicable") else detected,
         seconds={
             "compile": trials.compile_seconds + control.compile_seconds,
             "run": trials.run_seconds + control.run_seconds,
@@ -237,32 +339,108 @@ def judge(
     )
 
 
-def _judge_arm(theorem: Theorem, settings: Any, trials: Trials, alpha: float) -> Judgement:
+def expected(
+    theorem: Theorem, settings: Any, preset: Preset, precision: str, alpha=ALPHA
+) -> Status:
+    """The status that a verdict should have: as declared, or that of a claim that is true.
+
+    Args:
+        theorem: the theorem.
+        settings: their trials decide what a true claim attains.
+        preset: the preset in which a status may be declared.
+        precision: of the trials; a claim that rounding decides is not applicable in single.
+        alpha: level of the verdict.
+
+    Example:
+        >>> from theory.subspace.theorems import large_gradient
+        >>> theorem = large_gradient.theorem
+        >>> expected(theorem, theorem.presets["course"], "course", "float64")
+        'verified'
+    """
+    if precision != "float64" and _exact(theorem, settings):
+        return "not applicable"
+    if preset in theorem.expects:
+        return theorem.expects[preset]
+    attained = {c.attained(settings, settings.trials, alpha) for c in theorem.parts.values()}
+    return next(status for status in ORDER if status in attained)
+
+
+ORDER: tuple[Status, ...] = (
+    "not applicable", "falsified", "inconclusive", "consistent", "verified",
+)  # fmt: skip
+"""Statuses, the one that decides for all parts first."""
+
+
+def _together(parts: tuple[Part, ...]) -> Status:
+    """The status of a statement from those of its parts."""
+    statuses = {part.judgement.status for part in parts} or {"not applicable"}
+    return next(status for status in ORDER if status in statuses)
+
+
+def _judge_arm(theorem: Theorem, settings: Any, trials: Trials, alpha: float) -> tuple[Part, ...]:
     if not trials.given.any():
-        return Judgement("not applicable", None, None, None, {})
-    measured, predicted = trials.measured[trials.given], trials.predicted[trials.given]
-    return theorem.claim.judge(measured, predicted, settings, alpha)
+        return ()
+    found = []
+    for name, claim in theorem.parts.items():
+        measured, predicted = (
+            trials.measured[name][trials.given],
+            trials.predicted[name][trials.given],
+        )
+        judgement = claim.judge(measured, predicted, settings, alpha, len(theorem.parts))
+        tightness = _tightness(claim, measured, predicted)
+        vacuous = tightness is not None and (
+            (isinstance(claim, AtMost) and tightness.median < 1e-6)
+            or (isinstance(claim, AtLeast) and tightness.median > 1e6)
+        )
+        found.append(Part(name, claim, judgement, tightness, vacuous))
+    return tuple(found)
+
+
+def _exact(theorem: Theorem, settings: Any) -> bool:
+    """Whether rounding decides a part: it claims what no probability excuses."""
+    return any(
+        isinstance(claim, Counted) and claim.failure(settings) == 0
+        for claim in theorem.parts.values()
+    )
+
+
+def _precision(trials: Trials) -> str:
+    return str(next(iter(trials.measured.values())).dtype)
+
+
+DOUBLE = "double precision, where rounding decides"
+
+
+def _worst(theorem: Theorem, settings: Any, trials: Trials) -> tuple[Assumption, ...]:
+    """Every assumption with its smallest margin, a NaN counting as −1; none without trials."""
+    if not trials.given.any():
+        return ()
+    worst = {
+        name: float(np.nan_to_num(margins[trials.given], nan=-1.0).min())
+        for name, margins in trials.assumptions.items()
+    }
+    bits = np.finfo(_precision(trials)).nmant - np.finfo(np.float64).nmant
+    if bits and _exact(theorem, settings):
+        worst[DOUBLE] = float(bits)
+    return tuple(Assumption(name, margin >= 0, margin) for name, margin in worst.items())
 
 
 def _has_nan(trials: Trials) -> bool:
     """Whether a trial that counts came out as NaN: then it detects nothing, it only broke."""
-    numbers = trials.measured[trials.given], trials.predicted[trials.given]
-    return any(np.isnan(array).any() for array in numbers)
+    numbers = *trials.measured.values(), *trials.predicted.values()
+    return any(np.isnan(array[trials.given]).any() for array in numbers)
 
 
-def _worst(margins: np.ndarray) -> float | None:
-    """The smallest margin, a NaN counting as −1; None where there is no trial."""
-    return np.nan_to_num(margins, nan=-1.0).min() if margins.size else None
-
-
-def _ratios(theorem: Theorem, trials: Trials) -> np.ndarray:
-    """measured / predicted of every trial that counts and has a finite ratio."""
-    measured, predicted = trials.measured[trials.given], trials.predicted[trials.given]
-    if isinstance(theorem.claim, Identity):
-        predicted = theorem.claim.ulps * np.finfo(predicted.dtype).eps * predicted
+def _tightness(claim: Claim, measured: np.ndarray, predicted: np.ndarray) -> Tightness | None:
+    """measured / predicted of every trial that has a finite ratio."""
+    if isinstance(claim, Identity):
+        predicted = claim.ulps * np.finfo(predicted.dtype).eps * predicted
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = measured / predicted
-    return ratio[np.isfinite(ratio)]
+    ratio = ratio[np.isfinite(ratio)]
+    if not ratio.size:
+        return None
+    return Tightness(*map(float, (ratio.min(), np.median(ratio), ratio.max())))
 
 
 def verify(theorem: Theorem, settings: Any, seed: int = 0, alpha: float = ALPHA) -> Verdict:

@@ -61,6 +61,7 @@ def template(path: Path) -> Template:
     environment.filters |= {
         "block": block,
         "evidence": verification.evidence,
+        "part_evidence": verification.part_evidence,
         "maths": maths,
         "number": number,
         "scale": scale,
@@ -171,18 +172,18 @@ def maths(text: str) -> Markup:
     return Markup("").join([*pieces, escape(text[end:])])
 
 
-def scale(verdict: dict[str, Any]) -> dict[str, Any] | None:
+def scale(part: dict[str, Any]) -> dict[str, Any] | None:
     """Where min, median and max of measured / predicted lie on a logarithmic axis around 1.
 
     In percent of the axis, 1 being at 50; with the decades shown on each side, and the side of 1 on
-    which a trial violates the claim. None without a positive ratio.
+    which a trial of this part violates the claim. None without a positive ratio.
 
     Example:
         >>> ratios = {"min": 0.1, "median": 1.0, "max": 10.0}
-        >>> scale({"tightness": ratios, "claim": {"kind": "AtMost"}})
+        >>> scale({"tightness": ratios, "kind": "AtMost"})
         {'min': 0.0, 'median': 50.0, 'max': 100.0, 'low': '10⁻¹', 'high': '10¹', 'fails': 'right'}
     """
-    ratios = verdict["tightness"]
+    ratios = part["tightness"]
     if ratios is None or ratios["max"] <= 0:
         return None
     logs = {name: math.log10(x) if x > 0 else -math.inf for name, x in ratios.items()}
@@ -193,7 +194,7 @@ def scale(verdict: dict[str, Any]) -> dict[str, Any] | None:
         **{name: round(max(0.0, 50 + 50 * x / decades), 2) for name, x in logs.items()},
         "low": f"10{str(-decades).translate(EXPONENT)}",
         "high": f"10{str(decades).translate(EXPONENT)}",
-        "fails": side.get(verdict["claim"]["kind"]),
+        "fails": side.get(part["kind"]),
     }
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from theory.checks import check_points
 from theory.networks import TwoLayerReLU
 from theory.training.losses import Loss, logistic
 from theory.training.updates import apply_update, initial_state
@@ -96,6 +97,9 @@ def train(
         margin: stop as soon as every y_j N(x_j) is at least this.
         loss: the loss of a margin, elementwise.
 
+    Raises:
+        ValueError: points or labels that are not what they should be, see `check_points`.
+
     Example:
         >>> from theory.networks import Linear
         >>> x, y = jnp.eye(2), jnp.array([1.0, -1.0])
@@ -104,6 +108,7 @@ def train(
         >>> float(trained.margin) >= 1
         True
     """
+    check_points(x, y)
 
     def objective(net):
         q = y * net(x)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from theory.checks import check_points
 from theory.networks import TwoLayerReLU
 from theory.training.full_batch import Trained, minimise
 from theory.training.losses import Loss, logistic
@@ -55,6 +56,9 @@ def train_in_span(
         train_output: train ``u`` too (with the same optimiser) instead of keeping it fixed.
         form: ``"gram"``, ``"coordinates"``, or the cheaper of the two.
 
+    Raises:
+        ValueError: points or labels that are not what they should be, see `check_points`.
+
     Example:
         >>> from theory.networks import two_layer_relu
         >>> net = two_layer_relu(jax.random.key(0), d=500, width=50)
@@ -64,6 +68,7 @@ def train_in_span(
         >>> float(trained.margin) >= 1
         True
     """
+    check_points(x, y)
     n, d = x.shape
     gram = form == "gram" or (form == "auto" and n <= 2 * d)
     atoms = x if gram else jnp.eye(d, dtype=x.dtype)
@@ -112,6 +117,9 @@ def train_to_margin(
             on one sample moves its own output by at most learning_rate·‖x_j‖²·‖u‖²·|ℓ'|/n.
         steps: give up after this many; ``Trained.margin`` tells.
 
+    Raises:
+        ValueError: as of `train_in_span`.
+
     Example:
         >>> from theory.networks import two_layer_relu
         >>> net = two_layer_relu(jax.random.key(0), d=500, width=50)
@@ -120,6 +128,7 @@ def train_to_margin(
         >>> float(trained.margin) >= 1
         True
     """
+    check_points(x, y)
     if learning_rate is None:
         steepness = jnp.max(jnp.sum(x * x, axis=-1)) * jnp.sum(network.u**2)
         rate = 4 / jnp.where(steepness > 0, steepness, 1)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Array, Float
 
-from theory.checks import finite, traced
+from theory.checks import check_points, finite, traced
 from theory.networks import Linear, TwoLayerReLU
 
 
@@ -32,15 +32,11 @@ def check_problem(
             f"The network is a {type(net).__name__} and must be a Linear or a TwoLayerReLU: "
             "the KKT conditions are those of a network that is homogeneous in its weights."
         )
-    if len(x) == 0:
-        raise ValueError("There are no training points, so there is nothing to be explained.")
+    check_points(x, y)
     if traced((net, x, y)):
         return
-    if not finite((net, x, y)):
-        raise ValueError("Weights, inputs and labels must be finite; at least one is not.")
-    wrong = np.flatnonzero(np.abs(np.asarray(y)) != 1)
-    if wrong.size:
-        raise ValueError(f"Label {wrong[0]} is {float(y[wrong[0]]):g} and must be -1 or +1.")
+    if not finite(net):
+        raise ValueError("Weights must be finite; at least one is not.")
     margins = np.asarray(y * net(x))
     worst = int(margins.argmin())
     if margins[worst] <= 0:
