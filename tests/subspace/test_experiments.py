@@ -211,6 +211,6 @@ def test_settings_that_do_not_go_together(make, message):
 def test_medians_admit_infinity():
     values = DataArray([[1.0, inf], [2.0, inf], [inf, 3.0], [inf, inf]], dims=("trial", "kind"))
     interval = estimates.median(values)
-    assert interval.centre.tolist() == [inf, inf]
+    assert interval.centre.values.tolist() == [inf, inf]
     assert estimates.finite(interval.low) == [1.0, 3.0]
     assert np.isnan(interval.bars).any()  # which matplotlib leaves out, and nothing warned
