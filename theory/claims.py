@@ -6,7 +6,7 @@ stored trials at any time.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -90,6 +90,7 @@ class Counted:
     failure: Callable[[Any], float] = never
     ulps: float = 64
     says: str = ""
+    over_sizes: ClassVar[bool] = False
 
     def holds(self, measured: np.ndarray, predicted: np.ndarray, slack: np.ndarray) -> np.ndarray:
         """Whether finite numbers keep the claim, with ``slack`` for rounding."""
@@ -187,6 +188,7 @@ class Law:
     families: Mapping[str, Callable[[np.ndarray, Any, float], np.ndarray]] = field(
         default_factory=dict
     )
+    over_sizes: ClassVar[bool] = False
 
     def judge(self, measured, predicted, settings, alpha: float = ALPHA, parts: int = 1):
         """Judge trials: ``measured`` of shape (n,); a value that is not finite falsifies."""
@@ -239,6 +241,7 @@ class Scaling:
     tolerance: float = 0.02
     power: float = -2.0
     says: str = ""
+    over_sizes: ClassVar[bool] = True
 
     def judge(self, measured, predicted, settings, alpha: float = ALPHA, parts: int = 1):
         """Judge trials: ``measured`` of shape (n, sizes), at ``settings.sizes``, largest last."""

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from theory.claims import AtLeast, AtMost, Claim, Counted, Identity, Judgement, Scaling, Status
+from theory.claims import AtLeast, AtMost, Claim, Counted, Identity, Judgement, Status
 from theory.ensemble import ensemble
 from theory.statistics import ALPHA
 
@@ -289,7 +289,7 @@ def _check(theorem: Theorem, settings: Any, trial: Any) -> None:
             )
         for name, claim in theorem.parts.items():
             shape = numbers[name].shape[1:]
-            wanted = (len(settings.sizes),) if isinstance(claim, Scaling) else ()
+            wanted = (len(settings.sizes),) if claim.over_sizes else ()
             if shape != wanted:
                 raise ValueError(
                     f"{theorem.name}, {name}: a trial's {what} has shape {shape} and must have "
