@@ -73,7 +73,8 @@ class List:
 class Verify:
     """Put theorems on trial and print a table of verdicts.
 
-    Exit code 0: nothing falsified and every control detected; 1: otherwise; 2: bad usage.
+    Exit code 0: every verdict is the expected one and no control is missed; 1: otherwise; 2: bad
+    usage.
     """
 
     names: Names = ()
