@@ -20,6 +20,7 @@ from theory.keys import named
 from theory.subspace.given import drift_trial, flip_all, trial
 from theory.subspace.settings import Settings as Placed
 from theory.subspace.theorems import gradient_law, large_gradient
+from theory.theorem import WHOLE
 
 
 class Drawn(IntEnum):
@@ -106,7 +107,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     given = data.isel(trial=data.scale.values > 0)
     off, whole = (given.gradient.sel(time="after", part=part).values for part in ("off", "whole"))
     bound = given.scale.values * np.sqrt(ell / 2)
-    large = large_gradient.theorem.claim.judge(off, bound, placed)
+    large = large_gradient.theorem.parts[WHOLE].judge(off, bound, placed)
     flipped = data.isel(image=np.isfinite(data.distance.values))
     first_order = abs(flipped.output.sel(time="before")) / flipped.slope
     table = {

@@ -91,7 +91,9 @@ def test_an_exponent_off_by_one_step_is_caught_by_the_identity():
     assert isinstance(theorem.claim, Identity)
     for used, status in ((settings, "verified"), (wrong, "falsified")):
         trials = simulate(theorem, used)
-        judged = theorem.claim.judge(trials.measured[WHOLE], trials.predicted[WHOLE], settings)
+        judged = theorem.parts[WHOLE].judge(
+            trials.measured[WHOLE], trials.predicted[WHOLE], settings
+        )
         assert judged.status == status
 
 
@@ -101,7 +103,7 @@ def test_a_missing_square_root_is_caught():
     settings = theorem.presets["smoke"]
     trials = simulate(theorem, settings)
     wrong = trials.predicted[WHOLE] * np.sqrt(settings.ell / 2)
-    assert theorem.claim.judge(trials.measured[WHOLE], wrong, settings).status == "falsified"
+    assert theorem.parts[WHOLE].judge(trials.measured[WHOLE], wrong, settings).status == "falsified"
 
 
 @pytest.mark.parametrize("preset", ["smoke", "course", "paper"])

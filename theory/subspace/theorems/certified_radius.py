@@ -8,11 +8,15 @@ lies between ‖W_⊥q‖ for any unit q, and the Schatten norm (tr (W_⊥W_⊥�
 most m^{1/128} times too large: r is compared with both, for q of 1000 power iterations.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from theory.claims import AtLeast, AtMost
-from theory.geometry import off_by_rounding
+from theory.geometry import Subspace, off_by_rounding
+from theory.networks import TwoLayerReLU
 from theory.subspace.flip import certified_radius, nearest_flip, universal_direction
 from theory.subspace.gradient import off_subspace_gradient
 from theory.subspace.scene import assumptions, draw_scene, train_scene
@@ -23,20 +27,19 @@ RADII = (0.01, 0.1, 1.0, 10.0)
 """Lengths of z tried; points of P have norm √d."""
 
 
-def trial(settings: Settings, key, on_plane: bool = False) -> Trial:
-    """Measured: ``change`` |N(x₀+z) − N(x₀)| at the worst z tried; ``no flip``, the distance that
-    `nearest_flip` finds from the same directions; ``radius`` and ``nor less``, `certified_radius`.
+class Tried(NamedTuple):
+    """What the parts of the statement compare, and how much of the directions tried lies in P."""
 
-    Predicted: ‖u‖‖W_⊥z‖; `certified_radius`; |N(x₀)|/‖u‖ over ‖W_⊥q‖ and over the Schatten norm.
-    The directions are ±Π_{P^⊥}∇N(x₀), ± the universal one, ± the top singular one, 8 random ones;
-    with ``on_plane`` the gradient's part in P takes the place of that off it.
+    measured: dict[str, Float[Array, ""]]
+    predicted: dict[str, Float[Array, ""]]
+    on_plane: Float[Array, ""]
+
+
+def attempt(net: TwoLayerReLU, x0, plane: Subspace, key, on_plane: bool = False) -> Tried:
+    """Directions tried: ±Π_{P^⊥}∇N(x₀), ± the universal one, ± the top singular one, 8 random ones.
+
+    With ``on_plane`` the gradient's part in P takes the place of that off it.
     """
-    key_scene, key_u, key_z = jax.random.split(key, 3)
-    scene = draw_scene(settings, key_scene)
-    u = 2 * jax.random.normal(key_u, (settings.width,)) / settings.width**0.5
-    scene = scene._replace(network=scene.network._replace(u=u))
-    trained = train_scene(settings, scene)
-    net, x0, plane = trained.network, scene.x0, scene.subspace
     off, size = plane.reject(net.w), jnp.linalg.norm(net.u)
     gram = off @ off.T
     gram = gram / jnp.trace(gram)
@@ -45,7 +48,7 @@ def trial(settings: Settings, key, on_plane: bool = False) -> Trial:
     gradient = off_subspace_gradient(net, x0, plane.basis)
     gradient = plane.project(jax.grad(net)(x0)) if on_plane else gradient
     named = jnp.stack([gradient, universal_direction(net, plane), q])
-    random = plane.reject(jax.random.normal(key_z, (8, settings.d)))
+    random = plane.reject(jax.random.normal(key, (8, len(x0))))
     directions = jnp.concatenate([named, -named, random])
     # Two of the directions vanish where no neuron is active.
     norms = jnp.linalg.norm(directions, axis=-1, keepdims=True)
@@ -55,22 +58,48 @@ def trial(settings: Settings, key, on_plane: bool = False) -> Trial:
     allowed = size * jnp.linalg.norm(z @ off.T, axis=-1)
     worst = jnp.argmax(jnp.where(allowed > 0, change / jnp.where(allowed > 0, allowed, 1), -1))
     radius, nearest = certified_radius(net, x0, plane), nearest_flip(net, x0, plane, directions)
-    schatten = jnp.trace(jnp.linalg.matrix_power(gram, 64)) ** (1 / 128)
-    schatten = schatten * jnp.linalg.norm(off)
-    output = jnp.abs(net(x0))
-    on = jnp.max(jnp.linalg.norm(plane.project(directions), axis=-1))
-    return Trial(
-        measured={"change": change[worst], "no flip": nearest, "radius": radius}
-        | {"nor less": radius},
-        predicted={
+    schatten = jnp.trace(jnp.linalg.matrix_power(gram, 64)) ** (1 / 128) * jnp.linalg.norm(off)
+    largest = jnp.abs(net(x0)) / size
+    return Tried(
+        {"change": change[worst], "no flip": nearest, "radius": radius, "nor less": radius},
+        {
             "change": allowed[worst],
             "no flip": radius,
-            "radius": output / (size * jnp.linalg.norm(off @ q)),
-            "nor less": output / (size * schatten),
+            "radius": largest / jnp.linalg.norm(off @ q),
+            "nor less": largest / schatten,
         },
+        jnp.max(jnp.linalg.norm(plane.project(directions), axis=-1)),
+    )
+
+
+CLAIM = {
+    # A change of N is a difference of numbers near |N(x₀)|, at ‖z‖ as small as 0.01.
+    "change": AtMost(ulps=2.0**14, says="|N(x₀+z) − N(x₀)| ≤ ‖u‖‖W_⊥z‖ at the z ∈ P^⊥ tried"),
+    "no flip": AtLeast(says="the nearest flip found by search in P^⊥ is at least r away"),
+    "radius": AtMost(says="r ≤ |N(x₀)|/(‖u‖‖W_⊥q‖), q the top singular vector found"),
+    "nor less": AtLeast(says="r ≥ |N(x₀)|/(‖u‖(tr(W_⊥W_⊥ᵀ)⁶⁴)^{1/128})"),
+}
+
+
+def trial(settings: Settings, key, on_plane: bool = False) -> Trial:
+    """Measured: ``change`` |N(x₀+z) − N(x₀)| at the worst z tried; ``no flip``, the distance that
+    `nearest_flip` finds from the same directions; ``radius`` and ``nor less``, `certified_radius`.
+
+    Predicted: ‖u‖‖W_⊥z‖; `certified_radius`; |N(x₀)|/‖u‖ over ‖W_⊥q‖ and over the Schatten norm.
+    """
+    key_scene, key_u, key_z = jax.random.split(key, 3)
+    scene = draw_scene(settings, key_scene)
+    u = 2 * jax.random.normal(key_u, (settings.width,)) / settings.width**0.5
+    scene = scene._replace(network=scene.network._replace(u=u))
+    trained = train_scene(settings, scene)
+    measured, predicted, on = attempt(trained.network, scene.x0, scene.subspace, key_z, on_plane)
+    size = jnp.linalg.norm(trained.network.u)
+    return Trial(
+        measured,
+        predicted,
         assumptions=assumptions(settings, scene, trained)
         | {"z ∈ P^⊥": off_by_rounding(on) - on, "‖u‖ not 1": jnp.abs(size - 1) - 0.25},
-        given=jnp.isfinite(nearest),
+        given=jnp.isfinite(measured["no flip"]),
     )
 
 
@@ -79,13 +108,7 @@ theorem = Theorem(
     statement="at x₀ ∈ P, W_⊥ = Π_{P⊥}W, r the certified radius, whatever u, after training on P",
     label="S5",
     provenance="derived",
-    claim={
-        # A change of N is a difference of numbers near |N(x₀)|, at ‖z‖ as small as 0.01.
-        "change": AtMost(ulps=2.0**14, says="|N(x₀+z) − N(x₀)| ≤ ‖u‖‖W_⊥z‖ at the z ∈ P^⊥ tried"),
-        "no flip": AtLeast(says="the nearest flip found by search in P^⊥ is at least r away"),
-        "radius": AtMost(says="r ≤ |N(x₀)|/(‖u‖‖W_⊥q‖), q the top singular vector found"),
-        "nor less": AtLeast(says="r ≥ |N(x₀)|/(‖u‖(tr(W_⊥W_⊥ᵀ)⁶⁴)^{1/128})"),
-    },
+    claim=CLAIM,
     presets={
         "smoke": Settings(ell=100, d=110, margin=2.0, learning_rate=1 / 110, trials=40),
         "course": Settings(ell=200, d=210, margin=2.0, learning_rate=1 / 210, trials=135),
