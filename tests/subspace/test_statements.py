@@ -20,9 +20,11 @@ from theory.networks import TwoLayerReLU, mlp, two_layer_relu
 from theory.subspace.scene import draw_scene, points_in, train_scene
 from theory.subspace.settings import Settings
 from theory.subspace.theorems import (
+    any_descent,
     bounded_gradient,
     certified_radius,
     decayed_gradient,
+    farther_flips,
     flip_scaling,
     frozen_weights,
     gradient_law,
@@ -30,6 +32,7 @@ from theory.subspace.theorems import (
     operator_norm,
     small_initialisation,
     trained_output,
+    trained_radius,
     two_points,
     universal_flip,
     weight_decay,
@@ -296,15 +299,12 @@ def test_universal_flip():
     assert failures(theorem, wide) == dict.fromkeys(("gain", "length", "flip"), total)
 
 
-def test_certified_radius():
-    settings = tiny(learning_rate=0.1)
-    key_scene, key_u, key_z = jax.random.split(KEY, 3)
-    u = 2 * jax.random.normal(key_u, (6,)) / 6**0.5
-    p = play(settings, key_scene, lambda s: s._replace(network=s.network._replace(u=u)))
+def tries(p: Play, key) -> tuple[dict[str, Any], dict[str, Any], float]:
+    """The parts of S5 that are computed here, and the radius."""
     w, size, value = off(p, p.w), np.linalg.norm(p.u), abs(output(p.w, p.u, p.x0))
     _, singular, right = np.linalg.svd(w)
     named = np.stack([off_gradient(p, p.x0), np.sign(p.u) @ w, right[0]])
-    random = off(p, np.asarray(jax.random.normal(key_z, (8, 12))))
+    random = off(p, np.asarray(jax.random.normal(key, (8, 12))))
     directions = np.concatenate([named, -named, random])
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     tried = []
@@ -313,20 +313,117 @@ def test_certified_radius():
             change = abs(output(p.w, p.u, p.x0 + z) - output(p.w, p.u, p.x0))
             tried.append((change, size * np.linalg.norm(w @ z)))
     change, allowed = max(tried, key=lambda pair: pair[0] / pair[1])
-    radius = value / (size * singular[0])
     schatten = (singular**128).sum() ** (1 / 128)
     measured = {"change": change, "no flip": None, "radius": None, "nor less": None}
     predicted = {"change": allowed, "no flip": None, "radius": None}
     predicted |= {"nor less": value / (size * schatten)}
-    margins = common(p) | {"z ∈ P^⊥": ROUNDING, "‖u‖ not 1": abs(size - 1) - 0.25}
-    theorem = certified_radius.theorem
-    agree(theorem, settings, measured, predicted, margins)
-    trial = theorem.trial(settings, KEY)
+    return measured, predicted, value / (size * singular[0])
+
+
+def radius_is_right(theorem, settings, radius) -> None:
+    trial = jax.jit(lambda key: theorem.trial(settings, key))(KEY)
     assert trial.measured["radius"] == trial.measured["nor less"] == trial.predicted["no flip"]
     # The operator norm is a Schatten norm within 1e-8 of it, q a thousand power iterations old.
     assert float(trial.measured["radius"]) == pytest.approx(radius, rel=1e-8)
     assert float(trial.predicted["radius"]) == pytest.approx(radius, rel=1e-6)
     assert failures(theorem, settings) == dict.fromkeys(theorem.parts, 0)
+    kinds = {name: (type(c).__name__, c.ulps) for name, c in parts(theorem).items()}
+    exact = {"no flip": ("AtLeast", 64), "radius": ("AtMost", 64), "nor less": ("AtLeast", 64)}
+    assert kinds == exact | {"change": ("AtMost", 16384)}
+
+
+def test_certified_radius():
+    settings = tiny(learning_rate=0.1)
+    key_scene, key_u, key_z = jax.random.split(KEY, 3)
+    u = 2 * jax.random.normal(key_u, (6,)) / 6**0.5
+    p = play(settings, key_scene, lambda s: s._replace(network=s.network._replace(u=u)))
+    measured, predicted, radius = tries(p, key_z)
+    size = np.linalg.norm(p.u)
+    margins = common(p) | {"z ∈ P^⊥": ROUNDING, "‖u‖ not 1": abs(size - 1) - 0.25}
+    agree(certified_radius.theorem, settings, measured, predicted, margins)
+    radius_is_right(certified_radius.theorem, settings, radius)
+
+
+def test_trained_radius():
+    settings = tiny()
+    key_scene, key_z = jax.random.split(KEY)
+    p = play(settings, key_scene, train_output=True)
+    measured, predicted, radius = tries(p, key_z)
+    moved = np.linalg.norm(p.u - p.u0) / np.linalg.norm(p.u0)
+    margins = common(p) | {"z ∈ P^⊥": ROUNDING, "u moved by a half": moved - 0.5}
+    agree(trained_radius.theorem, settings, measured, predicted, margins)
+    radius_is_right(trained_radius.theorem, settings, radius)
+
+
+def test_farther_flips():
+    settings, theorem = tiny(operator_norm.NormSettings, t=1.5), farther_flips.theorem
+    trial = jax.jit(lambda key: theorem.trial(settings, key))(KEY)
+    key_beta, _ = jax.random.split(jax.random.fold_in(KEY, 0))
+    key_decay, _ = jax.random.split(jax.random.fold_in(key_beta, 2))
+    decay = 3 * (1 - 0.2**0.01)
+    decayed = tiny(scale=None, weight_decay=decay, margin=inf, steps=100)
+    margins = []
+    for name, sigma, left, p in (
+        ("β", 0.4, 1.0, play(settings, key_beta)),
+        ("c_T", 12**-0.5, 0.2, play(decayed, key_decay)),
+    ):
+        value = abs(output(p.w, p.u, p.x0))
+        assert value > 0
+        bound = value / (sigma * left * (6**0.5 + 8**0.5 + 1.5))
+        assert float(trial.predicted[f"flip, {name}"]) == pytest.approx(bound, rel=1e-9)
+        assert float(trial.predicted[f"radius, {name}"]) == pytest.approx(bound, rel=1e-9)
+        radius = value / np.linalg.svd(off(p, p.w))[1][0]
+        assert float(trial.measured[f"radius, {name}"]) == pytest.approx(radius, rel=1e-8)
+        margins.append(common(p, 0, sigma, MARGIN if left == 1 else inf, left))
+        margins[-1]["rows of W_⊥ uncorrelated"] = uncorrelated(p)
+    margins[1].pop("no weight decay")
+    margins[1] |= {"a step leaves 1 − ηλ of W": ROUNDING, "|c_T| at most a fifth": ROUNDING}
+    names = margins[0].keys() | margins[1].keys()
+    wanted = {name: min(m[name] for m in margins if name in m) for name in names}
+    assert {n: float(m) for n, m in trial.assumptions.items()} == pytest.approx(wanted, abs=1e-12)
+    assert failures(theorem, settings) == dict.fromkeys(theorem.parts, pytest.approx(exp(-1.125)))
+
+
+def test_any_descent():
+    settings, theorem = tiny(width=12), any_descent.theorem
+    trial = jax.jit(lambda key: theorem.trial(settings, key))(KEY)
+    key_scene, key_batch = jax.random.split(KEY)
+    scene = draw_scene(settings, key_scene)
+    x, y = scene.x, scene.y
+
+    def descend(rate, mu, loss, steps, margin, masks=None):
+        """Heavy ball by hand, in full dimension."""
+        w, u, velocity = *map(np.asarray, scene.network), 0.0
+        for step in range(steps):
+            q = np.asarray(y) * output(w, u, np.asarray(x))
+            if q.min() >= margin:
+                break
+            slope = -np.exp(-q) if loss == "exponential" else -1 / (1 + np.exp(q))
+            slope = slope * np.asarray(y) / 3 * (1 if masks is None else masks[step])
+            on = np.asarray(x) @ w.T > 0
+            gradient = ((slope[:, None] * on) * u).T @ np.asarray(x)
+            velocity = gradient + mu * velocity
+            w = w - rate * velocity
+        return w, u
+
+    keys = jax.random.split(key_batch, 100)
+    masks = np.asarray(jax.vmap(lambda key: jax.random.bernoulli(key, 0.5, (3,)))(keys))
+    ends = {
+        "exponential": descend(1 / 12, 0.0, "exponential", 40, 0.5),
+        "momentum": descend(1 / 30, 0.9, "logistic", 40, 0.5),
+        "SGD": descend(1 / 3, 0.0, "logistic", 100, inf, masks),
+    }
+    basis, x0 = np.asarray(scene.subspace.basis), np.asarray(scene.x0)
+    for name, (w, u) in ends.items():
+        active = w @ x0 > 0
+        g = np.where(active, u, 0) @ w
+        g = (g - g @ basis @ basis.T) * (12 / active.sum()) ** 0.5 / 0.4
+        assert float(trial.measured[name]) == pytest.approx(g @ g, rel=1e-9)
+        assert float(trial.predicted[name]) == 8
+        law, values = parts(theorem)[name], np.linspace(0, 30, 9)
+        assert law.cdf(values, settings) == pytest.approx(stats.chi2.cdf(values, 8))
+        assert law.resolution == 0.17
+    assert "no weight decay" in trial.assumptions and len(trial.assumptions) == 7
 
 
 def test_flip_scaling():
