@@ -102,8 +102,8 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     tables: dict = {"radius": dkw_radius(settings.trials), "alpha": ALPHA}
     for time in TIMES:
         off, on = (samples(data, part, time) for part in PARTS)
-        judgement = theorem.claim.judge(off, off, settings)
-        wrong = theorem.claim.judge(off / VARIANCE_ERROR, off, settings)
+        judgement = theorem.parts["norm"].judge(off, off, settings)
+        wrong = theorem.parts["norm"].judge(off / VARIANCE_ERROR, off, settings)
         moved = test_law(on, stats.chi2(settings.dim).cdf)
         tables[time] = {
             "status": judgement.status,

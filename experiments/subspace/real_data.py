@@ -21,6 +21,7 @@ from theory.keys import named
 from theory.subspace.given import drift_trial, flip_all, trial
 from theory.subspace.settings import Settings as Placed
 from theory.subspace.theorems import gradient_law, large_gradient
+from theory.theorem import WHOLE
 
 LABELS = {"time": ["before", "after"], "part": ["off", "whole"]}
 """Before and after training or the flip; the gradient off the span and the whole gradient."""
@@ -93,9 +94,11 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     # Every step rounds W once, a random walk of steps whose size is about a third of ε·|W|.
     ulps = 64 + 2 * float(np.sqrt(data.steps.max()))
     drift = Identity(ulps).judge(data.drift.values, data["size"].values, placed)
-    law = gradient_law.theorem.claim.judge(given.squared.values, given.squared.values, placed)
+    law = gradient_law.theorem.parts["norm"].judge(
+        given.squared.values, given.squared.values, placed
+    )
     bound = given.scale.values * np.sqrt(ell / 2)
-    large = large_gradient.theorem.claim.judge(given.off.values, bound, placed)
+    large = large_gradient.theorem.parts[WHOLE].judge(given.off.values, bound, placed)
     flipped = data.isel(image=np.isfinite(data.distance.values))
     first_order = abs(flipped.output.sel(time="before")) / flipped.slope
     table = {

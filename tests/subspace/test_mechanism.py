@@ -1,8 +1,13 @@
 """Off-subspace gradients and flips against finite differences, brute force and invariances."""
 
+from dataclasses import replace
+from functools import partial
+from math import inf
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from scipy.optimize import brentq
 
@@ -13,16 +18,19 @@ from theory.subspace import (
     certified_radius,
     flip_distance,
     gradient_scale,
+    isotropy,
     off_subspace_gradient,
     universal_direction,
 )
-from theory.subspace.flip import first_crossing, operator_norm
+from theory.subspace.flip import first_crossing, nearest_flip, operator_norm
 from theory.subspace.scene import (
     assumptions,
+    decay_error,
     draw_scene,
     missing_direction,
+    parallel_rows,
+    rows_uncorrelated,
     train_scene,
-    with_decay_factor,
 )
 from theory.subspace.settings import Settings
 from theory.training import train_to_margin
@@ -175,11 +183,69 @@ def test_missing_direction_removes_exactly_that_direction(scene):
 
 
 def test_assumptions_notice_what_is_broken(scene):
-    moved = scene._replace(x=scene.x + 1e-6)
-    assert assumptions(SETTINGS, scene)["training points in P"] >= 0
-    assert assumptions(SETTINGS, moved)["training points in P"] < 0
-    decayed = with_decay_factor(SETTINGS, 0.9)
-    assert assumptions(decayed, scene)["no weight decay"] < 0
+    def missed(settings=SETTINGS, used=SETTINGS, scene=scene):
+        margins = assumptions(settings, scene, train_scene(used, scene))
+        return [name for name, margin in margins.items() if margin < 0]
+
+    assert missed() == []
+    assert missed(scene=scene._replace(x=scene.x + 1e-6)) == ["training points in P"]
+    assert missed(scene=scene._replace(x0=scene.x0 + 1e-6)) == ["x₀ in P"]
+    assert missed(replace(SETTINGS, scale=2 * SETTINGS.sigma)) == ["W(0) of variance σ²"]
+    assert missed(replace(SETTINGS, weight_decay=1e-9)) == ["no weight decay"]
+    idle = replace(SETTINGS, learning_rate=1e-9, steps=10)
+    assert missed(used=idle) == ["moved on P by a fiftieth", "margin reached"]
+    endless = replace(SETTINGS, margin=inf)
+    assert missed(endless, idle) == ["moved on P by a fiftieth", "loss fell by a tenth"]
+
+
+def test_decay_error_sees_decay_inside_the_momentum():
+    w = jax.random.normal(jax.random.key(0), (4, 3))
+    momentum, decay, scale = optax.trace(0.9), optax.add_decayed_weights(0.1), optax.scale(-0.5)
+    after, inside = optax.chain(momentum, decay, scale), optax.chain(decay, momentum, scale)
+    assert decay_error(after, w, 0.95) < 1e-15
+    assert decay_error(inside, w, 0.95) == pytest.approx(0.9 * 0.05, rel=1e-12)
+
+
+def test_parallel_rows_are_parallel_and_as_long_as_before(scene):
+    before, after = (s.subspace.reject(s.network.w) for s in (scene, parallel_rows(scene)))
+    lengths = [np.linalg.norm(off, axis=-1) for off in (before, after)]
+    assert np.allclose(*lengths, rtol=1e-12)
+    assert np.linalg.matrix_rank(after, tol=1e-10) == 1
+    assert rows_uncorrelated(scene) > 0 > rows_uncorrelated(parallel_rows(scene))
+
+
+def test_anisotropy_is_seen_along_axes_where_the_norm_is_blind():
+    """Variances .5 and 1.5, in halves or by turns: parts see it, and pass the isotropic one."""
+    rng, ell, n = np.random.default_rng(0), 20, 140
+    plane = Subspace(jnp.eye(24)[:, ell:])
+    settings = Settings(d=24, ell=ell, trials=n)
+    halves = np.where(np.arange(24) < 10, 0.5, 1.5) ** 0.5
+    turns = np.where(np.arange(24) % 2, 1.5, 0.5) ** 0.5
+    measure = jax.jit(jax.vmap(lambda g: isotropy.statistics(plane, g, ell)))
+    for variance, failing in ((1, set()), (halves, {"first half"}), (turns, {"every other"})):
+        g = rng.normal(size=(n, 24)) * variance * (np.arange(24) < ell)
+        values = {name: np.asarray(v) for name, v in measure(jnp.asarray(g)).items()}
+        found = {
+            name
+            for name, law in isotropy.laws().items()
+            if law.judge(values[name], values[name], settings).status == "falsified"
+        }
+        assert found == failing
+
+
+def test_search_finds_nearer_flips_and_none_inside_the_radius(scene, net):
+    noise = scene.subspace.reject(jax.random.normal(jax.random.key(3), (20, 30)))
+    search = partial(nearest_flip, net, scene.x0, scene.subspace, noise)
+    first, last = search(rounds=0), search(rounds=8)
+    plain = jax.vmap(lambda direction: flip_distance(net, scene.x0, direction))(noise)
+    assert first == jnp.min(plain)
+    assert certified_radius(net, scene.x0, scene.subspace) <= last < first
+
+
+def test_only_a_two_layer_network_is_certified(scene):
+    deep = mlp(jax.random.key(1), (30, 9, 9, 1))
+    with pytest.raises(TypeError, match="TwoLayerReLU and not for a MLP"):
+        certified_radius(deep, scene.x0, scene.subspace)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(

@@ -17,22 +17,23 @@ from theory.subspace.theorems import (
     small_initialisation,
     weight_decay,
 )
-from theory.theorem import simulate
+from theory.theorem import WHOLE, simulate
 
 COURSE = gradient_law.theorem.presets["course"]
+NORM = gradient_law.theorem.parts["norm"]
 
 
 @pytest.fixture(scope="module")
 def statistics():
     """‖Π∇N‖²m/(kσ²) of the course preset's 688 networks, simulated once."""
-    return simulate(gradient_law.theorem, COURSE, seed=11).measured
+    return simulate(gradient_law.theorem, COURSE, seed=11).measured["norm"]
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.1])
 def test_a_variance_off_by_a_tenth_is_caught(statistics, factor):
-    judgement = gradient_law.theorem.claim.judge(statistics * factor, statistics, COURSE)
+    judgement = NORM.judge(statistics * factor, statistics, COURSE)
     assert judgement.status == "falsified"
-    right = gradient_law.theorem.claim.judge(statistics, statistics, COURSE)
+    right = NORM.judge(statistics, statistics, COURSE)
     assert right.status == "verified"
 
 
@@ -50,7 +51,7 @@ def test_power_against_a_tenth_is_at_least_999_in_1000(factor):
     """
     rng = np.random.default_rng(0)
     draws = rng.chisquare(COURSE.ell, size=(2000, COURSE.trials)) * factor
-    claim = gradient_law.theorem.claim
+    claim = NORM
     missed = sum(claim.judge(row, row, COURSE).status != "falsified" for row in draws)
     assert missed <= 8
 
@@ -90,7 +91,9 @@ def test_an_exponent_off_by_one_step_is_caught_by_the_identity():
     assert isinstance(theorem.claim, Identity)
     for used, status in ((settings, "verified"), (wrong, "falsified")):
         trials = simulate(theorem, used)
-        judged = theorem.claim.judge(trials.measured, trials.predicted, settings)
+        judged = theorem.parts[WHOLE].judge(
+            trials.measured[WHOLE], trials.predicted[WHOLE], settings
+        )
         assert judged.status == status
 
 
@@ -99,8 +102,8 @@ def test_a_missing_square_root_is_caught():
     theorem = large_gradient.theorem
     settings = theorem.presets["smoke"]
     trials = simulate(theorem, settings)
-    wrong = trials.predicted * np.sqrt(settings.ell / 2)
-    assert theorem.claim.judge(trials.measured, wrong, settings).status == "falsified"
+    wrong = trials.predicted[WHOLE] * np.sqrt(settings.ell / 2)
+    assert theorem.parts[WHOLE].judge(trials.measured[WHOLE], wrong, settings).status == "falsified"
 
 
 @pytest.mark.parametrize("preset", ["smoke", "course", "paper"])
@@ -126,6 +129,6 @@ def test_rescaling_the_initialisation_rescales_the_gradient():
     norms = []
     for factor in (1.0, 10.0):
         trials = simulate(theorem, replace(base, scale=base.sigma * factor, trials=400))
-        norms.append(np.mean((trials.measured / trials.predicted) ** 2))
+        norms.append(np.mean((trials.measured[WHOLE] / trials.predicted[WHOLE]) ** 2))
     # Both are χ²_ℓ/2ℓ with mean ½; 400 draws have a standard error of 0.6 %.
     assert jnp.allclose(jnp.asarray(norms), 0.5, rtol=0.05)

@@ -109,6 +109,55 @@ def flips_along_gradient(
     return Flips(norm, direction, jnp.where(there, distance, jnp.inf))
 
 
+def nearest_flip(
+    net: TwoLayerReLU,
+    x: Float[Array, " d"],
+    subspace: Subspace,
+    directions: Float[Array, "n d"],
+    rounds: int = 8,
+) -> Float[Array, ""]:
+    """The nearest flip off P that a search finds: exact along each direction, then improved.
+
+    N is linear on pieces, so the nearest point of the piece that holds a flip lies along the
+    gradient there. Each round follows −sign(N)·Π_{P^⊥}∇N at the flip before (as DeepFool does,
+    Moosavi-Dezfooli et al. 2016), with an exact search of the ray.
+
+    Args:
+        net: the network.
+        x: the point, in P.
+        subspace: P.
+        directions: where to start.
+        rounds: of improvement.
+
+    Returns:
+        The distance, infinite where no direction leads to a flip.
+
+    Example:
+        >>> w = jnp.array([[1.0, 0.0, 0.0], [0.0, 1.0, 2.0]])
+        >>> net = TwoLayerReLU(w, jnp.array([1.0, -1.0]))
+        >>> axis = Subspace(jnp.array([[1.0], [0.0], [0.0]]))
+        >>> start = jnp.array([[0.0, 1.0, 0.0]])
+        >>> found = nearest_flip(net, jnp.array([5.0, 0.0, 0.0]), axis, start)
+        >>> round(float(found), 4), round(5 / 5**0.5, 4)
+        (2.2361, 2.2361)
+    """
+    sign = jnp.sign(net(x))
+
+    def improve(direction, _):
+        distance = flip_distance(net, x, direction)
+        norm = jnp.linalg.norm(direction)
+        reached = jnp.isfinite(distance)
+        # A little past the flip, where the neurons that make it are active.
+        step = jnp.where(reached, (1 + 1e-6) * distance, 0) / jnp.where(norm > 0, norm, 1)
+        gradient = off_subspace_gradient(net, x + step * direction, subspace.basis)
+        return jnp.where(reached, -sign * gradient, direction), distance
+
+    def search(direction):
+        return jnp.min(jax.lax.scan(improve, direction, length=rounds + 1)[1])
+
+    return jnp.min(jax.lax.map(search, directions))
+
+
 def universal_direction(net: TwoLayerReLU, subspace: Subspace) -> Float[Array, " d"]:
     """v = Σ_i sign(u_i)·Π_{P^⊥} w_i, which flips every point of P at once when ℓ ≫ m.
 
@@ -150,12 +199,20 @@ def certified_radius(
     |N(x+z) − N(x)| ≤ ‖u‖₂‖W_⊥z‖₂ because σ is 1-Lipschitz; ‖u‖₂ = 1 for u_i = ±1/√m. Infinite
     where W_⊥ = 0, since then nothing off P is seen.
 
+    Raises:
+        TypeError: the network is no `TwoLayerReLU`, of which alone this is a theorem.
+
     Example:
         >>> net = TwoLayerReLU(jnp.eye(2), jnp.array([0.6, -0.8]))
         >>> plane = Subspace(jnp.array([[1.0], [0.0]]))
         >>> round(float(certified_radius(net, jnp.array([5.0, 0.0]), plane)), 4)
         3.0
     """
+    if not isinstance(net, TwoLayerReLU):
+        raise TypeError(
+            f"a radius is certified for a TwoLayerReLU and not for a {type(net).__name__}, whose "
+            "output another Lipschitz constant bounds"
+        )
     lipschitz = jnp.linalg.norm(net.u) * operator_norm(subspace.reject(net.w))
     return jnp.where(
         lipschitz > 0, jnp.abs(net(x)) / jnp.where(lipschitz > 0, lipschitz, 1), jnp.inf

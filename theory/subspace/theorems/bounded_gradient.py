@@ -1,6 +1,6 @@
 """S3': the gradient off the subspace is not larger than twice its variance allows.
 
-From S2 and the lemma of Laurent and Massart (2000), Pr[χ²_ℓ ≥ 2ℓ] ≤ e^{−ℓ/16}.
+From S2 and the lemma of Laurent and Massart (2000), Pr[χ²_ℓ ≥ 2ℓ] ≤ e^{−ℓ/16}. ∎
 """
 
 from dataclasses import replace
@@ -22,19 +22,21 @@ def trial(settings: Settings, key, true_sigma: float = 1.0) -> Trial:
     """
     drawn = replace(settings, scale=settings.sigma * true_sigma)
     scene = draw_scene(drawn, key)
-    net = train_scene(drawn, scene).network
+    trained = train_scene(drawn, scene)
+    net = trained.network
     gradient = off_subspace_gradient(net, scene.x0, scene.subspace.basis)
     return Trial(
         measured=jnp.linalg.norm(gradient),
         predicted=gradient_scale(net, scene.x0, settings.sigma) * (2 * settings.ell) ** 0.5,
-        assumptions=assumptions(settings, scene),
+        assumptions=assumptions(settings, scene, trained),
         given=active(net, scene.x0).any(),
     )
 
 
 theorem = Theorem(
     name="subspace.bounded-gradient",
-    statement="‖Π_{P⊥}∇N(x₀)‖ ≤ √(2kℓσ²/m) with probability ≥ 1 − e^{−ℓ/16}",
+    statement="‖Π_{P⊥}∇N(x₀)‖ ≤ σ√(2kℓ/m), given k ≥ 1, with probability ≥ 1 − e^{−ℓ/16}, "
+    "for w_i(0) ~ N(0, σ²I), u_i = ±1/√m, trained on points of P without decay",
     label="S3'",
     provenance="derived",
     claim=AtMost(failure=lambda settings: exp(-settings.ell / 16)),
@@ -45,7 +47,7 @@ theorem = Theorem(
     },
     trial=trial,
     control=Control(
-        name="true σ 1.5 times the believed one",
+        name="σ of W(0) 1.5 times the stated one",
         trial=lambda settings, key: trial(settings, key, true_sigma=1.5),
     ),
 )

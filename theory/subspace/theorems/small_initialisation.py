@@ -1,7 +1,7 @@
 """S6, Theorem 6.1: a small initialisation makes the gradient off the subspace small.
 
 With w_i(0) ~ N(0, β²I) this is S3' at σ = β, and linear in β at fixed k because training on P does
-not touch W_⊥. The paper's constants are unconfirmed; these follow from S2.
+not touch W_⊥. The paper's constants are unconfirmed; these follow from S2. ∎
 """
 
 from math import exp, sqrt
@@ -22,13 +22,16 @@ from theory.theorem import Control, Theorem, Trial
 
 def trial(settings: Settings, key, believe=lambda scene: scene) -> Trial:
     """Measured: ‖Π_{P^⊥}∇N(x₀)‖. Predicted: β√(2kℓ/m)."""
-    scene = draw_scene(settings, key)
-    net = train_scene(settings, scene).network
-    gradient = off_subspace_gradient(net, scene.x0, believe(scene).subspace.basis)
+    scene = believe(draw_scene(settings, key))
+    trained = train_scene(settings, scene)
+    net = trained.network
+    gradient = off_subspace_gradient(net, scene.x0, scene.subspace.basis)
+    margins = assumptions(settings, scene, trained)
+    small = 0.1 / settings.d**0.5
     return Trial(
         measured=jnp.linalg.norm(gradient),
         predicted=gradient_scale(net, scene.x0, settings.sigma) * (2 * settings.ell) ** 0.5,
-        assumptions=assumptions(settings, scene),
+        assumptions=margins | {"β ≤ 0.1/√d": jnp.asarray(settings.sigma <= small)},
         given=active(net, scene.x0).any(),
     )
 
@@ -41,7 +44,8 @@ def small(ell: int, trials: int) -> Settings:
 
 theorem = Theorem(
     name="subspace.small-initialisation",
-    statement="‖Π_{P⊥}∇N(x₀)‖ ≤ β√(2kℓ/m) with probability ≥ 1 − e^{−ℓ/16}, w(0) ~ N(0, β²I)",
+    statement="‖Π_{P⊥}∇N(x₀)‖ ≤ β√(2kℓ/m), given k ≥ 1, with probability ≥ 1 − e^{−ℓ/16}, "
+    "for w_i(0) ~ N(0, β²I), β ≤ 0.1/√d, u_i = ±1/√m, trained on points of P without decay",
     label="S6 (Theorem 6.1)",
     provenance="recalled",
     claim=AtMost(failure=lambda settings: exp(-settings.ell / 16)),
