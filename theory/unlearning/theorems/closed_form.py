@@ -39,7 +39,7 @@ theorem = Theorem(
     provenance="derived",
     claim=Scaling(exponent=-1.0, tolerance=0.03, power=1.0),
     presets={
-        "smoke": Settings(d=100, samples=6, width=40, trials=20),
+        "smoke": Settings(d=100, samples=6, width=40, trials=40),
         "course": Settings(trials=60),
         "paper": Settings(d=1000, trials=688),
     },

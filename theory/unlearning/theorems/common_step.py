@@ -2,8 +2,8 @@
 
 For a loss that is a sum over points, β = ‖θ‖²/Σ_k|ℓ'(q_k)|q_k is the step that removes the term of
 point r, whichever r is: the theorem's step is β_r = λ_r/|ℓ'(q_r)|, and λ_r ∝ |ℓ'(q_r)| with the
-factor of U4. At a finite margin the β_r differ; their spread over the support vectors falls as
-1/margin with the error of U4.
+factor of U4. At a finite margin the β_r differ from it and among themselves, over the support
+vectors by as much as U4 errs, which falls as 1/margin.
 """
 
 import jax.numpy as jnp
@@ -43,13 +43,13 @@ theorem = Theorem(
     label="U5",
     provenance="derived",
     claim={
-        "β": Scaling(exponent=-1.0, tolerance=0.05, power=1.0, says="max_r|β_r/β − 1| ∝ 1/margin"),
+        "β": Scaling(exponent=-1.0, tolerance=0.08, power=1.0, says="max_r|β_r/β − 1| ∝ 1/margin"),
         "spread": Scaling(
-            exponent=-1.0, tolerance=0.05, power=1.0, says="max_r β_r/min_r β_r − 1 ∝ 1/margin"
+            exponent=-1.0, tolerance=0.08, power=1.0, says="max_r β_r/min_r β_r − 1 ∝ 1/margin"
         ),
     },
     presets={
-        "smoke": Settings(d=100, samples=6, width=40, trials=20),
+        "smoke": Settings(d=100, samples=6, width=40, trials=40),
         "course": Settings(trials=60),
         "paper": Settings(d=1000, trials=688),
     },

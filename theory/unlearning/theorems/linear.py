@@ -10,7 +10,8 @@ points, ε₁, δ₁ ≤ .5, ‖x_i‖² ∈ [1 − ψ, 1 + ψ] with ψ ≤ .1, 
 
 It follows from U1' (`theory.unlearning.theorems.linear_exact`), which has ε ≤ κε₁ and
 δ ≤ κ²(δ₁ + 2λ_maxλ_rφ) with κ = 1/(1 − λ_rφ) and λ_max ≤ (1 + δ₁ + ε₁√(1 + ψ))/(1 − ψ − mφ).
-Any λ ≥ 0 that gives ε₁ and δ₁ will do, and the retained ones give ε and δ. Put t = ε_d/m ≤ .05, so φ ≤ t/4.
+Any λ ≥ 0 that gives ε₁ and δ₁ will do, and the retained ones give ε and δ. Put t = ε_d/m ≤ .05,
+so φ ≤ t/4.
 
 * λ_max ≤ (1.5 + .5√1.1)/(.9 − .025) < 2.314, so λ_rφ ≤ .579t.
 * ε: κ ≤ 1/(1 − t) = 1 + ε_d/(m − ε_d).

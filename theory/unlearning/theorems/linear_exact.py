@@ -1,8 +1,8 @@
 """U1': forgetting one point of a linear predictor, without constants that are rounded up.
 
 Let w be an (ε₁, δ₁)-approximate KKT point of margin maximisation on m ≥ 2 points with multipliers
-λ ≥ 0, any that give ε₁ and δ₁, and smallest margin 1, |⟨x_i, x_j⟩| ≤ φ, λ_rφ < 1, and κ = 1/(1 − λ_rφ). Then
-w' = w − λ_r y_r x_r is (ε, δ, τ)-successful at forgetting r with
+λ ≥ 0, any that give ε₁ and δ₁, and smallest margin 1, |⟨x_i, x_j⟩| ≤ φ, λ_rφ < 1, and
+κ = 1/(1 − λ_rφ). Then w' = w − λ_r y_r x_r is (ε, δ, τ)-successful at forgetting r with
 
 * ε ≤ κε₁, δ ≤ κ²(δ₁ + 2λ_maxλ_rφ), τ = 0;
 * and, if ‖x_i‖² ∈ [1 − ψ, 1 + ψ] and 1 − ψ − mφ > 0,

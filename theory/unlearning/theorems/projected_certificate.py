@@ -3,10 +3,10 @@
 Let θ be trained, θ₀ the same moved onto its kinks, both in units in which the smallest margin of θ₀
 is one, s = ‖θ − θ₀‖, and λ, M the multipliers of θ₀ with errors ε₁, δ₁.
 θ̃ removes from θ₀ only what the retained points do not see of the forgotten term,
-w̃_j = w_j − M_rj u_j y_r(x_r − Πx_r), so that retained pre-activations, margins, gates and kinks are
-those of θ₀. With the retained multipliers of θ₀ its residual is θ₀'s plus the seen part of the term,
-of norm D = (Σ_j M_rj²u_j²)^½ ‖Πx_r‖; slackness terms are unchanged; and the ascent step, which starts
-from θ, ends within D + s of θ̃. The proof is in `theory.unlearning.certificate`.
+w̃_j = w_j − M_rj u_j y_r(x_r − Πx_r), so that retained pre-activations, margins, gates and kinks
+are those of θ₀. With the retained multipliers of θ₀ its residual is θ₀'s plus the seen part of the
+term, of norm D = A_r‖Πx_r‖, A_r² = Σ_j M_rj²u_j²; slackness terms are unchanged; and the ascent
+step, which starts from θ, ends within D + s of θ̃. The proof is in `theory.unlearning.certificate`.
 
 The trial does not take the certificate's word: residual, slackness, margins and angle are computed
 from the networks, and the multipliers of θ̃ on the retained points also anew, at the kinks that θ̃

@@ -3,7 +3,8 @@
 The form of Theorem 4.1 is the paper's, its constants are recalled. They are implied by the derived
 ones of U2': κ = 1/(1 − 2.37ε_d/(mn)) ≤ 1 + 9ε_d/(m − 9ε_d); 1.55κε_d/√(mn) ≤ 23ε_d/√m;
 13.9κ²ε_d/m + (κ² − 1)δ₁ ≤ 22.6ε_d/m + 9ε_dδ₁/(m − 9ε_d); and with s ≤ 1.55κ√(1.1)ε_d/√(mn) the sine
-of the angle, 1 − √(1 − s²) ≤ s² ≤ 82ε_d/m.
+of the angle, 1 − √(1 − s²) ≤ s² ≤ 82ε_d/m. The bound on τ is vacuous: what is measured is
+smaller by a factor of 10⁹.
 """
 
 from typing import Any

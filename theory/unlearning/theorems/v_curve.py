@@ -19,7 +19,7 @@ from theory.unlearning.steps import step_taken
 from theory.unlearning.theorems.projected_certificate import SOLVER
 from theory.unlearning.vcurve import v_curve
 
-FRACTIONS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
+FRACTIONS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
 """t = β/β*."""
 
 
@@ -47,13 +47,14 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
             "step moved w": taken["step moved w"],
             "β = tβ*": taken["β = β*"],
         },
+        given=explained.multipliers[0] >= 0.1 * jnp.max(explained.multipliers),
     )
 
 
 theorem = Theorem(
     name="unlearning.v-curve",
     statement="two-layer ReLU θ on its kinks, which moved it by ≤ .01‖θ‖, x ~ N(0, I/d), gates and "
-    "kinks frozen at θ's, λ optimal, β = tβ*, t ∈ {.25, …, 2}, κ_t = 1/min_{k≠r} q_k(θ(t)) > 0",
+    "kinks frozen at θ's, λ optimal, β = tβ*, t ∈ {.5, …, 2}, λ_r ≥ .1λ_max, κ_t = 1/min_{k≠r} q_k(θ(t)) > 0",
     label="U6",
     provenance="derived",
     claim={
