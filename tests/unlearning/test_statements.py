@@ -19,10 +19,14 @@ from theory.unlearning.settings import Settings
 from theory.unlearning.theorems import (
     closed_form,
     common_step,
+    forgotten_margin,
     linear_exact,
     linear_set,
     mixture_error,
+    mixture_kept,
     projected_certificate,
+    projected_set,
+    retrained_cosine,
     slackness_decay,
     stationarity_angle,
     two_layer,
@@ -33,7 +37,8 @@ from theory.unlearning.theorems import (
 from theory.unlearning.theorems import linear as linear_recalled
 
 KEY = jax.random.key(7)
-SMALL = Settings(d=30, samples=4, width=10, margin=30.0)
+SIZES = {"d": 30, "samples": 4, "width": 10, "margin": 30.0}
+SMALL = Settings(**SIZES)
 TINY = Settings(d=4, samples=4, width=10, scale=1e-9, margin=30.0)
 EXACT = 1e-6
 """How far a step may be from the theorem's."""
@@ -126,6 +131,34 @@ def test_linear_set():
     agree(trial, predicted, {"Λφ < 1": 1 - shift} | one["happened"])
 
 
+def test_retrained_cosine():
+    settings = linear.Settings(samples=5)
+    trial, one = planted(retrained_cosine, settings)
+    x, y, (w,), lam = jax.device_get(linear.plant(settings, KEY))
+    lam, phi, q = one["λ"], one["φ"], y * (x @ w)
+    after = w - q.min() * lam[0] * y[0] * x[0]
+    signed = y[1:, None] * x[1:]
+    tilde = after / (signed @ after).min()
+    alpha = np.linalg.solve(signed @ signed.T, np.ones(4))
+    kappa = 1 / (1 - lam[0] * phi)
+    slack = (lam[1:] * (q[1:] / q.min() - 1)).sum()
+    square = kappa**2 * (2 * slack + 4 * lam[0] * phi * lam[1:].sum() + one["ε₁"] ** 2)
+    sine = np.sqrt(square) / norm(tilde)
+    predicted = {"distance": square, "cosine": 1 - np.sqrt(1 - sine**2)}
+    thresholds = {"λ_rφ < 1": 1 - lam[0] * phi, "a < ‖w̃‖": 1 - sine, "α > 0": alpha.min()}
+    agree(trial, predicted, thresholds | one["happened"])
+    best = alpha @ signed
+    assert trial.measured["distance"] == pytest.approx(norm(tilde - best) ** 2, rel=1e-9)
+    cosine = tilde @ best / norm(tilde) / norm(best)
+    assert trial.measured["cosine"] == pytest.approx(1 - cosine, rel=1e-9)
+
+
+def test_forgotten_margin():
+    trial, one = planted(forgotten_margin, linear.Settings(samples=5))
+    bound = one["φ"] * one["λ"][1:].sum() + one["ε₁"] * (1 + one["ψ"]) ** 0.5
+    agree(trial, {"": bound}, one["happened"])
+
+
 def two_layers(module, settings, draw):
     """Errors with autodiff's gates, and the margins of what Theorem 4.1 assumes."""
 
@@ -201,16 +234,24 @@ def project(x, onto):
     return onto.T @ np.linalg.lstsq(onto.T, x, rcond=None)[0]
 
 
-def test_projected_certificate():
-    scene = explained_scene(draw_varied, SMALL)
-    trial, ((x, y, _), trained, explained) = both(projected_certificate, SMALL, scene)
+@pytest.mark.parametrize(
+    ("module", "settings", "k"),
+    [
+        (projected_certificate, SMALL, 1),
+        (projected_set, projected_set.Settings(forgotten=2, **SIZES), 2),
+    ],
+    ids=["one point", "two points"],
+)
+def test_projected_certificate(module, settings, k):
+    scene = explained_scene(draw_varied, settings)
+    trial, ((x, y, _), trained, explained) = both(module, settings, scene)
     w, u = trained.network
     moved, scale, lam = explained.snapped.network.w, explained.scale, explained.multipliers
     coefficients = u[:, None] * explained.weights * y[None, :]
     q = y * (np.maximum(x @ moved.T, 0) @ u) / scale
-    amplitude, seen = norm(coefficients[:, 0]), project(x[0], x[1:])
-    distance, s = amplitude * norm(seen), norm(w - moved) / scale
-    tilde = moved / scale - np.outer(coefficients[:, 0], x[0] - seen)
+    seen = np.array([project(point, x[k:]) for point in x[:k]])
+    distance, s = norm(coefficients[:, :k] @ seen), norm(w - moved) / scale
+    tilde = moved / scale - coefficients[:, :k] @ (x[:k] - seen)
     epsilon = norm(moved / scale - coefficients @ x) + distance
     sine = (distance + s) / norm(tilde)
     predicted = {
@@ -220,13 +261,15 @@ def test_projected_certificate():
         "margin": 1,
         "τ": 1 - np.sqrt(1 - sine**2),
     }
+    if k > 1:
+        predicted["D"] = sum(norm(coefficients[:, r]) * norm(seen[r]) for r in range(k))
     thresholds = {
         "margin reached": trained.margin / 30 - 1,
         "‖θ − θ₀‖ ≤ .01‖θ‖": 0.01 - norm(w - moved) / norm(w),
-        "step moved w": norm(np.outer(coefficients[:, 0], x[0])) * scale / norm(w) - 0.01,
+        "step moved w": norm(coefficients[:, :k] @ x[:k]) * scale / norm(w) - 0.01,
         "β = β*": EXACT,
     }
-    agree(trial, predicted, thresholds, given=lam[0] >= lam.max() / 10 and sine < 1)
+    agree(trial, predicted, thresholds, given=lam[:k].min() >= lam.max() / 10 and sine < 1)
 
 
 def test_v_curve():
@@ -310,6 +353,39 @@ def test_scalings(module):
     for name, value in expected.items():
         shaped = value / np.exp(np.log(value).mean())
         np.testing.assert_allclose(measured[name], shaped, rtol=1e-8)
+
+
+def test_mixture_kept():
+    settings = mixture_error.Settings(d=40, samples=5, margin=20.0)
+
+    def scene(key):
+        data = gaussian_mixture(key, 5, 40, 0.5 * 40**-0.25)
+        start = Linear(0 * data.mean)
+        trained = train_to_large_margin(start, data.x, data.y, 20.0)
+        again = train_to_large_margin(start, data.x[1:], data.y[1:], 20.0)
+        return data, trained, again, kkt(trained.network, data.x, data.y)
+
+    trial, (data, trained, again, explained) = both(mixture_kept, settings, scene)
+    w = trained.network.w
+    step = explained.scale * explained.multipliers[0] * data.y[0] * data.x[0]
+
+    def unit(w):
+        return w / norm(w)
+
+    steepest = 40**0.5 * norm(data.mean) / np.sqrt(2 * np.pi)
+    references = {"original": w, "retrained": again.network.w}
+    predicted = {n: steepest * norm(unit(w - step) - unit(v)) for n, v in references.items()}
+    assumed = {
+        "margin reached": trained.margin / 20 - 1,
+        "retrained to the margin": again.margin / 20 - 1,
+        "step moved w": norm(step) / norm(w) - 0.01,
+        "β = β*": EXACT,
+    }
+    given = explained.multipliers[0] >= explained.multipliers.max() / 10
+    agree(trial, predicted, assumed, given=given)
+    for name, v in references.items():
+        change = np.diff(stats.norm.cdf(40**0.5 * np.array([unit(w - step), unit(v)]) @ data.mean))
+        assert trial.measured[name] == pytest.approx(abs(change[0]), rel=1e-8)
 
 
 def test_mixture_error():

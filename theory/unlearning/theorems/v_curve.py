@@ -12,11 +12,11 @@ import jax.numpy as jnp
 
 from theory.claims import AtLeast, AtMost
 from theory.theorem import Control, Theorem, Trial
+from theory.unlearning.certified import SOLVER
 from theory.unlearning.pattern import combine, neurons
 from theory.unlearning.scene import draw_gaussian, margin_reached, train_scene
 from theory.unlearning.settings import Settings
 from theory.unlearning.steps import step_taken
-from theory.unlearning.theorems.projected_certificate import SOLVER
 from theory.unlearning.vcurve import v_curve
 
 FRACTIONS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
@@ -54,7 +54,8 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
 theorem = Theorem(
     name="unlearning.v-curve",
     statement="two-layer ReLU θ on its kinks, which moved it by ≤ .01‖θ‖, x ~ N(0, I/d), gates and "
-    "kinks frozen at θ's, λ optimal, β = tβ*, t ∈ {.5, …, 2}, λ_r ≥ .1λ_max, κ_t = 1/min_{k≠r} q_k(θ(t)) > 0",
+    "kinks frozen at θ's, λ optimal, β = tβ*, t ∈ {.5, …, 2}, λ_r ≥ .1λ_max, "
+    "κ_t = 1/min_{k≠r} q_k(θ(t)) > 0",
     label="U6",
     provenance="derived",
     claim={
