@@ -39,9 +39,7 @@ PARTS: dict[str, Claim] = {
 def certified(settings: Settings, key: Key[Array, ""], k: int = 1, fraction: float = 1.0) -> Trial:
     """Train, forget the first k points by ``fraction`` of the theorem's step, and certify.
 
-    Returns:
-        The parts of `PARTS`, and D: measured D_F, predicted the sum of the D_r, which is the same
-        for one point.
+    Several points have a part D besides: measured D_F, predicted the sum of the D_r.
     """
     scene = draw_varied(settings, key)
     trained = descend(settings, scene)
@@ -58,23 +56,25 @@ def certified(settings: Settings, key: Key[Array, ""], k: int = 1, fraction: flo
     residual = tilde / scale - combine(u, weights[:, k:], x[k:], y[k:])
     step = scale * combine(u, weights[:, :k], x[:k], y[:k])
     bound = proof.bound
+    measured = {
+        "ε": jnp.linalg.norm(residual),
+        "ε anew": own.stationarity * own.scale / scale,
+        "δ": jnp.max(lam[k:] * (margins - 1)),
+        "margin": jnp.min(margins),
+        "τ": angle(neurons(after).w, tilde),
+    }
+    predicted = {
+        "ε": bound.epsilon,
+        "ε anew": bound.epsilon,
+        "δ": bound.delta,
+        "margin": jnp.ones((), x.dtype),
+        "τ": bound.tau,
+    }
+    if k > 1:
+        measured["D"], predicted["D"] = bound.distance, sum_of_distances(explained, x, k)
     return Trial(
-        measured={
-            "ε": jnp.linalg.norm(residual),
-            "ε anew": own.stationarity * own.scale / scale,
-            "δ": jnp.max(lam[k:] * (margins - 1)),
-            "margin": jnp.min(margins),
-            "τ": angle(neurons(after).w, tilde),
-            "D": bound.distance,
-        },
-        predicted={
-            "ε": bound.epsilon,
-            "ε anew": bound.epsilon,
-            "δ": bound.delta,
-            "margin": jnp.ones((), x.dtype),
-            "τ": bound.tau,
-            "D": sum_of_distances(explained, x, k),
-        },
+        measured,
+        predicted,
         assumptions={
             "margin reached": margin_reached(settings, trained),
             "‖θ − θ₀‖ ≤ .01‖θ‖": 0.01 - moved / jnp.linalg.norm(w),

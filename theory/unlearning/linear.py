@@ -197,6 +197,7 @@ def unlearn(planted: Planted, forgotten: int = 1, fraction: float = 1.0) -> Unle
     norms = jnp.diag(gram)
     before = conditions(network, x, y, multipliers)
     moved = gradient_ascent(network, x, y, range(forgotten), fraction=fraction, explained=before)
+    assert isinstance(moved, Linear)
     after = conditions(moved, x[forgotten:], y[forgotten:], multipliers[forgotten:])
     step = (multipliers[:forgotten] * y[:forgotten]) @ x[:forgotten]
     return Unlearned(
