@@ -20,17 +20,16 @@ from theory.unlearning.theorems import (
 )
 
 SEEDS = 12
-ROUNDING = 1e-7
-"""The interior-point solver's accuracy, relative, with room."""
 
-CONTROLS = [linear_exact, linear_set, slackness_decay]
+CONTROLS = [linear, linear_exact, linear_set, slackness_decay, stationarity_angle]
 
 
-def conditions(w, x, y):
-    """λ, ε, δ and smallest margin by SciPy's non-negative least squares, at smallest margin one."""
+def conditions(w, x, y, lam):
+    """λ, ε, δ and smallest margin at smallest margin one, of these multipliers of w."""
     q = y * (x @ w)
-    multipliers, epsilon = optimize.nnls((y[:, None] * x).T, w / q.min())
-    return multipliers, epsilon, np.max(multipliers * (q / q.min() - 1)), q.min()
+    lam = lam / q.min()
+    epsilon = np.linalg.norm(w / q.min() - (lam * y) @ x)
+    return lam, epsilon, np.max(lam * (q / q.min() - 1)), q.min()
 
 
 @pytest.fixture(scope="module", params=[1, 3])
@@ -49,14 +48,18 @@ def unlearned(request):
 
 def test_the_plant_is_what_it_says(unlearned):
     _, (planted, result, _) = unlearned
+    along = []
     for x, y, w, lam in zip(*planted._replace(network=planted.network.w), strict=True):
         q = y * (x @ w)
         residual = w - (lam * y) @ x
         assert q.min() == pytest.approx(1, rel=1e-12)
         assert lam.min() > 0
         assert np.linalg.norm(residual) == pytest.approx(0.3, rel=1e-12)
-        assert np.abs(x @ residual).max() < 1e-12
+        along.append(np.abs(x @ residual).max())
+        # No multipliers leave less than the best ones, which need not be those planted.
+        assert optimize.nnls((y[:, None] * x).T, w)[1] <= 0.3 * (1 + 1e-12)
         assert np.max(lam * (q - 1)) <= 0.5
+    assert max(along) > 0.2  # against a point, nearly all of it
     assert (result.phi <= Settings(samples=10).phi).all()
     assert (result.psi <= 0.1).all()
 
@@ -65,23 +68,22 @@ def test_every_part_of_the_exact_bound(unlearned):
     forgotten, (planted, result, bound) = unlearned
     for seed in range(SEEDS):
         x, y, w = planted.x[seed], planted.y[seed], planted.network.w[seed]
-        lam, epsilon, delta, _ = conditions(w, x, y)
+        lam, epsilon, delta, _ = conditions(w, x, y, planted.multipliers[seed])
         step = (lam[:forgotten] * y[:forgotten]) @ x[:forgotten]
-        kept, epsilon_after, delta_after, smallest = conditions(
-            w - step, x[forgotten:], y[forgotten:]
+        _, epsilon_after, delta_after, smallest = conditions(
+            w - step, x[forgotten:], y[forgotten:], lam[forgotten:]
         )
-        assert result.after.stationarity[seed] == pytest.approx(epsilon_after, rel=ROUNDING)
-        assert result.after.slackness[seed] == pytest.approx(delta_after, abs=ROUNDING)
+        assert result.after.stationarity[seed] == pytest.approx(epsilon_after, rel=1e-10)
+        assert result.after.slackness[seed] == pytest.approx(delta_after, abs=1e-12)
 
         gram = x @ x.T
         phi = np.abs(gram - np.diag(np.diag(gram))).max()
         shift = lam[:forgotten].sum() * phi
         kappa = 1 / (1 - shift)
-        assert kept == pytest.approx(lam[forgotten:] / smallest, rel=1e-9)
         assert smallest >= 1 - shift
-        assert bound.epsilon[seed] == pytest.approx(kappa * epsilon, rel=ROUNDING)
+        assert bound.epsilon[seed] == pytest.approx(kappa * epsilon, rel=1e-10)
         exact = kappa**2 * (delta + 2 * lam.max() * shift)
-        assert bound.delta[seed] == pytest.approx(exact, rel=ROUNDING)
+        assert bound.delta[seed] == pytest.approx(exact, rel=1e-10)
         assert epsilon_after <= kappa * epsilon * (1 + 1e-12)
         assert delta_after <= exact * (1 + 1e-12)
         psi = np.abs(np.diag(gram) - 1).max()
@@ -157,7 +159,9 @@ def test_the_error_of_a_predictor_on_the_mixture():
 def test_the_control_fires_in_every_trial(module):
     theorem = module.theorem
     control = simulate(theorem, theorem.presets["smoke"], 1, "control")
-    assert (control.measured > control.predicted * (1 + 1e-6)).all()
+    claims = theorem.parts.items()
+    violated = [c.violated(control.measured[n], control.predicted[n]) for n, c in claims]
+    assert np.any(violated, axis=0).all()
 
 
 @pytest.mark.parametrize(
@@ -176,10 +180,3 @@ def test_the_control_fires_in_every_trial(module):
 def test_settings_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         settings()
-
-
-def test_correlated_data_are_not_what_the_recalled_theorem_assumes():
-    theorem = linear.theorem
-    control = simulate(theorem, theorem.presets["smoke"], 1, "control")
-    assert control.assumptions["φ ≤ ε_d/4m"].max() < 0
-    assert (control.measured > 1.01).mean() > 0.3

@@ -7,15 +7,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from theory.networks import Linear, TwoLayerReLU
 from theory.settings import Increasing, Positive
 from theory.unlearning import settings as unlearning
+from theory.unlearning.certificate import angle
 from theory.unlearning.gradient_ascent import closed_form_multipliers
 from theory.unlearning.kkt import kkt
 from theory.unlearning.margin import LogSlope, logistic_slope, train_to_large_margin
+from theory.unlearning.pattern import autograd_pattern, combine, neurons
 from theory.unlearning.scene import Scene
 
 SUPPORT = 1e-3
 """A point is a support vector where its multiplier exceeds this share of the largest one."""
+
+
+FOLLOWED = 1e-9
+"""The largest 1 − cos to its descent at which a loss is the one that was trained on."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +45,27 @@ class Multipliers(NamedTuple):
         exact: by `kkt`.
         closed: by `closed_form_multipliers`.
         reached: smallest margin reached, over the one asked for, minus one.
+        followed: 1 − cos of the angle between a step of training and the descent on the loss that
+            the closed form takes it to be.
     """
 
     exact: Float[Array, "sizes n"]
     closed: Float[Array, "sizes n"]
     reached: Float[Array, " sizes"]
+    followed: Float[Array, " sizes"]
 
     @property
     def support(self) -> Bool[Array, "sizes n"]:
         """Where a point is a support vector."""
         return self.exact > SUPPORT * jnp.max(self.exact, axis=-1, keepdims=True)
+
+    @property
+    def happened(self) -> dict[str, Float[Array, ""]]:
+        """Margins of what must have happened."""
+        return {
+            "margin reached": jnp.min(self.reached),
+            "trained on ℓ": FOLLOWED - jnp.max(self.followed),
+        }
 
 
 def multipliers_along(
@@ -73,9 +91,26 @@ def multipliers_along(
         net = trained.network
         exact = kkt(net, scene.x, scene.y).multipliers
         closed = closed_form_multipliers(net, scene.x, scene.y, slope=slope)
-        return net, Multipliers(exact, closed, trained.margin / margin - 1)
+        followed = off_descent(net, scene, slope)
+        return net, Multipliers(exact, closed, trained.margin / margin - 1, followed)
 
     return jax.lax.scan(stage, scene.start, jnp.array(settings.sizes, scene.x.dtype))[1]
+
+
+def off_descent(net: Linear | TwoLayerReLU, scene: Scene, slope: LogSlope) -> Float[Array, ""]:
+    """1 − cos of the angle between a step of training on the logistic loss and one on another.
+
+    Example:
+        >>> net = Linear(jnp.array([1.0, 3.0]))
+        >>> scene = Scene(jnp.eye(2), jnp.ones(2), net)
+        >>> [round(float(off_descent(net, scene, s)), 2) for s in (logistic_slope, half_slope)]
+        [0.0, 0.08]
+    """
+    step = train_to_large_margin(net, scene.x, scene.y, jnp.inf, steps=1).network.w - net.w
+    weights = jax.nn.softmax(slope(scene.y * net(scene.x)))
+    gates = autograd_pattern(net, scene.x).gates
+    believed = combine(neurons(net).u, gates * weights[None, :], scene.x, scene.y)
+    return angle(step.reshape(believed.shape), believed)
 
 
 def shape(values: Float[Array, " sizes"]) -> Float[Array, " sizes"]:

@@ -18,8 +18,9 @@ from theory.theorem import Trial
 from theory.unlearning.certificate import angle
 from theory.unlearning.kkt import KKT, kkt
 from theory.unlearning.pattern import autograd_pattern, combine
-from theory.unlearning.scene import Scene, descend
+from theory.unlearning.scene import Scene, descend, margin_reached
 from theory.unlearning.settings import Settings
+from theory.unlearning.steps import step_taken
 
 EPSILON_D = 0.01
 """ε_d of the theorem: φ may be at most ε_d/(4mn)."""
@@ -63,7 +64,7 @@ class Outcome(NamedTuple):
     Attributes:
         epsilon, delta, tau: of the construction, with the multipliers and gates of its proof.
         before: the KKT conditions before unlearning, with autograd's gates.
-        assumptions: margins of the theorem's assumptions.
+        assumptions: margins of the theorem's assumptions, and of what the step did.
     """
 
     epsilon: Float[Array, ""]
@@ -138,7 +139,8 @@ def unlearn(
     scaled = net._replace(w=net.w / before.scale)
     after, proof = gate_keeping_certificate(scaled, x, y, share * before.multipliers[0], at_zero)
     margins = y[1:] * proof(x[1:])
-    kappa = 1 / jnp.min(margins)
+    smallest = jnp.min(margins)
+    kappa = jnp.where(smallest > 0, 1 / smallest, jnp.nan)
     multipliers = kappa * before.multipliers[1:]
     gates = autograd_pattern(proof, x[1:]).gates
     terms = combine(proof.u, gates * multipliers[None, :], x[1:], y[1:])
@@ -146,24 +148,26 @@ def unlearn(
     inner = jnp.max(jnp.abs(gram - jnp.diag(jnp.diag(gram))))
     allowed = correlation_allowed(len(x), len(net.w))
     rounding = 1e3 * jnp.finfo(x.dtype).eps
+    step = combine(scaled.u, before.weights[:, :1], x[:1], y[:1])
     return Outcome(
         epsilon=jnp.linalg.norm(kappa * proof.w - terms),
         delta=jnp.max(multipliers * (kappa * margins - 1)),
         tau=angle(after.w, proof.w),
         before=before,
         assumptions={
-            "|‖x‖² − 1| ≤ ψ = 0.1": NORM_SLACK - jnp.max(jnp.abs(jnp.diag(gram) - 1)) + rounding,
+            "ψ ≤ .1": NORM_SLACK - jnp.max(jnp.abs(jnp.diag(gram) - 1)) + rounding,
             "φ ≤ ε_d/(4mn), relative": 1 - inner / allowed + rounding / allowed,
             "ε₁ ≤ 1": 1 - before.stationarity,
-            "δ₁ ≤ 0.5": 0.5 - before.slackness,
-        },
+            "δ₁ ≤ .5": 0.5 - before.slackness,
+        }
+        | step_taken(scaled.w, after.w, step),
     )
 
 
 def trial(
     settings: Settings, scene: Scene, share: float, bound: Callable[[Settings, Outcome], Bounds]
 ) -> Trial:
-    """Train, forget point 0, and put ε, δ and τ against their bounds: the largest ratio, and 1.
+    """Train, forget point 0, and put ε, δ and τ against their bounds.
 
     Args:
         settings: of the scene.
@@ -171,10 +175,16 @@ def trial(
         share: of the theorem's step that is taken.
         bound: (ε, δ, τ) that a theorem promises.
     """
-    net = descend(settings, scene).network
+    trained = descend(settings, scene)
+    net = trained.network
     assert isinstance(net, TwoLayerReLU)
     outcome = unlearn(net, scene.x, scene.y, share)
-    epsilon, delta, tau = bound(settings, outcome)
-    ratios = outcome.epsilon / epsilon, outcome.delta / delta, outcome.tau / tau
-    measured = jnp.max(jnp.stack(ratios))
-    return Trial(measured, jnp.ones_like(measured), outcome.assumptions)
+    promised = bound(settings, outcome)
+    return Trial(
+        measured={"ε": outcome.epsilon, "δ": outcome.delta, "τ": outcome.tau},
+        predicted={
+            name: jnp.asarray(value, scene.x.dtype)
+            for name, value in zip(("ε", "δ", "τ"), promised, strict=True)
+        },
+        assumptions={"margin reached": margin_reached(settings, trained)} | outcome.assumptions,
+    )

@@ -65,6 +65,32 @@ def draw_gaussian(settings: Settings, key: Key[Array, ""]) -> Scene:
     return Scene(x, y, two_layer_relu(key_net, settings.d, settings.width, settings.sigma))
 
 
+def draw_varied(settings: Settings, key: Key[Array, ""]) -> Scene:
+    """`draw_gaussian`, or other points in its place, of one of four kinds at random.
+
+    Independent Gaussians; points that all share a part, with correlation ¼; three clusters, with
+    correlation ¼ in each; and heavy tails, Student's with 5 degrees of freedom, whose norms
+    differ.
+
+    Example:
+        >>> draw_varied(Settings(d=30), jax.random.key(0)).x.shape
+        (10, 30)
+    """
+    scene = draw_gaussian(settings, key)
+    m, d = scene.x.shape
+    key_kind, key_mean, key_cluster, key_tail = jax.random.split(jax.random.fold_in(key, 1), 4)
+    means = gaussian_points(key_mean, 3, d)
+    near = means[jax.random.randint(key_cluster, (m,), 0, 3)]
+    tail = jnp.sqrt(jax.random.chisquare(key_tail, 5.0, (m, 1), scene.x.dtype) / 5)
+    kinds = (
+        scene.x,
+        0.5 * means[:1] + 0.75**0.5 * scene.x,
+        0.5 * near + 0.75**0.5 * scene.x,
+        scene.x / tail,
+    )
+    return scene._replace(x=jnp.stack(kinds)[jax.random.randint(key_kind, (), 0, len(kinds))])
+
+
 def draw_gaussian_in_span(
     settings: Settings, d: float | Float[Array, ""], key: Key[Array, ""]
 ) -> Scene:

@@ -27,6 +27,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from theory.geometry import Subspace, orthonormalise
+from theory.networks import Linear, TwoLayerReLU
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import KKT, kkt
 from theory.unlearning.pattern import Pattern, neurons
@@ -39,12 +40,14 @@ class VCurve(NamedTuple):
         epsilon: stationarity with the frozen pattern.
         lower, upper: the sandwich around it.
         margin: smallest retained margin, in units of that of θ; the sandwich needs it positive.
+        network: θ(t).
     """
 
     epsilon: Float[Array, ""]
     lower: Float[Array, ""]
     upper: Float[Array, ""]
     margin: Float[Array, ""]
+    network: Linear | TwoLayerReLU
 
 
 def v_curve(
@@ -64,7 +67,6 @@ def v_curve(
         taken: the fraction really taken, where it differs from the one believed (for controls).
 
     Example:
-        >>> from theory.networks import Linear
         >>> x, y = jnp.eye(2), jnp.array([1.0, -1.0])
         >>> explained = kkt(Linear(jnp.array([2.0, -2.0])), x, y)
         >>> point = v_curve(explained, x, y, jnp.array(0.5))
@@ -90,7 +92,7 @@ def v_curve(
         square = explained.stationarity**2 + (1 - fraction) ** 2 * amplitude * jnp.sum(part**2)
         return jnp.sqrt(square) / margin
 
-    return VCurve(after.stationarity, side(off), side(x[0]), margin)
+    return VCurve(after.stationarity, side(off), side(x[0]), margin, net)
 
 
 def stay_positive(

@@ -1,8 +1,8 @@
 """U1': forgetting one point of a linear predictor, without constants that are rounded up.
 
 Let w be an (ε₁, δ₁)-approximate KKT point of margin maximisation on m ≥ 2 points with multipliers
-λ and smallest margin 1, |⟨x_i, x_j⟩| ≤ φ, λ_rφ < 1, and κ = 1/(1 − λ_rφ). Then
-w' = w − λ_r y_r x_r is (ε, δ, τ)-successful at forgetting r with
+λ ≥ 0, any that give ε₁ and δ₁, and smallest margin 1, |⟨x_i, x_j⟩| ≤ φ, λ_rφ < 1, and
+κ = 1/(1 − λ_rφ). Then w' = w − λ_r y_r x_r is (ε, δ, τ)-successful at forgetting r with
 
 * ε ≤ κε₁, δ ≤ κ²(δ₁ + 2λ_maxλ_rφ), τ = 0;
 * and, if ‖x_i‖² ∈ [1 − ψ, 1 + ψ] and 1 − ψ − mφ > 0,
@@ -22,38 +22,42 @@ w̃) = 1, which is τ = 0. Take the multipliers sλ_k.
 
 import jax.numpy as jnp
 
-from theory.claims import AtMost
+from theory.claims import AtMost, Identity
 from theory.theorem import Control, Theorem, Trial
-from theory.unlearning.linear import Settings, exact_bound, plant, unlearn, worst_ratio
+from theory.unlearning.linear import Settings, exact_bound, judged, plant, unlearn
 
 
 def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
-    """Measured: the largest of ε, δ after the step and λ_max, over its bound. Predicted: 1.
+    """Measured: ε, δ, τ of the predictor after the step; λ_max before it. Predicted: their bounds;
+    of τ = 0 the scale of a cosine.
 
-    φ and ψ are the smallest that the data allow. τ is 0 by construction: the KKT point is the
-    predictor after the step, rescaled. The step is ``fraction`` of the theorem's.
+    φ and ψ are the smallest that the data allow. The step is ``fraction`` of the theorem's.
     """
     unlearned = unlearn(plant(settings, key), fraction=fraction)
     before, psi, phi = unlearned.before, unlearned.psi, unlearned.phi
     room = 1 - psi - settings.samples * phi
     most = (1 + before.slackness + before.stationarity * jnp.sqrt(1 + psi)) / room
+    measured, predicted = judged(unlearned, exact_bound(unlearned))
     return Trial(
-        measured=jnp.maximum(
-            worst_ratio(unlearned, exact_bound(unlearned)), jnp.max(before.multipliers) / most
-        ),
-        predicted=jnp.ones((), most.dtype),
-        assumptions={"λ_rφ < 1": 1 - unlearned.removed * phi, "1 − ψ − mφ > 0": room},
+        measured | {"λ_max": jnp.max(before.multipliers)},
+        predicted | {"λ_max": most},
+        assumptions={"λ_rφ < 1": 1 - unlearned.removed * phi, "1 − ψ − mφ > 0": room}
+        | unlearned.happened,
     )
 
 
 theorem = Theorem(
     name="unlearning.linear-exact",
-    statement="linear, κ = 1/(1−λ_rφ): ε ≤ κε₁, δ ≤ κ²(δ₁ + 2λ_maxλ_rφ), τ = 0, "
-    "λ_max ≤ (1+δ₁+ε₁√(1+ψ))/(1−ψ−mφ)",
+    statement="linear, w' = w − λ_r y_r x_r, m ≥ 2, λ ≥ 0, κ = 1/(1 − λ_rφ), λ_rφ < 1, "
+    "ψ = max|‖x_i‖² − 1|, φ = max|⟨x_i, x_j⟩|, 1 − ψ − mφ > 0",
     label="U1'",
     provenance="derived",
-    # The interior-point solver behind ε and δ is accurate to about 1e-9.
-    claim=AtMost(ulps=1e7),
+    claim={
+        "ε": AtMost(says="ε ≤ κε₁"),
+        "δ": AtMost(says="δ ≤ κ²(δ₁ + 2λ_maxλ_rφ)"),
+        "τ": Identity(says="τ = 0: w' is the KKT point itself, but for its scale"),
+        "λ_max": AtMost(says="λ_max ≤ (1 + δ₁ + ε₁√(1 + ψ))/(1 − ψ − mφ)"),
+    },
     presets={
         "smoke": Settings(samples=5, trials=20),
         "course": Settings(samples=10, trials=135),

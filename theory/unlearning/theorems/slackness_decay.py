@@ -44,6 +44,7 @@ def trial(
     q = stretch * scene.y * trained.network(scene.x)
     # ∇ℒ and |ℓ'| are both divided by Σ|ℓ'|, which underflows.
     weights = jax.nn.softmax(slope(q))
+    tail = slope(q) + q  # constant for |ℓ'(q)| ∝ e^{−q}
     gradient = combine(u, gates * weights[None, :], scene.x, scene.y)
     smallest, norm = jnp.min(q), jnp.linalg.norm(w)
     multipliers = norm / smallest * weights / jnp.linalg.norm(gradient)
@@ -52,6 +53,7 @@ def trial(
         predicted=(settings.samples - 1) * (norm / smallest) ** 2 / (jnp.e * smallest),
         assumptions={
             "all q_i > 0": smallest,
+            "|ℓ'(q)| ∝ e^{−q}": 1e-9 * jnp.max(q) - (jnp.max(tail) - jnp.min(tail)),
             "margin reached": margin_reached(settings, trained),
         },
     )
@@ -59,7 +61,8 @@ def trial(
 
 theorem = Theorem(
     name="unlearning.slackness-decay",
-    statement="exponential loss: Σλ_i(q_i/q_min − 1) ≤ (m−1)γ⁻²/(e·q_min), γ = q_min/‖θ‖",
+    statement="exponential loss, all q_i > 0: Σλ_i(q_i/q_min − 1) ≤ (m−1)γ⁻²/(e·q_min), "
+    "γ = q_min/‖θ‖, λ_i = |ℓ'(q_i)|/(γ‖∇ℒ‖)",
     label="U7 (slackness)",
     provenance="paper",
     paper=Paper(
