@@ -95,9 +95,9 @@ theorem = Theorem(
     provenance="derived",
     claim=laws("g"),
     presets={
-        "smoke": Settings(samples=32, copies=4, trials=118),
-        "course": Settings(trials=688),
-        "paper": Settings(tokens=16, samples=32, width=100, trials=2000),
+        "smoke": Settings(samples=32, copies=4, steps=5000, trials=118),
+        "course": Settings(steps=5000, trials=688),
+        "paper": Settings(tokens=16, samples=32, width=100, steps=5000, trials=2000),
     },
     trial=trial,
     control=Control(

@@ -79,6 +79,10 @@ def trial(settings: Settings, key, same_start: bool = False) -> Trial:
     )
 
 
+SMALL = {"tokens": 4, "d": 4, "samples": 13, "weight_decay": 5e-4, "steps": 20_000}
+"""ℓ = 3, few dimensions, and steps for the few copies that need many."""
+
+
 theorem = Theorem(
     name="attribution.off-span-cosine",
     statement="independent copies, T steps at rate η with decay λ to the margin, "
@@ -91,9 +95,11 @@ theorem = Theorem(
         "decay": Identity(ulps=4096, says="Π_{P⊥}W(T) = (1−ηλ)^T·Π_{P⊥}W(0)"),
     },
     presets={
-        "smoke": Settings(tokens=4, d=4, samples=13, weight_decay=5e-4, trials=118),
-        "course": Settings(tokens=4, d=4, samples=13, weight_decay=5e-4, trials=1200),
-        "paper": Settings(tokens=16, samples=32, width=100, weight_decay=5e-4, trials=2000),
+        "smoke": Settings(**SMALL, trials=118),
+        "course": Settings(**SMALL, trials=1200),
+        "paper": Settings(
+            tokens=16, samples=32, width=100, weight_decay=5e-4, steps=20_000, trials=2000
+        ),
     },
     trial=trial,
     control=Control(

@@ -155,9 +155,11 @@ theorem = Theorem(
         ),
     },
     presets={
-        "smoke": Settings(copies=3, draws=200, trials=118),
-        "course": Settings(d=16, trials=688),
-        "paper": Settings(tokens=16, d=32, samples=32, width=100, copies=8, trials=2000),
+        "smoke": Settings(copies=3, draws=200, steps=5000, trials=118),
+        "course": Settings(d=16, steps=5000, trials=688),
+        "paper": Settings(
+            tokens=16, d=32, samples=32, width=100, copies=8, steps=5000, trials=2000
+        ),
     },
     trial=trial,
     control=Control(

@@ -16,8 +16,8 @@ square roots alone, 1 − ⟨φ(h), φ(h*)⟩, it is not 0 at equal states: a ro
 
 The states of student and teacher are computed by the same operations, which a compiler may order
 differently, hence an identity up to rounding: of order ε_machine in the gradient, and its square in
-the distance, of which the root is compared. Nothing is said of optimisers that divide by the size of the gradient: Adam magnifies
-the rounding and drifts.
+the distance, of which the root is compared. Nothing is said of optimisers that divide by the size
+of the gradient: Adam magnifies the rounding and drifts.
 """
 
 from dataclasses import dataclass

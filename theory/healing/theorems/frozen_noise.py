@@ -1,9 +1,9 @@
 """H4: pruning by activations does not see the frozen noise off the data's subspace, if it is axes.
 
 The data live in a subspace P of R^d that is spanned by d − ℓ coordinate axes, and training on them,
-until every margin y_j N(x_j) is at least 1, moved the weights on P and none off P. Wanda scores a weight by |W_ij|·‖X_j‖, X_j being coordinate j of the
-calibration inputs, and prunes the same share s of every row. If the inputs are in P and span it (or
-merely X_j ≠ 0 for every axis j of P), then
+until every margin y_j N(x_j) is at least 1, moved the weights on P and none off P. Wanda scores a
+weight by |W_ij|·‖X_j‖, X_j being coordinate j of the calibration inputs, and prunes the same share
+s of every row. If the inputs are in P and span it (or merely X_j ≠ 0 for every axis j of P), then
 (a) for s ≤ ℓ/d the pruned two-layer network equals the dense one on all of P, and
 (b) for any s the mask on P does not depend on Π_{P^⊥}W.
 
@@ -13,7 +13,8 @@ x_j = 0 there for every x ∈ P: all pre-activations on P stay. For s > ℓ/d th
 weights off P and, of those on P, the sd − ℓ with the smallest |W_ij|·‖X_j‖, which read W on P
 alone. ∎
 
-(b) is put on trial by drawing Π_{P^⊥}W again, at an s that prunes about half of the weights on P. Both fail for a rotated P, where ‖X_j‖ > 0 for all j and every weight is part signal and part noise.
+(b) is put on trial by drawing Π_{P^⊥}W again, at an s that prunes about half of the weights on P.
+Both fail for a rotated P, where ‖X_j‖ > 0 for all j and every weight is part signal and part noise.
 """
 
 from dataclasses import dataclass
