@@ -3,7 +3,6 @@
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
@@ -178,7 +177,7 @@ def isotropic(claim, settings):
 def test_laws_off_the_span(module):
     count = 1 if module is training_input_law else 3
     more = {} if count == 1 else {"copies": 3}
-    settings = getattr(module, "Settings")(**SMALL, **more)
+    settings = module.Settings(**SMALL, **more)
     found = on_trial(module, settings)
     key_scene, key_copies = jax.random.split(KEY)
     copies = Copies(settings, (key_scene, jax.random.split(key_copies, count)), 2.0)

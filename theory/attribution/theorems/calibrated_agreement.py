@@ -162,7 +162,7 @@ theorem = Theorem(
         ),
     },
     presets={
-        "smoke": Settings(d=32, width=32, copies=3, samples=200, trials=60),
+        "smoke": Settings(d=32, copies=3, samples=200, trials=60),
         "course": Settings(trials=688),
         "paper": Settings(copies=8, samples=4000, trials=2000),
     },

@@ -154,8 +154,8 @@ theorem = Theorem(
         ),
     },
     presets={
-        "smoke": Settings(d=8, width=32, copies=3, words=16, samples=638, planted=8.0, trials=60),
-        "course": Settings(d=16, width=32, copies=3, samples=1270, trials=2195),
+        "smoke": Settings(d=8, copies=3, words=16, samples=638, planted=8.0, trials=60),
+        "course": Settings(d=16, copies=3, samples=1270, trials=2195),
         "paper": Settings(samples=1900, planted=2.2, trials=5679),
     },
     trial=trial,
