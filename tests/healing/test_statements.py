@@ -187,11 +187,13 @@ def test_frozen_noise():
         np.array(jax.random.normal(key, shape))
         for key, shape in ((key_x, (7, 3)), (key_test, (7, 3)), (key_rule, (3,)))
     )
-    x, y = c @ basis.T, np.where(c @ v > 0, 1.0, -1.0)
+    y = np.where(c @ v > 0, 1.0, -1.0)
+    c = c + y[:, None] * v / np.linalg.norm(v)
+    x = c @ basis.T
     start, again = (two_layer_relu(key, 6, 5) for key in (key_net, key_again))
     w, u, redrawn = np.array(start.w), np.array(start.u), np.array(again.w)
     drawn, rate = w.copy(), 4 / (x**2).sum(axis=1).max()
-    for _ in range(3000):
+    for _ in range(20_000):
         z = x @ w.T
         q = y * (np.maximum(z, 0) @ u)
         if q.min() >= 1:

@@ -53,7 +53,7 @@ class Settings(foundation.Settings):
     """calibration inputs, on which the network is trained too, and as many test points"""
     margin: Margin = 1.0
     """stop training when every y_j N(x_j) is at least this"""
-    steps: Count = 3000
+    steps: Count = 20_000
     """largest number of training steps"""
 
     def __post_init__(self):
@@ -94,19 +94,32 @@ def wanda_mask(
     return smallest_of_rows(wanda(w, x), share)
 
 
+def separated(
+    key: Key[Array, ""], key_rule: Key[Array, ""], n: int, dim: int
+) -> tuple[Float[Array, "n dim"], Float[Array, " n"]]:
+    """Gaussian points moved apart by 1 on either side of a random hyperplane, and their sides ±1.
+
+    Example:
+        >>> z, y = separated(jax.random.key(0), jax.random.key(1), 20, 1)
+        >>> float(jnp.abs(z).min()) >= 1
+        True
+    """
+    z, normal = jax.random.normal(key, (n, dim)), jax.random.normal(key_rule, (dim,))
+    y = jnp.where(z @ normal > 0, 1, -1).astype(z.dtype)
+    return z + y[:, None] * normal[None, :] / jnp.linalg.norm(normal), y
+
+
 def trial(settings: Settings, key, draw_subspace=axes_subspace) -> Trial:
     """Measured: max_x |N_pruned(x) − N(x)| over test points of P; the decisions on P that differ.
 
-    Predicted (their scale): max_x |N(x)|; the number of weights on P. Labels are the sign of a
-    random linear function.
+    Predicted (their scale): max_x |N(x)|; the number of weights on P.
     """
     key_p, key_x, key_test, key_rule, key_net, key_again = jax.random.split(key, 6)
     dim = settings.d - settings.ell
     subspace = draw_subspace(key_p, settings.d, dim)
-    coordinates = jax.random.normal(key_x, (settings.samples, dim))
+    coordinates, y = separated(key_x, key_rule, settings.samples, dim)
     x = coordinates @ subspace.basis.T
     test = jax.random.normal(key_test, (settings.samples, dim)) @ subspace.basis.T
-    y = jnp.where(coordinates @ jax.random.normal(key_rule, (dim,)) > 0, 1, -1).astype(x.dtype)
     start = two_layer_relu(key_net, settings.d, settings.width)
     trained = train_to_margin(start, x, y, settings.margin, steps=settings.steps)
     net, on_p, off_p = trained.network, subspace.project, subspace.reject
@@ -159,7 +172,7 @@ theorem = Theorem(
         "(b)": Identity(says="at sparsity (1 + ℓ/d)/2 the mask on P ignores W_⊥"),
     },
     presets={
-        "smoke": Settings(d=20, ell=15, width=20, samples=10, trials=20),
+        "smoke": Settings(d=20, ell=15, samples=10, trials=20),
         "course": Settings(trials=135),
         "paper": Settings(d=600, ell=450, width=200, samples=300, trials=688),
     },
