@@ -200,6 +200,31 @@ def test_a_gradient_that_is_no_number_has_no_p_value(gradients):
         assert np.isnan(found.p_value[0]) and np.isfinite(found.p_value[1:]).all()
 
 
+def test_a_word_without_a_number_leaves_the_others_theirs(gradients):
+    broken = gradients.at[1, 2, 0].set(jnp.nan)
+    found = agreement(broken, samples=99)
+    others = np.arange(WORDS) != 2
+    without = agreement(gradients[:, others], samples=99)
+    for one, other in zip(found, without, strict=True):
+        assert np.isnan(one[2])
+        np.testing.assert_allclose(one[others], other)
+    kept = small_norm(found, 0.5)
+    assert np.isnan(kept[2]) and (kept[others] == small_norm(without, 0.5)).all()
+
+
+@pytest.mark.parametrize(
+    ("chance", "message"),
+    [
+        (jnp.ones((3, 2)), "with the 4 words"),
+        (jnp.ones((0, 4)), "no scores by chance"),
+        (jnp.ones((3, 4)).at[0, 0].set(jnp.nan), "not finite"),
+    ],
+)
+def test_scores_by_chance_that_do_not_fit_are_refused(chance, message):
+    with pytest.raises(ValueError, match=message):
+        calibrate(jnp.ones(4), chance)
+
+
 def test_holm_can_reach_every_word_by_default():
     """A thousand words that all agree: with 10 000 draws none would be significant."""
     same = jnp.ones((3, 1000, 4))

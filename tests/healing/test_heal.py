@@ -442,6 +442,13 @@ def test_degenerate_states_heal_without_nan(net, masks, x, method, kind):
     assert all(jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(healed))
 
 
+@METHODS
+def test_a_dead_network_is_refused(net, masks, x, method):
+    dead = net._replace(biases=tuple(b - 100 for b in net.biases))
+    with pytest.raises(ValueError, match="dense network is dead"):
+        heal(hidden, dead, dead, masks, x, method, steps=2)
+
+
 def test_programs_are_compiled_once(net, masks, x):
     traces = []
 

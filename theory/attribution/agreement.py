@@ -16,6 +16,8 @@ import jax.numpy as jnp
 from jax.scipy.special import betainc, gammaln
 from jaxtyping import Array, Bool, Float, Key
 
+from theory.checks import finite, traced
+
 SAMPLES = 10_000
 """Draws of chance by default: p-values from 1e-4."""
 
@@ -134,13 +136,24 @@ def p_values(
         chance: B independent scores of a word that shows nothing learned, from `chance_scores`. For
             classifiers whose gradients have no uniform direction at initialisation, `calibrate`.
 
+    Raises:
+        ValueError: no scores by chance, or some that are not finite, unless they are traced.
+
     Example:
         >>> p_values(jnp.array([0.9, 0.1]), jnp.array([0.2, 0.3, 0.4])).tolist()
         [0.25, 1.0]
     """
+    _check_chance(chance)
     below = jnp.searchsorted(jnp.sort(chance), score, side="left").astype(score.dtype)
     p_value = (1 + len(chance) - below) / (1 + len(chance))
     return jnp.where(jnp.isnan(score), jnp.nan, p_value)
+
+
+def _check_chance(chance: Array) -> None:
+    if len(chance) == 0:
+        raise ValueError("there are no scores by chance to compare with")
+    if not traced(chance) and not finite(chance):
+        raise ValueError("scores by chance have entries that are not finite")
 
 
 class Calibrated(NamedTuple):
@@ -167,6 +180,9 @@ def calibrate(score: Float[Array, " words"], chance: Float[Array, "sets words"])
         chance: of the same words, B sets of as many untrained copies; no p-value is below
             1/(1 + B).
 
+    Raises:
+        ValueError: chance is of another number of words, empty, or not finite, unless traced.
+
     References:
         Westfall, Young, "Resampling-based multiple testing", 1993, single-step maxT.
 
@@ -176,6 +192,12 @@ def calibrate(score: Float[Array, " words"], chance: Float[Array, "sets words"])
         >>> found.p_value.tolist(), found.adjusted.tolist()
         ([0.25, 0.5], [1.0, 0.5])
     """
+    if chance.ndim != 2 or chance.shape[1:] != score.shape:
+        raise ValueError(
+            f"chance has shape {chance.shape} and must have a row for every set of copies, with "
+            f"the {len(score)} words of the text"
+        )
+    _check_chance(chance)
     return Calibrated(
         jax.vmap(p_values, in_axes=(0, 1))(score, chance), p_values(score, chance.max(axis=1))
     )
@@ -185,7 +207,8 @@ def agreement_scores(gradients: Float[Array, "models words d"]) -> AgreementScor
     """How far the copies agree on the direction of each word's gradient.
 
     Args:
-        gradients: ∂ logit_m/∂e_t, of at least two copies on one shared embedding.
+        gradients: ∂ logit_m/∂e_t, of at least two copies on one shared embedding. A word where one
+            is not finite has no score, cosine or norm: they are NaN, and the others' as without it.
 
     Raises:
         ValueError: for fewer than two copies or a single dimension, where nothing can disagree.
@@ -202,7 +225,8 @@ def agreement_scores(gradients: Float[Array, "models words d"]) -> AgreementScor
         raise ValueError("The embedding has one dimension, in which all directions agree.")
     cosines = pair_cosines(gradients)
     norms, _ = _polar(gradients)
-    largest = jnp.max(norms, axis=1, keepdims=True, initial=0)
+    # A word without a number has none itself, and leaves the others theirs.
+    largest = jnp.max(jnp.where(jnp.isnan(norms), 0, norms), axis=1, keepdims=True, initial=0)
     return AgreementScores(
         score=jnp.mean(jnp.abs(cosines), axis=0),
         cosine=jnp.mean(cosines, axis=0),
@@ -266,4 +290,5 @@ def small_norm(
         [1.0, 1.0, 0.0]
     """
     norm = found.norm if words is None else jnp.where(words, found.norm, jnp.nan)
-    return jnp.where(found.norm <= jnp.nanquantile(norm, quantile), found.score, 0)
+    passed = found.norm <= jnp.nanquantile(norm, quantile)
+    return jnp.where(passed | jnp.isnan(found.norm), found.score, 0)

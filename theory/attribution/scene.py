@@ -18,6 +18,12 @@ from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.sampling import gaussian_points
 from theory.training import Trained, train_in_span
 
+MOVED = 0.1
+"""The least that training moves the weights on P, relative to what was drawn there."""
+
+APART = 0.5
+"""The least relative distance of two copies' weights as drawn; independent ones are √2 apart."""
+
 
 class Scene(NamedTuple):
     """The training texts and their span.
@@ -189,18 +195,81 @@ def assumptions(scene: Scene) -> dict[str, Float[Array, ""]]:
     }
 
 
-def without_decay(settings: Settings, scene: Scene) -> dict[str, Float[Array, ""]]:
-    """The margins of `assumptions`, and that nothing shrinks the weights off the span.
+def kept_off_span(
+    span: Subspace, starts: TwoLayerReLU, ends: TwoLayerReLU
+) -> dict[str, Float[Array, ""]]:
+    """The margin of what the laws off P assume: no copy's training touched its weights there.
 
     Example:
-        >>> settings = Settings(weight_decay=0.1)
-        >>> margins = without_decay(settings, draw_scene(settings, jax.random.key(0)))
-        >>> bool(margins["no weight decay"] >= 0)
-        False
+        >>> scene = draw_scene(Settings(), jax.random.key(0))
+        >>> start = draw_copies(Settings(), jax.random.split(jax.random.key(1), 1))
+        >>> shrunk = start._replace(w=0.9 * start.w)
+        >>> [float(*kept_off_span(scene.span, start, end).values()) > 0 for end in (start, shrunk)]
+        [True, False]
     """
-    return assumptions(scene) | {
-        "no weight decay": -jnp.asarray(settings.weight_decay, scene.x.dtype)
+    off = jax.vmap(jnp.linalg.norm)(span.reject(ends.w - starts.w))
+    drawn = jax.vmap(jnp.linalg.norm)(span.reject(starts.w))
+    return {"W_⊥ kept": off_by_rounding(drawn) - jnp.max(off / drawn)}
+
+
+def learned(
+    settings: Settings, span: Subspace, starts: TwoLayerReLU, trained: Trained
+) -> dict[str, Float[Array, ""]]:
+    """The margins of what training must have done: it reached its margin, and moved weights on P.
+
+    Example:
+        >>> settings = Settings()
+        >>> scene = draw_scene(settings, jax.random.key(0))
+        >>> start = draw_copies(settings, jax.random.split(jax.random.key(1), 2))
+        >>> margins = learned(settings, scene.span, start, train_copies(settings, scene, start))
+        >>> {name: bool(margin >= 0) for name, margin in margins.items()}
+        {'margin reached': True, 'moved on P': True}
+    """
+    return {
+        "margin reached": jnp.min(trained.margin) - settings.margin,
+        "moved on P": jnp.min(moved_on(span, starts, trained.network)) - MOVED,
     }
+
+
+def moved_on(span: Subspace, starts: TwoLayerReLU, ends: TwoLayerReLU) -> Float[Array, " copies"]:
+    """‖Π_P(W_m(T) − W_m(0))‖_F/‖Π_P W_m(0)‖_F of every copy.
+
+    Example:
+        >>> start = TwoLayerReLU(jnp.ones((1, 2, 2)), jnp.ones((1, 2)))
+        >>> end = start._replace(w=start.w.at[:, :, 0].set(3.0))
+        >>> moved_on(Subspace(jnp.eye(2)[:, :1]), start, end).tolist()
+        [2.0]
+    """
+    moved = jax.vmap(jnp.linalg.norm)(span.project(ends.w - starts.w))
+    return moved / jax.vmap(jnp.linalg.norm)(span.project(starts.w))
+
+
+def drawn_apart(w: Float[Array, "copies width D"]) -> dict[str, Float[Array, ""]]:
+    """The margin of what makes copies independent: no two of them start alike.
+
+    Args:
+        w: of every copy what must be its own: its hidden weights, or their part off P.
+
+    Example:
+        >>> w = jax.random.normal(jax.random.key(0), (2, 5, 8))
+        >>> [float(*drawn_apart(one).values()) > 0 for one in (w, w[jnp.array([0, 0])])]
+        [True, False]
+    """
+    i, j = jnp.triu_indices(len(w), 1)
+    norm = jax.vmap(jnp.linalg.norm)
+    return {"copies drawn apart": jnp.min(norm(w[i] - w[j]) / norm(w[i])) - APART}
+
+
+def off_axes(span: Subspace, count: int) -> Float[Array, "D count"]:
+    """Orthonormal directions off P, made of the first coordinates: they know nothing of weights.
+
+    Example:
+        >>> scene = draw_scene(Settings(), jax.random.key(0))
+        >>> axes = off_axes(scene.span, 3)
+        >>> axes.shape, bool(jnp.abs(scene.span.project(axes.T)).max() < 1e-5)
+        ((64, 3), True)
+    """
+    return orthonormalise(span.reject(jnp.eye(len(span.basis))[:count]).T)
 
 
 def with_directions(gradients: Float[Array, "models words d"]) -> dict[str, Float[Array, ""]]:

@@ -64,7 +64,8 @@ def align(
 def _heal(states, dense, pruned, masks, inputs, *, flags, tree, **options):
     trainable = None if flags is None else jax.tree.unflatten(tree, flags)
     targets = states(dense, inputs)
-    return align(states, pruned, masks, inputs, targets, trainable=trainable, **options)
+    alive = jnp.any(jnp.stack([jnp.any(target != 0) for target in jax.tree.leaves(targets)]))
+    return align(states, pruned, masks, inputs, targets, trainable=trainable, **options), alive
 
 
 def heal(
@@ -111,9 +112,9 @@ def heal(
     Raises:
         ValueError: masks that do not fit (see `check_masks`), parameters of different shapes or
             types, parameters or inputs that are not finite, no inputs, states without a row per
-            input or not floating-point, nothing to train, integers to train, steps or batch that
-            are no integers of at least 1, an unknown method or optimizer; or healing diverged,
-            to weights or losses that are not finite.
+            input, not floating-point, or all 0 for every input in the dense network, nothing to
+            train, integers to train, steps or batch that are no integers of at least 1, an unknown
+            method or optimizer; or healing diverged, to weights or losses that are not finite.
 
     Source: arXiv 2606.01126 (STARFISH).
 
@@ -142,7 +143,7 @@ def heal(
     flags = _flags(dense, masks, trainable)
     check_inputs(inputs)
     _check_states(states, dense, inputs)
-    healed = _heal(
+    healed, alive = _heal(
         states,
         dense,
         pruned,
@@ -155,6 +156,10 @@ def heal(
         flags=flags,
         tree=None if flags is None else jax.tree.structure(dense),
     )
+    if not alive:
+        raise ValueError(
+            "the dense network is dead: all its states are 0 for every input, nothing to align"
+        )
     # The loss of a step is that before it, so the last step shows in the parameters alone.
     if not finite(healed):
         good = int(jnp.sum(jnp.isfinite(healed.history)))

@@ -5,10 +5,13 @@ and u_j = ±1/√m uniform. The gradient at a word e is g = Σ_{j: ⟨w_j, e⟩ 
 
 Proof. Given which neurons are active, the part of w_j across e is still N(0, σ²I_{d−1}), and the
 part along e is half a Gaussian, to which the uniform sign of u_j gives its other half. So
-g ~ N(0, (k/m)σ²I_d) with k active neurons: the M directions at a word are independent and uniform,
-and its score is one more draw of what `chance_scores` simulates. Its rank is uniform, hence
-p = (1 + #{larger or equal})/(1 + B) is uniform up to 1/(1 + B). ∎
+g ~ N(0, (k/m)σ²I_d) with k > 0 active neurons, along e as across it: the M directions at a word are
+independent and uniform. Their cosines are those of M Gaussian vectors, whose law is known without
+drawing any (`theory.attribution.reference`): it is that of the score, and the score is one more
+draw of what `chance_scores` simulates. Its rank is uniform, hence p = (1 + #{larger or equal})/
+(1 + B) is uniform up to 1/(1 + B). ∎
 
+Uniform ranks alone would say nothing of the score: those of any other statistic are uniform too.
 Pairs of copies share copies, so the law of their mean is not the one for independent pairs, which
 is 1.5 to 3.4 times too liberal at .001.
 """
@@ -17,17 +20,19 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Key
+from scipy import stats
 
 from theory import settings as foundation
 from theory.attribution.agreement import agreement
-from theory.attribution.scene import with_directions
+from theory.attribution.reference import score_cdf, uniform_cdf
+from theory.attribution.scene import drawn_apart, with_directions
 from theory.claims import Law
-from theory.networks import SumReLU, two_layer_relu
+from theory.networks import SumReLU, TwoLayerReLU, two_layer_relu
 from theory.sampling import gaussian_points
 from theory.settings import Count, Sample
 from theory.theorem import Control, Theorem, Trial
+from theory.training import train_to_margin
 
 
 @dataclass(frozen=True)
@@ -43,57 +48,127 @@ class Settings(foundation.Settings):
     samples: Count = 2000
     """simulated draws of chance B"""
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.d < self.copies:
+            raise ValueError(f"d is {self.d} and must be at least copies = {self.copies}")
 
-def untrained_gradients(
-    settings: Settings, key: Key[Array, ""], x: Float[Array, "words d"]
-) -> Float[Array, "copies words d"]:
-    """The gradient of every untrained copy at every word of a text.
+
+def draw_nets(settings: Settings, key: Key[Array, ""]) -> TwoLayerReLU:
+    """Untrained copies, σ = 1/√d.
 
     Example:
-        >>> x = jax.random.normal(jax.random.key(0), (3, 64))
-        >>> untrained_gradients(Settings(), jax.random.key(1), x).shape
+        >>> draw_nets(Settings(), jax.random.key(0)).w.shape
+        (5, 64, 64)
+    """
+    return jax.vmap(lambda key: two_layer_relu(key, settings.d, settings.width))(
+        jax.random.split(key, settings.copies)
+    )
+
+
+def train_on(
+    nets: TwoLayerReLU, words: Float[Array, "words d"], margin: float | None
+) -> TwoLayerReLU:
+    """Copies that have learned, each by itself, that these words are of one class; or none has.
+
+    Args:
+        nets: the copies.
+        words: what they learn.
+        margin: where training stops; no step is taken when None.
+
+    Example:
+        >>> nets, word = draw_nets(Settings(), jax.random.key(0)), jnp.ones((1, 64))
+        >>> bool(jax.vmap(lambda net: net(word))(train_on(nets, word, 3.0)).min() >= 3)
+        True
+    """
+    if margin is None:
+        return nets
+    y = jnp.ones(len(words), words.dtype)
+    return jax.vmap(lambda net: train_to_margin(net, words, y, margin).network)(nets)
+
+
+def word_gradients(
+    nets: TwoLayerReLU, x: Float[Array, "words d"]
+) -> Float[Array, "copies words d"]:
+    """The gradient of every copy at every word of a text.
+
+    Example:
+        >>> word_gradients(draw_nets(Settings(), jax.random.key(0)), jnp.ones((3, 64))).shape
         (5, 3, 64)
     """
-
-    def gradient(key):
-        return jax.grad(SumReLU(two_layer_relu(key, settings.d, settings.width)))(x)
-
-    return jax.vmap(gradient)(jax.random.split(key, settings.copies))
+    return jax.vmap(lambda net: jax.grad(SumReLU(net))(x))(nets)
 
 
-def trial(settings: Settings, key, learned: float = 0.0) -> Trial:
-    """Measured: the p-value of one word. Predicted: ½, its mean.
+def untrained(starts: TwoLayerReLU, nets: TwoLayerReLU) -> dict[str, Float[Array, ""]]:
+    """The margins of what chance assumes: copies as they were drawn, each on its own.
 
-    ``learned`` adds to every copy's gradient a common direction of that share of its norm.
+    Example:
+        >>> nets = draw_nets(Settings(), jax.random.key(0))
+        >>> {name: float(m) >= 0 for name, m in untrained(nets, nets).items()}
+        {'copies drawn apart': True, 'nothing learned': True}
     """
-    key_word, key_nets, key_chance, key_plant = jax.random.split(key, 4)
+    moved = jax.vmap(jnp.linalg.norm)(nets.w - starts.w)
+    drawn = jax.vmap(jnp.linalg.norm)(starts.w)
+    return drawn_apart(starts.w) | {"nothing learned": -jnp.max(moved / drawn)}
+
+
+def trial(settings: Settings, key, margin: float | None = None) -> Trial:
+    """Measured: the p-value and score of one word, and √(m/kσ²)·⟨∇N_1, e⟩/‖e‖.
+
+    Predicted: ½, the score of two directions by chance √(2/πd), and 0, all for comparison only.
+    """
+    key_word, key_nets, key_chance = jax.random.split(key, 3)
     word = gaussian_points(key_word, 1, settings.d)
-    gradients = untrained_gradients(settings, key_nets, word)
-    norms = jnp.linalg.norm(gradients, axis=-1, keepdims=True)
-    plant = jax.random.normal(key_plant, (1, 1, settings.d))
-    shown = gradients + learned * norms * plant / jnp.linalg.norm(plant)
-    found = agreement(shown, key=key_chance, samples=settings.samples)
+    starts = draw_nets(settings, key_nets)
+    nets = train_on(starts, word, margin)
+    gradients = word_gradients(nets, word)
+    found = agreement(gradients, key=key_chance, samples=settings.samples)
+    k = jnp.sum(nets.w @ word[0] > 0, axis=1)
+    variance = jnp.maximum(k[0], 1).astype(word.dtype) / (settings.width * settings.d)
+    along = gradients[0, 0] @ word[0] / jnp.linalg.norm(word)
+    means = {"p": 0.5, "score": (2 / jnp.pi / settings.d) ** 0.5, "along": 0.0}
     return Trial(
-        measured=found.p_value[0],
-        predicted=jnp.full((), 0.5, word.dtype),
-        assumptions=with_directions(gradients),
+        measured={"p": found.p_value[0], "score": found.score[0], "along": along / variance**0.5},
+        predicted={name: jnp.full((), mean, word.dtype) for name, mean in means.items()},
+        assumptions=with_directions(gradients) | untrained(starts, nets),
+        given=(k > 0).all(),
     )
 
 
 theorem = Theorem(
     name="attribution.calibrated-agreement",
-    statement="untrained copies: p = (1 + #{chance ≥ score})/(1 + B) is uniform on [0, 1]",
+    statement="M untrained copies, independent, g_m the gradient of copy m at a word e, "
+    "k > 0 neurons of the first active",
     label="X4",
     provenance="derived",
-    claim=Law(cdf=lambda values, settings: np.clip(values, 0, 1), resolution=0.075),
+    claim={
+        "p": Law(
+            uniform_cdf,
+            0.075,
+            "p = (1 + #{chance ≥ score})/(1 + B) is uniform on [0, 1]",
+            {"exponent": uniform_cdf},
+        ),
+        "score": Law(
+            score_cdf,
+            0.075,
+            "mean over pairs of |cos(g_i, g_j)| ~ that of M independent uniform directions",
+            {"scale": score_cdf},
+        ),
+        "along": Law(
+            lambda values, settings: stats.norm.cdf(values),
+            0.075,
+            "√(m/kσ²)·⟨g_1, e⟩/‖e‖ ~ N(0, 1)",
+            {"σ²": lambda values, settings, t: stats.norm.cdf(values / (1 + t) ** 0.5)},
+        ),
+    },
     presets={
-        "smoke": Settings(d=32, width=32, copies=3, samples=200, trials=60),
+        "smoke": Settings(d=32, copies=3, samples=200, trials=60),
         "course": Settings(trials=688),
         "paper": Settings(copies=8, samples=4000, trials=2000),
     },
     trial=trial,
     control=Control(
-        name="a learned direction of the gradients' own length",
-        trial=lambda settings, key: trial(settings, key, learned=1.0),
+        name="copies trained on the word",
+        trial=lambda settings, key: trial(settings, key, margin=3.0),
     ),
 )

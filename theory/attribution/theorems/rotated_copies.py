@@ -1,34 +1,44 @@
 """X4 for trained copies: without a common basis of the embedding, agreement is at chance.
 
 Copies are trained on texts whose first word decides the label, and all learn what that word means.
-Then the embedding space of every copy is turned by a rotation R_m of its own, independent and
-uniform (Haar), which changes no output. The p-value of any word fixed in advance is now uniform up
-to 1/(1 + B), whatever was learned.
+Copy m has a table of its own: the common one turned by a rotation R_m, independent of all else and
+uniform (Haar). The p-value of any word fixed in advance is then uniform up to 1/(1 + B), and its
+score is that of M independent uniform directions, whatever was learned.
 
-Proof. In its turned space copy m is e ↦ N_m(…, R_mᵀe, …), with the gradient R_m g_m at word t.
-R_m is independent of all g's and R_m v is uniform on the sphere of radius ‖v‖ for every v. So,
-given the g's, none of them zero, the M directions are independent and uniform, and the score is one
-more draw of chance, as in X4. ∎
+Proof. Let R act on every word of a text. Descent commutes with rotations: the copy trained on the
+table R_m e from W_m(0) is the one trained on the table e from W_m(0)R_m, turned back: its gradient
+at a word is R_m g_m, with g_m that of the latter. The rows of W_m(0) are Gaussian, so W_m(0)R_m has
+their law given R_m: g_m is independent of R_m. R_m v is uniform on the sphere of radius ‖v‖ for
+every v. So, given the g's, none of them zero, the M directions are independent and uniform, and the
+score is one more draw of chance, as in X4. ∎
 
-Descent commutes with rotations: a copy trained on turned embeddings from a turned start is the
-turned copy. So this is what an ensemble shows in which every copy has an embedding table of its
-own: nothing. Agreement needs one shared, frozen table, and the control is the same copies on it.
+This is what an ensemble shows in which every copy has an embedding table of its own: nothing.
+Agreement needs one shared, frozen table, and the control is the same copies on it.
 """
 
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Key
 
 from theory.attribution import settings as attribution
 from theory.attribution.agreement import agreement
-from theory.attribution.scene import Scene, draw_copies, draw_scene, train_copies, with_directions
+from theory.attribution.reference import score_cdf, uniform_cdf
+from theory.attribution.scene import (
+    Scene,
+    draw_copies,
+    draw_scene,
+    drawn_apart,
+    learned,
+    train_copies,
+    with_directions,
+)
 from theory.claims import Law
 from theory.geometry import Subspace, orthonormalise
+from theory.networks import TwoLayerReLU
 from theory.sampling import gaussian_points
-from theory.settings import Count
+from theory.settings import Count, Sample
 from theory.theorem import Control, Theorem, Trial
 
 
@@ -36,10 +46,15 @@ from theory.theorem import Control, Theorem, Trial
 class Settings(attribution.Settings):
     """Several copies of the network on the same texts."""
 
-    copies: Count = 4
+    copies: Sample = 4
     """copies M of the classifier, each with a rotation of its own"""
     draws: Count = 2000
     """simulated draws of chance B"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.d < self.copies:
+            raise ValueError(f"d is {self.d} and must be at least copies = {self.copies}")
 
 
 def plant(settings: Settings, scene: Scene, key: Key[Array, ""]) -> Scene:
@@ -72,36 +87,79 @@ def rotations(key: Key[Array, ""], copies: int, d: int) -> Float[Array, "copies 
     return jax.vmap(orthonormalise)(jax.random.normal(key, (copies, d, d)))
 
 
+def turned(scene: Scene, turn: Float[Array, "d d"]) -> Scene:
+    """The scene in which the table was turned.
+
+    Example:
+        >>> scene = draw_scene(Settings(), jax.random.key(0))
+        >>> bool(jnp.allclose(turned(scene, -jnp.eye(8)).x, -scene.x))
+        True
+    """
+    words = scene.x.reshape(len(scene.x), -1, len(turn))
+    x = (words @ turn.T).reshape(scene.x.shape)
+    return Scene(x, scene.y, Subspace(orthonormalise(x.T)))
+
+
 def trial(settings: Settings, key, rotate: bool = True) -> Trial:
-    """Measured: the p-value of a training text's first word. Predicted: ½, its mean."""
+    """Measured: the p-value and the score of a training text's first word.
+
+    Predicted: ½ and the mean of two directions' |cos|, about √(2/πd), for comparison only.
+    """
     key_scene, key_plant, key_copies, key_turn, key_chance = jax.random.split(key, 5)
     scene = plant(settings, draw_scene(settings, key_scene), key_plant)
     starts = draw_copies(settings, jax.random.split(key_copies, settings.copies))
-    trained = train_copies(settings, scene, starts)
-    gradients = jax.vmap(lambda network: jax.grad(network)(scene.x[0]))(trained.network)
-    gradients = gradients[:, None, : settings.d]  # at the first word alone
-    if rotate:
-        turns = rotations(key_turn, settings.copies, settings.d)
-        gradients = jnp.einsum("mij,mwj->mwi", turns, gradients)
-    found = agreement(gradients, key=key_chance, samples=settings.draws)
+    turns = rotations(key_turn, settings.copies, settings.d)
+    if not rotate:
+        turns = jnp.broadcast_to(turns[:1], turns.shape)
+
+    def explain(start, turn):
+        own = turned(scene, turn)
+        one = jax.tree.map(lambda leaf: leaf[None], start)
+        trained = train_copies(settings, own, one)
+        network = TwoLayerReLU(trained.network.w[0], trained.network.u[0])
+        gradient = jax.grad(network)(own.x[0])[: settings.d]  # at the first word alone
+        return own.x, gradient, learned(settings, own.span, one, trained)
+
+    tables, gradients, margins = jax.vmap(explain)(starts, turns)
+    found = agreement(gradients[:, None], key=key_chance, samples=settings.draws)
+    means = {"p": 0.5, "score": (2 / jnp.pi / settings.d) ** 0.5}
+    apart = drawn_apart(tables)["copies drawn apart"]
     return Trial(
-        measured=found.p_value[0],
-        predicted=jnp.full((), 0.5, scene.x.dtype),
-        assumptions=with_directions(gradients)
-        | {"every copy has learned the labels": jnp.min(trained.margin) - settings.margin},
+        measured={"p": found.p_value[0], "score": found.score[0]},
+        predicted={name: jnp.full((), mean, scene.x.dtype) for name, mean in means.items()},
+        assumptions=with_directions(gradients[:, None])
+        | drawn_apart(starts.w)
+        | {"tables turned apart": apart}
+        | jax.tree.map(jnp.min, margins),
     )
 
 
 theorem = Theorem(
     name="attribution.rotated-copies",
-    statement="trained copies, a Haar rotation of each one's embedding: p is uniform on [0, 1]",
+    statement="M copies trained to the margin, each on a table turned by a Haar rotation of its "
+    "own, g_m the gradient of copy m at a training text's first word",
     label="X4, rotations",
     provenance="derived",
-    claim=Law(cdf=lambda values, settings: np.clip(values, 0, 1), resolution=0.075),
+    claim={
+        "p": Law(
+            uniform_cdf,
+            0.075,
+            "p = (1 + #{chance ≥ score})/(1 + B) is uniform on [0, 1]",
+            {"exponent": uniform_cdf},
+        ),
+        "score": Law(
+            score_cdf,
+            0.075,
+            "mean over pairs of |cos(g_i, g_j)| ~ that of M independent uniform directions",
+            {"scale": score_cdf},
+        ),
+    },
     presets={
-        "smoke": Settings(copies=3, draws=200, trials=118),
-        "course": Settings(d=16, trials=688),
-        "paper": Settings(tokens=16, d=32, samples=32, width=100, copies=8, trials=2000),
+        "smoke": Settings(copies=3, draws=200, steps=5000, trials=118),
+        "course": Settings(d=16, steps=5000, trials=688),
+        "paper": Settings(
+            tokens=16, d=32, samples=32, width=100, copies=8, steps=5000, trials=2000
+        ),
     },
     trial=trial,
     control=Control(
