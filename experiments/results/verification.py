@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 from rich.table import Table
 
 from experiments.experiment import Progress
@@ -85,16 +86,17 @@ def _trials(code: str, theorem: Theorem, settings: Any, seed: int, out: Path, ar
         store.save(path, arrays | {"given": trials.given}, description)
         return trials
     arrays, description = stored
-    named = {
-        kind: {
-            name.removeprefix(f"{kind}: "): array
+    def named(kind: str) -> dict[str, np.ndarray]:
+        start = f"{kind}: "
+        return {
+            name.removeprefix(start): array
             for name, array in arrays.items()
-            if name.startswith(f"{kind}: ")
+            if name.startswith(start)
         }
-        for kind in BY_NAME
-    }
+
+    measured, predicted, assumptions = map(named, BY_NAME)
     seconds = description["compile_seconds"], description["run_seconds"]
-    return Trials(*named.values(), arrays["given"], *seconds)
+    return Trials(measured, predicted, assumptions, arrays["given"], *seconds)
 
 
 BY_NAME = ("measured", "predicted", "assumptions")

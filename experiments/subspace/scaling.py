@@ -195,7 +195,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
             "claimed": sweep.exponent,
             "sizes": list(sweep.sizes),
             "measured_over_theory": finite(measured.centre / theory(settings, sweep)),
-        } | judgement.detail
+        } | dict(judgement.detail)
         if sweep.flips:
             tables[sweep.name] |= _flip_summary(data, settings, sweep)
     return Summary(tables=tables)
