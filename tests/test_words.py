@@ -162,8 +162,10 @@ def test_numbers_that_mean_nothing_are_refused():
     assert KNOWN.decode([]) == []
 
 
-def test_real_reviews():
-    texts = load_texts("imdb", real("imdb_train.jsonl.gz", "imdb_test.jsonl.gz"))
+def test_real_reviews(monkeypatch):
+    folder = real("imdb_train.jsonl.gz", "imdb_test.jsonl.gz")
+    monkeypatch.setenv("RELU_THEORY_DATA", str(folder))
+    texts = load_texts("imdb")
     vocabulary = build_vocabulary(map(review, texts.train_texts), size=1000)
     assert vocabulary.words[:3] == ("", "the", "and") and "br" not in vocabulary.words
     ids = vocabulary.encode(map(review, texts.test_texts), length=500)
