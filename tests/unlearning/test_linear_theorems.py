@@ -180,3 +180,11 @@ def test_the_control_fires_in_every_trial(module):
 def test_settings_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         settings()
+
+
+@pytest.mark.parametrize("module", [linear, linear_exact, linear_set], ids=lambda m: m.__name__)
+def test_a_step_of_no_size_is_no_step(module):
+    settings = module.theorem.presets["smoke"]
+    run = jax.jit(lambda key: module.trial(settings, key, fraction=0.0).assumptions)
+    missed = {name for name, margin in run(jax.random.key(0)).items() if margin < 0}
+    assert missed == {"step moved w", "β = β*"}

@@ -36,7 +36,7 @@ from theory.unlearning.theorems import (
 )
 from theory.unlearning.theorems import linear as linear_recalled
 
-KEY = jax.random.key(7)
+KEY = jax.random.key(13)  # networks that lie off their kinks, so that moving them there shows
 SIZES = {"d": 30, "samples": 4, "width": 10, "margin": 30.0}
 SMALL = Settings(**SIZES)
 TINY = Settings(d=4, samples=4, width=10, scale=1e-9, margin=30.0)
