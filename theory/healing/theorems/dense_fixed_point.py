@@ -28,7 +28,7 @@ from jaxtyping import Array, Float, Key
 
 from theory import settings as foundation
 from theory.claims import Identity
-from theory.healing.alignment import distance
+from theory.healing.alignment import Method, distance
 from theory.healing.masks import apply_masks, random_scores, smallest
 from theory.networks import MLP, mlp
 from theory.settings import Count
@@ -99,7 +99,7 @@ def draw_masks(net: MLP, key: Key[Array, ""], share: float) -> MLP:
     return MLP((*hidden, None), whole)  # pyright: ignore[reportArgumentType]
 
 
-NAMES = {"starfish": "cosine", "mse": "mse"}
+NAMES: dict[Method, str] = {"starfish": "cosine", "mse": "mse"}
 """What the statement calls the distances."""
 
 ALIVE = 0.1
