@@ -198,6 +198,7 @@ def test_frozen_noise():
     x = c @ basis.T
     start, again = (two_layer_relu(key, 6, 5) for key in (key_net, key_again))
     w, u, redrawn = np.array(start.w), np.array(start.u), np.array(again.w)
+    q = np.zeros(7)
     drawn, rate = w.copy(), 4 / (x**2).sum(axis=1).max()
     for _ in range(20_000):
         z = x @ w.T

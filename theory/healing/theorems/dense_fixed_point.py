@@ -123,9 +123,11 @@ def trial(settings: Settings, key, share: float = 0.0) -> Trial:
 
     measured = {}
     for method, name in NAMES.items():
-        loss, gradient = jax.value_and_grad(
-            lambda net, method=method: distance(hidden_states(net, x), targets, method)
-        )(student)
+
+        def loss_of(net, method: Method = method):
+            return distance(hidden_states(net, x), targets, method)
+
+        loss, gradient = jax.value_and_grad(loss_of)(student)
         measured |= {f"D {name}": jnp.sqrt(loss), f"∇ {name}": norm(student) * norm(gradient)}
     dtype = x.dtype
     pruned = [jnp.sum(mask == 0) for mask in jax.tree.leaves(masks)]
