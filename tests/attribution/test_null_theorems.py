@@ -90,7 +90,7 @@ def test_mistakes_double_the_error_and_are_not_verified():
 
     keys = trial_keys(FAMILY, settings, 0, "theorem")
     judged = [
-        FAMILY.claim["error"]
+        FAMILY.parts["error"]
         .judge(np.array(trial.measured["error"]), np.array(trial.predicted["error"]), settings)
         .status
         for trial in jax.jit(lambda keys: jax.lax.map(trials, keys))(keys)

@@ -1,6 +1,7 @@
 """Every bound, law, δ and threshold of the theorems on attribution once more, in NumPy."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -27,10 +28,15 @@ KEY = jax.random.key(3)
 SMALL = {"tokens": 2, "d": 4, "samples": 3, "width": 12, "margin": 0.5, "steps": 2000, "trials": 1}
 
 
-def on_trial(module, settings):
+def parts(module) -> Any:
+    """The claims of a theorem by part."""
+    return module.theorem.claim
+
+
+def on_trial(module, settings) -> Any:
     """One trial, compiled, as NumPy arrays."""
     found = jax.device_get(jax.jit(partial(module.theorem.trial, settings))(KEY))
-    assert set(found.measured) == set(found.predicted) == set(module.theorem.claim)
+    assert set(found.measured) == set(found.predicted) == set(parts(module))
     return found
 
 
@@ -139,7 +145,7 @@ def test_off_span_cosine():
     check(found.predicted, {"cos²": 1 / 5, "axis": 1 / 5, "decay": scale})
     assumed = {"copies drawn apart": apart(copies.start @ copies.off)}
     check(rounded(found.assumptions, KEPT[0]), assumed | trained_on(copies, settings))
-    claim = off_span_cosine.theorem.claim
+    claim = parts(off_span_cosine)
     for part in ("cos²", "axis"):
         assert claim[part].resolution == 0.075
         same(claim[part].cdf, stats.beta(0.5, 2).cdf, settings=settings)
@@ -195,7 +201,7 @@ def test_laws_off_the_span(module):
     if count > 1:
         expected["copies drawn apart"] = apart(copies.start @ copies.off)
     check(rounded(found.assumptions, *KEPT), expected)
-    isotropic(module.theorem.claim, settings)
+    isotropic(parts(module), settings)
 
 
 def test_shuffled_labels():
@@ -276,7 +282,7 @@ def test_calibrated_agreement():
     smallest = np.linalg.norm(gradients, axis=1).min()
     assumed = {"every copy has a gradient": smallest, "copies drawn apart": apart(w)}
     check(found.assumptions, assumed | {"nothing learned": 0})
-    claim, values = calibrated_agreement.theorem.claim, 4 * VALUES - 2
+    claim, values = parts(calibrated_agreement), 4 * VALUES - 2
     by_chance(claim, settings)
     same(claim["along"].cdf, stats.norm.cdf, values, settings=settings)
     wider = claim["along"].families["σ²"](values, settings, 0.2)
@@ -290,7 +296,7 @@ def test_family_wise_error():
     )
     found = on_trial(family_wise_error, settings)
     check(found.predicted, {"error": 0.05, "power": 0.05})
-    claim = family_wise_error.theorem.claim
+    claim = parts(family_wise_error)
     assert claim["error"].failure(settings) == 0.05
     # Of three pairs, each a |cos| ≥ s = 1 − 2/25 by Student's t of 5 degrees; c = ⌊.05·61/2⌋ = 1.
     s = 0.92
@@ -340,4 +346,4 @@ def test_rotated_copies():
         "moved on P": min(moved) - 0.1,
     }
     check(found.assumptions, assumed)
-    by_chance(rotated_copies.theorem.claim, settings)
+    by_chance(parts(rotated_copies), settings)

@@ -28,7 +28,7 @@ from jaxtyping import Array, Float, Key
 
 from theory import settings as foundation
 from theory.claims import Identity
-from theory.healing.alignment import distance
+from theory.healing.alignment import Method, distance
 from theory.healing.masks import apply_masks, random_scores, smallest
 from theory.networks import MLP, mlp
 from theory.settings import Count
@@ -99,7 +99,7 @@ def draw_masks(net: MLP, key: Key[Array, ""], share: float) -> MLP:
     return MLP((*hidden, None), whole)  # pyright: ignore[reportArgumentType]
 
 
-NAMES = {"starfish": "cosine", "mse": "mse"}
+NAMES: dict[Method, str] = {"starfish": "cosine", "mse": "mse"}
 """What the statement calls the distances."""
 
 ALIVE = 0.1
@@ -123,9 +123,11 @@ def trial(settings: Settings, key, share: float = 0.0) -> Trial:
 
     measured = {}
     for method, name in NAMES.items():
-        loss, gradient = jax.value_and_grad(
-            lambda net, method=method: distance(hidden_states(net, x), targets, method)
-        )(student)
+
+        def loss_of(net, method: Method = method):
+            return distance(hidden_states(net, x), targets, method)
+
+        loss, gradient = jax.value_and_grad(loss_of)(student)
         measured |= {f"D {name}": jnp.sqrt(loss), f"∇ {name}": norm(student) * norm(gradient)}
     dtype = x.dtype
     pruned = [jnp.sum(mask == 0) for mask in jax.tree.leaves(masks)]
