@@ -102,7 +102,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     placed, values = Placed(d=d, ell=ell), squared(data)
     # Every step rounds W once, a random walk of steps whose size is about a third of ε·|W|.
     ulps = 64 + 2 * float(np.sqrt(data.steps.max()))
-    drift = Identity(ulps).judge(data.drift.values, data["size"].values, placed)
+    drift = Identity(ulps=ulps).judge(data.drift.values, data["size"].values, placed)
     law = gradient_law.theorem.parts["norm"].judge(values, values, placed)
     given = data.isel(trial=data.scale.values > 0)
     off, whole = (given.gradient.sel(time="after", part=part).values for part in ("off", "whole"))
