@@ -335,8 +335,13 @@ def radius_is_right(theorem, settings, radius) -> None:
 def test_certified_radius():
     settings = tiny(learning_rate=0.1)
     key_scene, key_u, key_z = jax.random.split(KEY, 3)
-    u = 2 * jax.random.normal(key_u, (6,)) / 6**0.5
-    p = play(settings, key_scene, lambda s: s._replace(network=s.network._replace(u=u)))
+    larger = jax.random.uniform(key_u, (6,), minval=1, maxval=3)
+
+    def enlarge(scene):
+        net = scene.network
+        return scene._replace(network=net._replace(u=net.u * larger))
+
+    p = play(settings, key_scene, enlarge)
     measured, predicted, radius = tries(p, key_z)
     size = np.linalg.norm(p.u)
     margins = common(p) | {"z ∈ P^⊥": ROUNDING, "‖u‖ not 1": abs(size - 1) - 0.25}

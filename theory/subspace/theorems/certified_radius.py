@@ -3,9 +3,9 @@
 Proof. σ is 1-Lipschitz, so for z ∈ P^⊥ |N(x₀+z) − N(x₀)| ≤ Σ_i |u_i|·|⟨w_i, z⟩| ≤ ‖u‖₂·‖Wz‖₂ and
 Wz = W_⊥z. Hence no z ∈ P^⊥ shorter than r = |N(x₀)|/(‖u‖₂·‖W_⊥‖_op) changes the sign. ∎
 
-The output weights are drawn with ‖u‖ near 2 here, so that a radius without ‖u‖ would show. ‖W_⊥‖_op
-lies between ‖W_⊥q‖ for any unit q, and the Schatten norm (tr (W_⊥W_⊥ᵀ)^{64})^{1/128}, which is at
-most m^{1/128} times too large: r is compared with both, for q of 1000 power iterations.
+The output weights are one to three times ±1/√m here, so that a radius without ‖u‖ would show.
+‖W_⊥‖_op lies between ‖W_⊥q‖ for any unit q, and the Schatten norm (tr (W_⊥W_⊥ᵀ)^{64})^{1/128},
+which is at most m^{1/128} times too large: r is compared with both, for q of 1000 power iterations.
 """
 
 from typing import NamedTuple
@@ -89,7 +89,7 @@ def trial(settings: Settings, key, on_plane: bool = False) -> Trial:
     """
     key_scene, key_u, key_z = jax.random.split(key, 3)
     scene = draw_scene(settings, key_scene)
-    u = 2 * jax.random.normal(key_u, (settings.width,)) / settings.width**0.5
+    u = scene.network.u * jax.random.uniform(key_u, (settings.width,), minval=1, maxval=3)
     scene = scene._replace(network=scene.network._replace(u=u))
     trained = train_scene(settings, scene)
     measured, predicted, on = attempt(trained.network, scene.x0, scene.subspace, key_z, on_plane)
@@ -110,9 +110,13 @@ theorem = Theorem(
     provenance="derived",
     claim=CLAIM,
     presets={
-        "smoke": Settings(ell=100, d=110, margin=2.0, learning_rate=1 / 110, trials=40),
-        "course": Settings(ell=200, d=210, margin=2.0, learning_rate=1 / 210, trials=135),
-        "paper": Settings(ell=990, d=1000, margin=2.0, learning_rate=1 / 1000, trials=688),
+        "smoke": Settings(ell=100, d=110, margin=2.0, steps=5000, learning_rate=1 / 110, trials=40),
+        "course": Settings(
+            ell=200, d=210, margin=2.0, steps=5000, learning_rate=1 / 210, trials=135
+        ),
+        "paper": Settings(
+            ell=990, d=1000, margin=2.0, steps=5000, learning_rate=1 / 1000, trials=688
+        ),
     },
     trial=trial,
     control=Control(
