@@ -86,6 +86,7 @@ def _trials(code: str, theorem: Theorem, settings: Any, seed: int, out: Path, ar
         store.save(path, arrays | {"given": trials.given}, description)
         return trials
     arrays, description = stored
+
     def named(kind: str) -> dict[str, np.ndarray]:
         start = f"{kind}: "
         return {
