@@ -109,7 +109,7 @@ TABLE = Path(__file__).parent / "verdicts.json"
 def test_the_table_of_verdicts(smoke_out):
     """Status, δ, trials and median tightness of every part, as committed.
 
-    After a change on purpose write the new table: ``python -m tests.test_theorems OUT``, with the
+    After a change on purpose write the new table: ``python tests/test_theorems.py OUT``, with the
     folder of ``verify --preset smoke``.
     """
     found, committed = table_of(smoke_out), json.loads(TABLE.read_text())
