@@ -122,6 +122,7 @@ def test_the_table_of_verdicts(smoke_out):
 def table_of(out):
     """The table of the verdicts in a folder."""
     table = {}
+    # What an identity is off by is rounding, which differs from machine to machine.
     for path in sorted((out / "verdicts" / "smoke-0").glob("*.json")):
         verdict = json.loads(path.read_text())
         table[verdict["theorem"]] = {
@@ -129,7 +130,9 @@ def table_of(out):
                 "status": part["status"],
                 "delta": part["delta"],
                 "trials": verdict["trials"],
-                "median": part["tightness"] and part["tightness"]["median"],
+                "median": part["tightness"]["median"]
+                if part["tightness"] and part["kind"] != "Identity"
+                else None,
             }
             for part in verdict["parts"]
         }
