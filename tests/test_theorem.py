@@ -119,7 +119,7 @@ def test_a_false_law_at_the_stated_deviation_is_verified_at_most_alpha():
         lambda values, settings: stats.norm.cdf(values),
         families={"σ": lambda values, settings, t: stats.norm.cdf(values, scale=1 + t)},
     )
-    seen = claim.judge(stats.norm.ppf((np.arange(135) + 0.5) / 135), None, Toy()).seen
+    seen = claim.seen(stats.norm.ppf((np.arange(135) + 0.5) / 135), Toy())
     assert seen["distance"] == 2 * dkw_radius(135)
     assert seen["σ"] is not None
     spread = 1 + seen["σ"]
@@ -141,7 +141,7 @@ def test_a_violation_rate_that_would_have_shown_shows():
     """A deterministic claim that fails at the rate its verdict names, in as many trials."""
     rng = np.random.default_rng(11)
     claim = AtMost()
-    rate = claim.judge(np.zeros(135), np.ones(135), Toy()).seen["violation rate"]
+    rate = claim.seen(np.zeros(135), Toy())["violation rate"]
     assert rate is not None
     violates = rng.uniform(size=(RUNS, 135)) < rate
     assert at_most_alpha(rates(claim, 0, np.where(violates, 2.0, 0.5)).get("verified", 0))

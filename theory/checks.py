@@ -35,8 +35,10 @@ def finite(tree: Any) -> bool:
         >>> finite([jnp.ones(2), 3]), finite([jnp.array([1.0, jnp.nan])])
         (True, False)
     """
+    # By NumPy: in a program that is being traced JAX has no answer, even to what is a constant.
     return all(
-        not floating(leaf) or bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(tree)
+        not floating(leaf) or bool(np.isfinite(np.asarray(leaf)).all())
+        for leaf in jax.tree.leaves(tree)
     )
 
 

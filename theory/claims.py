@@ -32,10 +32,6 @@ class Judgement(NamedTuple):
         violations: trials that violate the claim; None for laws and scalings.
         violation_bound: upper confidence bound on the violation rate; None likewise.
         detail: the further numbers of a law or a scaling, by name.
-        seen: what is false by this much would have been seen with probability 1 − α: the
-            ``violation rate`` of a deterministic claim; of a law the ``distance`` of another one,
-            and the relative change of each of its parameters. Empty for the others, whose
-            "verified" has an error probability of its own.
     """
 
     status: Status
@@ -43,7 +39,13 @@ class Judgement(NamedTuple):
     violations: int | None = None
     violation_bound: float | None = None
     detail: Mapping[str, float] = {}
-    seen: Mapping[str, float | None] = {}
+
+
+Seen = dict[str, float | None]
+"""What is false by this much would have been seen with probability 1 − α: the ``violation rate`` of
+a deterministic claim; of a law the ``distance`` of another one, and the relative change of each of
+its parameters, None where no change would. Empty for the others, whose "verified" has an error
+probability of its own."""
 
 
 def never(settings: Any) -> float:
@@ -120,15 +122,19 @@ class Counted:
         _, upper = violation_bounds(violations, trials, alpha)
         if delta == 0:
             status = "falsified" if violations else "verified"
-            seen = {"violation rate": unseen_rate(trials, alpha)}
-            return Judgement(status, delta, violations, upper, seen=seen)
-        if delta >= 1:
+        elif delta >= 1:
             status = "inconclusive"  # nothing is claimed, so nothing can be verified
         else:
             status = (
                 "verified" if upper <= delta else "falsified" if lower > delta else "inconclusive"
             )
         return Judgement(status, delta, violations, upper)
+
+    def seen(self, measured, settings, alpha: float = ALPHA, parts: int = 1) -> Seen:
+        """What these trials would have shown."""
+        if self.failure(settings) > 0:
+            return {}
+        return {"violation rate": unseen_rate(len(measured), alpha)}
 
     def attained(self, settings, trials: int, alpha: float = ALPHA) -> Status:
         """The verdict on a true claim that no trial violates."""
@@ -201,11 +207,13 @@ class Law:
             status = "verified"
         else:
             status = "inconclusive"
-        return Judgement(
-            status, detail=test._asdict(), seen=self._seen(measured, settings, test.detectable)
-        )
+        return Judgement(status, detail=test._asdict())
 
-    def _seen(self, measured, settings, distance: float) -> dict[str, float | None]:
+    def seen(self, measured, settings, alpha: float = ALPHA, parts: int = 1) -> Seen:
+        """What these trials would have shown: they are rejected at twice the DKW radius."""
+        if not np.isfinite(measured).all():
+            return {}
+        distance = 2 * dkw_radius(len(measured), alpha / parts)
         low, high = measured.min(), measured.max()
         values = np.linspace(2 * low - high, 2 * high - low, 4001)
         claimed = self.cdf(values, settings)
@@ -267,6 +275,10 @@ class Scaling:
         else:
             status = "inconclusive"
         return Judgement(status, detail=fit._asdict())
+
+    def seen(self, measured, settings, alpha: float = ALPHA, parts: int = 1) -> Seen:
+        """Nothing: "consistent" promises an error probability of its own."""
+        return {}
 
     def attained(self, settings, trials: int, alpha: float = ALPHA) -> Status:
         """The verdict on a power law that is true."""

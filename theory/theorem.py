@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from theory.claims import AtLeast, AtMost, Claim, Counted, Identity, Judgement, Status
+from theory.claims import AtLeast, AtMost, Claim, Counted, Identity, Judgement, Seen, Status
 from theory.ensemble import ensemble
 from theory.statistics import ALPHA
 
@@ -177,6 +177,7 @@ class Part(NamedTuple):
         name: of the part.
         claim: what it claims.
         judgement: counts, bounds and fits.
+        seen: what is false by this much would have shown.
         tightness: measured / predicted; None where no trial has a finite ratio.
         vacuous: the bound holds by a factor of a million or more in the median trial.
     """
@@ -184,6 +185,7 @@ class Part(NamedTuple):
     name: str
     claim: Claim
     judgement: Judgement
+    seen: Seen
     tightness: Tightness | None
     vacuous: bool
 
@@ -387,12 +389,13 @@ def _judge_arm(theorem: Theorem, settings: Any, trials: Trials, alpha: float) ->
             trials.predicted[name][trials.given],
         )
         judgement = claim.judge(measured, predicted, settings, alpha, len(theorem.parts))
+        seen = claim.seen(measured, settings, alpha, len(theorem.parts))
         tightness = _tightness(claim, measured, predicted)
         vacuous = tightness is not None and (
             (isinstance(claim, AtMost) and tightness.median < 1e-6)
             or (isinstance(claim, AtLeast) and tightness.median > 1e6)
         )
-        found.append(Part(name, claim, judgement, tightness, vacuous))
+        found.append(Part(name, claim, judgement, seen, tightness, vacuous))
     return tuple(found)
 
 

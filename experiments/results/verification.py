@@ -164,7 +164,7 @@ def _part_json(theorem: Theorem, part: Part) -> dict[str, Any]:
         "tightness": part.tightness,
         "vacuous": part.vacuous,
         "detail": judgement.detail,
-        "seen": judgement.seen,
+        "seen": part.seen,
     }
 
 
