@@ -215,7 +215,6 @@ def test_a_word_without_a_number_leaves_the_others_theirs(gradients):
 @pytest.mark.parametrize(
     ("chance", "message"),
     [
-        (jnp.ones((3, 2)), "with the 4 words"),
         (jnp.ones((0, 4)), "no scores by chance"),
         (jnp.ones((3, 4)).at[0, 0].set(jnp.nan), "not finite"),
     ],

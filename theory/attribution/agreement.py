@@ -225,8 +225,9 @@ def agreement_scores(gradients: Float[Array, "models words d"]) -> AgreementScor
         raise ValueError("The embedding has one dimension, in which all directions agree.")
     cosines = pair_cosines(gradients)
     norms, _ = _polar(gradients)
-    # A word without a number has none itself, and leaves the others theirs.
-    largest = jnp.max(jnp.where(jnp.isnan(norms), 0, norms), axis=1, keepdims=True, initial=0)
+    # A word without a number in one copy has none itself, and leaves the others theirs in all.
+    whole = jnp.isfinite(norms).all(axis=0)
+    largest = jnp.max(jnp.where(whole, norms, 0), axis=1, keepdims=True, initial=0)
     return AgreementScores(
         score=jnp.mean(jnp.abs(cosines), axis=0),
         cosine=jnp.mean(cosines, axis=0),
