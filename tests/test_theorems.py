@@ -22,7 +22,7 @@ def theorem(request):
     return request.param.load()
 
 
-@pytest.mark.parametrize("arm", ["theorem", "control"])
+@pytest.mark.parametrize("arm", ["theorem", pytest.param("control", marks=pytest.mark.slow)])
 def test_lowers_for_gpu_and_tpu_and_enters_its_closure_only(theorem, arm):
     settings = theorem.presets["smoke"]
     keys = trial_keys(theorem, settings, 0, arm)
@@ -35,7 +35,7 @@ def test_lowers_for_gpu_and_tpu_and_enters_its_closure_only(theorem, arm):
     assert found and found <= closure.reach(entry).keys()
 
 
-@pytest.mark.parametrize("preset", ["smoke", "course", "paper"])
+@pytest.mark.parametrize("preset", ["course", pytest.param("paper", marks=pytest.mark.slow)])
 def test_traces_at_every_preset(theorem, preset):
     settings = theorem.presets[preset]
     trial = jax.eval_shape(lambda key: theorem.trial(settings, key), jax.random.key(0))

@@ -72,7 +72,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     names = {"score": "pruned", "similarity": "pruned_similarity"}
     pruned = Dataset(measure(cell.start)).isel(draw=0).rename(names)
     kept = data[["score", "similarity", "rate"]].squeeze("sparsity", drop=True)
-    return kept.assign(pruned, dense=evaluate(made.dense, images))
+    return kept.assign(pruned).assign(dense=evaluate(made.dense, images))
 
 
 def _with_pruned(healed: DataArray, pruned: DataArray) -> DataArray:

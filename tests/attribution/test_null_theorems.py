@@ -188,6 +188,7 @@ def test_the_angle_bound_says_something():
     assert (measured > predicted / 4).sum() > settings.trials / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("theorem", "broken"),
     [(FAMILY, "nothing learned"), (ROTATED, "tables turned apart"), (SHUFFLED, "same labels")],

@@ -229,6 +229,7 @@ def test_a_subspace_without_complement_axes_is_refused():
         frozen_noise.Settings(ell=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("theorem", "broken"),
     [

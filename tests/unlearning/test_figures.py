@@ -170,6 +170,6 @@ def test_fields_that_do_not_go_together(module, changes, message):
 
 
 def test_networks_that_cannot_fit_their_points_are_refused():
-    settings = replace(margins.experiment.presets["smoke"], d=2, steps=2000)
+    settings = replace(margins.experiment.presets["smoke"], d=2, steps=200)
     with pytest.raises(UsageError, match="did not reach the margin asked for"):
         margins.run(settings, KEY, lambda *_: None)
