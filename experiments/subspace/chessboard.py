@@ -105,7 +105,7 @@ def _surface(ax: Axes, one: Dataset, settings: Settings, height: float) -> None:
     quads = [zero_set(values, (side, side, z))]
     shaded = [_lit(quads[0] / scale, (0.85, 0.85, 0.85), alpha=0.45)]
     for point, sign in zip(x, y, strict=True):
-        mark = solid(0.035, cube=sign < 0)
+        mark = solid(0.035, cube=bool(sign < 0))
         quads.append(point + scale * mark)
         shaded.append(_lit(mark, to_rgb(CLASSES[int(sign)]["color"])))
     # Thousands of polygons: a picture inside a vector file.
