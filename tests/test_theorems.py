@@ -67,6 +67,7 @@ def test_settings_of_the_control_differ_only_where_said(theorem):
         assert value == changed.get(name, getattr(settings, name))
 
 
+@pytest.mark.slow
 def test_a_fresh_seed_gives_the_expected_statuses(cli, smoke_out):
     result = cli("verify", "--preset", "smoke", "--seed", 1, "--out", smoke_out)
     assert result.returncode == 0, result.stdout + result.stderr
