@@ -14,7 +14,11 @@ import pytest
 from experiments.errors import UsageError
 from experiments.results.catalog import entries, select
 
+PART_KEYS = {"name", "statement", "violations", "violation_bound", "tightness"}
 VERDICT_KEYS = {
+    "expected": str,
+    "parts": list,
+    "precision": str,
     "theorem": str,
     "system": str,
     "source": dict,
@@ -85,7 +89,9 @@ def test_verify_json_keeps_the_contract(cli, smoke_out):
             assert isinstance(verdict[key], kind), (verdict["theorem"], key)
         assert set(verdict["source"]) == {"paper", "arxiv", "label", "provenance"}
         assert set(verdict["claim"]) == {"kind", "delta"}
-        assert set(verdict["control"]) == {"name", "detected"}
+        assert set(verdict["control"]) == {"name", "breaks", "detected"}
+        for part in verdict["parts"]:
+            assert PART_KEYS <= set(part), verdict["theorem"]
         assert {"compile", "run"} == set(verdict["seconds"])
         assert {"python", "jax", "device", "x64", "matmul_precision"} == set(verdict["environment"])
         assert all(set(a) == {"name", "holds", "margin"} for a in verdict["assumptions"])
@@ -117,7 +123,7 @@ def test_a_damaged_result_is_computed_again_with_a_warning(cli, tmp_path):
         assert result.returncode == 0
         assert "damaged" in result.stderr
         assert json.loads(result.stdout)["verdicts"][0]["tightness"] == tightness
-        assert np.load(path)["measured"].size > 0
+        assert np.load(path)["measured: statement"].size > 0
 
 
 def test_globs_systems_and_names_select(cli):

@@ -161,7 +161,7 @@ def assumptions(
         >>> scene = draw_scene(settings, jax.random.key(0))
         >>> margins = assumptions(settings, scene, train_scene(settings, scene))
         >>> [name for name, margin in margins.items() if margin < 0]
-        ['no weight decay']
+        ['no weight decay', 'margin reached']
     """
     start, end = scene.network, trained.network
     rounding = off_by_rounding(scene.x)

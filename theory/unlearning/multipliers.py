@@ -104,7 +104,7 @@ def off_descent(net: Linear | TwoLayerReLU, scene: Scene, slope: LogSlope) -> Fl
         >>> net = Linear(jnp.array([1.0, 3.0]))
         >>> scene = Scene(jnp.eye(2), jnp.ones(2), net)
         >>> [round(float(off_descent(net, scene, s)), 2) for s in (logistic_slope, half_slope)]
-        [0.0, 0.08]
+        [0.0, 0.02]
     """
     step = train_to_large_margin(net, scene.x, scene.y, jnp.inf, steps=1).network.w - net.w
     weights = jax.nn.softmax(slope(scene.y * net(scene.x)))
