@@ -58,27 +58,6 @@ def _finite(numbers: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-def _count(violated: np.ndarray, delta: float, alpha: float, parts: int) -> Judgement:
-    violations = int(violated.sum())
-    # All parts must hold, so each may be verified at α; but any of them falsifies, at α in all.
-    lower, _ = violation_bounds(violations, len(violated), alpha / parts)
-    _, upper = violation_bounds(violations, len(violated), alpha)
-    if delta == 0:
-        status = "falsified" if violations else "verified"
-        seen = {"violation rate": unseen_rate(len(violated), alpha)}
-        return Judgement(status, delta, violations, upper, seen=seen)
-    if delta >= 1:
-        status = "inconclusive"  # nothing is claimed, so nothing can be verified
-    else:
-        status = "verified" if upper <= delta else "falsified" if lower > delta else "inconclusive"
-    return Judgement(status, delta, violations, upper)
-
-
-def _attained(delta: float, trials: int, alpha: float) -> Status:
-    """What the best possible trials say of a claim of failure probability δ."""
-    return _count(np.zeros(trials, bool), delta, alpha, 1).status
-
-
 @dataclass(frozen=True)
 class Counted:
     """A claim of each trial by itself, except with probability ``failure(settings)``.
