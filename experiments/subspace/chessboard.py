@@ -153,7 +153,7 @@ experiment = Experiment(
     label="Figure 3",
     provenance="paper",
     presets={
-        "smoke": Settings(trials=2, steps=3000, resolution=24),
+        "smoke": Settings(trials=2, steps=18_000, resolution=24),
         "course": Settings(trials=12),
         "paper": Settings(trials=48),
     },
