@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import os
 import pkgutil
 from pathlib import Path
 
@@ -46,3 +47,9 @@ def test_theory_does_no_input_or_output(path):
                 }, f"{path.name} imports {name}"
         if isinstance(node, ast.Call):
             assert ast.unparse(node.func) not in {"print", "open", "jax.config.update"}
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="there is one process")
+def test_what_tests_share_is_made_by_one_process(request):
+    """xdist says the group after the name of a test; without it each test goes anywhere."""
+    assert request.node.nodeid.endswith(f"@{request.path}")
