@@ -36,6 +36,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     """Tests that share what is slow to make go to one process: those of a file, unless they say."""
     for item in items:
