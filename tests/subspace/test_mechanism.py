@@ -22,16 +22,9 @@ from theory.subspace import (
     off_subspace_gradient,
     universal_direction,
 )
+from theory.subspace.assumptions import assumptions, decay_error, rows_uncorrelated
 from theory.subspace.flip import first_crossing, nearest_flip, operator_norm
-from theory.subspace.scene import (
-    assumptions,
-    decay_error,
-    draw_scene,
-    missing_direction,
-    parallel_rows,
-    rows_uncorrelated,
-    train_scene,
-)
+from theory.subspace.scene import draw_scene, missing_direction, parallel_rows, train_scene
 from theory.subspace.settings import Settings
 from theory.training import train_to_margin
 

@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy import stats
 
-from theory.attribution.scene import off_axes
 from theory.claims import Law
 from theory.geometry import Subspace
+from theory.isotropy import axes_off, chi_square, standard_normal
 
 
 def isotropy(g: Float[Array, " D"], span: Subspace) -> dict[str, Float[Array, ""]]:
@@ -22,7 +22,7 @@ def isotropy(g: Float[Array, " D"], span: Subspace) -> dict[str, Float[Array, ""
         >>> {name: round(float(number), 4) for name, number in found.items()}
         {'norm': 25.0, 'axis': 3.0, 'half': 0.36}
     """
-    coordinates = g @ off_axes(span, span.ell // 2)
+    coordinates = g @ axes_off(span, slice(span.ell // 2))
     norm = g @ g
     half = coordinates @ coordinates / jnp.where(norm > 0, norm, 1)
     return {"norm": norm, "axis": coordinates[0], "half": half}
@@ -40,18 +40,6 @@ def means(settings: Any, dtype: Any) -> dict[str, Float[Array, ""]]:
     return {name: jnp.full((), mean, dtype) for name, mean in of.items()}
 
 
-def norm_cdf(
-    values: np.ndarray, settings: Any, more: float = 0.0, wider: float = 0.0
-) -> np.ndarray:
-    """Of (1 + ``wider``)·χ² with ℓ(1 + ``more``) degrees of freedom."""
-    return stats.chi2.cdf(values / (1 + wider), settings.ell * (1 + more))
-
-
-def axis_cdf(values: np.ndarray, settings: Any, wider: float = 0.0) -> np.ndarray:
-    """Of N(0, 1 + ``wider``)."""
-    return stats.norm.cdf(values / np.sqrt(1 + wider))
-
-
 def half_cdf(values: np.ndarray, settings: Any, wider: float = 0.0) -> np.ndarray:
     """Of Beta(h/2, (ℓ−h)/2), h = ⌊ℓ/2⌋, and where the variances on Q are 1 + ``wider``."""
     h, values = settings.ell // 2, np.clip(values, 0, 1)
@@ -67,16 +55,8 @@ def laws(g: str, resolution: float = 0.075) -> dict[str, Law]:
         '‖g‖² ~ χ²_ℓ'
     """
     return {
-        "norm": Law(
-            norm_cdf,
-            resolution,
-            f"‖{g}‖² ~ χ²_ℓ",
-            {
-                "ℓ": norm_cdf,
-                "σ²": lambda values, settings, t: norm_cdf(values, settings, wider=t),
-            },
-        ),
-        "axis": Law(axis_cdf, resolution, f"⟨{g}, v⟩ ~ N(0, 1), v ∈ P⊥ fixed", {"σ²": axis_cdf}),
+        "norm": chi_square(lambda settings: settings.ell, f"‖{g}‖² ~ χ²_ℓ", resolution),
+        "axis": standard_normal(f"⟨{g}, v⟩ ~ N(0, 1), v ∈ P⊥ fixed", resolution),
         "half": Law(
             half_cdf,
             resolution,

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from theory.claims import Law
+
 DRAWS = 400_000
 """Draws of the law: its distribution function errs by about .001."""
 
@@ -45,6 +47,23 @@ def score_cdf(values: np.ndarray, settings: Any, larger: float = 0.0) -> np.ndar
 def uniform_cdf(values: np.ndarray, settings: Any, smaller: float = 0.0) -> np.ndarray:
     """Of a uniform number to the power of 1 + ``smaller``."""
     return np.clip(values, 0, 1) ** (1 / (1 + smaller))
+
+
+CHANCE = {
+    "p": Law(
+        uniform_cdf,
+        0.075,
+        "p = (1 + #{chance ≥ score})/(1 + B) is uniform on [0, 1]",
+        {"exponent": uniform_cdf},
+    ),
+    "score": Law(
+        score_cdf,
+        0.075,
+        "mean over pairs of |cos(g_i, g_j)| ~ that of M independent uniform directions",
+        {"scale": score_cdf},
+    ),
+}
+"""The laws of a word's p-value and score where directions agree by chance."""
 
 
 def pair_tail(cosine: float, d: int) -> float:

@@ -260,18 +260,6 @@ def drawn_apart(w: Float[Array, "copies width D"]) -> dict[str, Float[Array, ""]
     return {"copies drawn apart": jnp.min(norm(w[i] - w[j]) / norm(w[i])) - APART}
 
 
-def off_axes(span: Subspace, count: int) -> Float[Array, "D count"]:
-    """Orthonormal directions off P, made of the first coordinates: they know nothing of weights.
-
-    Example:
-        >>> scene = draw_scene(Settings(), jax.random.key(0))
-        >>> axes = off_axes(scene.span, 3)
-        >>> axes.shape, bool(jnp.abs(scene.span.project(axes.T)).max() < 1e-5)
-        ((64, 3), True)
-    """
-    return orthonormalise(span.reject(jnp.eye(len(span.basis))[:count]).T)
-
-
 def with_directions(gradients: Float[Array, "models words d"]) -> dict[str, Float[Array, ""]]:
     """The margin of what agreement assumes: no gradient is zero, which has no direction.
 

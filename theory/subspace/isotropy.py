@@ -6,27 +6,12 @@ axes into P^⊥ span subspaces F that are chosen before any weight is drawn, so 
 χ² of dim F, and ⟨f, g⟩ standard normal for a unit vector f.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
-from scipy import stats
 
 from theory.claims import Law
-from theory.geometry import Subspace, orthonormalise
-
-
-def axes_off(subspace: Subspace, which: slice) -> Float[Array, "d axes"]:
-    """An orthonormal basis of what is off P of some of the coordinate axes, in their order.
-
-    Example:
-        >>> plane = Subspace(jnp.eye(4)[:, :1])
-        >>> axes_off(plane, slice(1, 3)).T.tolist()
-        [[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
-    """
-    d = subspace.basis.shape[0]
-    return orthonormalise(subspace.reject(jnp.eye(d)[which]).T)
+from theory.geometry import Subspace
+from theory.isotropy import axes_off, chi_square, standard_normal
 
 
 def half(ell: int) -> int:
@@ -63,40 +48,6 @@ def scales(ell: int, dtype) -> dict[str, Float[Array, ""]]:
     """The means of the squares, and the deviation of the coordinate."""
     numbers = {"norm": ell, "first half": half(ell), "every other": half(ell), "axis": 1}
     return {name: jnp.asarray(number, dtype) for name, number in numbers.items()}
-
-
-def chi_square(dof: Callable[[Any], int], says: str) -> Law:
-    """χ² of as many degrees of freedom as the settings say.
-
-    Example:
-        >>> law = chi_square(lambda settings: 2, says="χ²₂")
-        >>> round(float(law.cdf(2.0, None)), 4)
-        0.6321
-    """
-    return Law(
-        cdf=lambda values, settings: stats.chi2.cdf(values, dof(settings)),
-        says=says,
-        families={
-            "ℓ": lambda values, settings, t: stats.chi2.cdf(values, dof(settings) * (1 + t)),
-            "σ²": lambda values, settings, t: stats.chi2.cdf(values / (1 + t), dof(settings)),
-        },
-    )
-
-
-def standard_normal(says: str) -> Law:
-    """N(0, 1).
-
-    Example:
-        >>> float(standard_normal("z ~ N(0, 1)").cdf(0.0, None))
-        0.5
-    """
-    return Law(
-        cdf=lambda values, settings: stats.norm.cdf(values),
-        says=says,
-        families={
-            "σ²": lambda values, settings, t: stats.norm.cdf(values / (1 + t) ** 0.5),
-        },
-    )
 
 
 def laws() -> dict[str, Law]:

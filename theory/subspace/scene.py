@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
-from theory.geometry import Subspace, off_by_rounding, random_subspace
+from theory.geometry import Subspace, random_subspace
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.subspace.gradient import active, gradient_scale
 from theory.subspace.settings import Settings
@@ -95,6 +95,38 @@ def train_scene(settings: Settings, scene: Scene, train_output: bool = False) ->
     )
 
 
+def descend_in_batches(
+    scene: Scene, start: Any, optimizer: optax.GradientTransformation, keys: Key[Array, " steps"]
+) -> Any:
+    """Train any network on the logistic loss of minibatches, a key for each step.
+
+    Each point is in a batch with probability ½.
+
+    Example:
+        >>> settings = Settings(d=58, ell=48)
+        >>> scene = draw_scene(settings, jax.random.key(0))
+        >>> keys = jax.random.split(jax.random.key(1), 5)
+        >>> end = descend_in_batches(scene, scene.network, descent(settings), keys)
+        >>> bool(batch_loss(scene, end) < batch_loss(scene, scene.network))
+        True
+    """
+
+    def step(carry, key):
+        net, state = carry
+        inside = jax.random.bernoulli(key, 0.5, scene.y.shape)
+        gradient = jax.grad(lambda net: batch_loss(scene, net, inside))(net)
+        return apply_update(optimizer, gradient, state, net), None
+
+    return jax.lax.scan(step, (start, initial_state(optimizer, start)), keys)[0][0]
+
+
+def batch_loss(
+    scene: Scene, net: Any, inside: Bool[Array, " samples"] | bool = True
+) -> Float[Array, ""]:
+    """The logistic loss of the points that are inside a batch, divided by the number of all."""
+    return jnp.mean(jnp.where(inside, logistic(scene.y * net(scene.x)), 0))
+
+
 def squared_through_training(settings: Settings, key) -> dict[str, Array]:
     """One network at three times: its squared gradient at x₀, in units of kσ²/m, off P and on P.
 
@@ -118,86 +150,6 @@ def squared_through_training(settings: Settings, key) -> dict[str, Array]:
     steps = jnp.stack([jnp.zeros_like(end.steps), half.steps, end.steps])
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
     return jax.lax.map(measure, stacked) | {"steps": steps}
-
-
-def decay_error(
-    optimizer: optax.GradientTransformation, w: Float[Array, "*shape"], kept, steps: int = 2
-) -> Float[Array, ""]:
-    """How far steps without a gradient take weights from ``kept`` of them a step, relative.
-
-    Momentum in which decay is left shows from the second step on.
-
-    Example:
-        >>> step = descent(Settings(d=8, ell=4, weight_decay=0.5))
-        >>> [round(float(decay_error(step, jnp.ones(3), kept)), 4) for kept in (0.75, 1.0)]
-        [0.0, 0.4375]
-    """
-    end, state = w, initial_state(optimizer, w)
-    for _ in range(steps):
-        end, state = apply_update(optimizer, jnp.zeros_like(w), state, end)
-    return jnp.linalg.norm(end - kept**steps * w) / jnp.linalg.norm(w)
-
-
-MOVED = 0.02
-"""Training counts as training where it moves the weights on P by this share of their norm."""
-
-STANDARD_ERRORS = 6
-"""An average of a trial is as assumed within so many: once in 10⁹ trials it is not by chance."""
-
-
-def assumptions(
-    settings: Settings, scene: Scene, trained: Trained, kept: Float[Array, ""] | float = 1.0
-) -> dict[str, Float[Array, ""]]:
-    """The margins of what every theorem here assumes of its data, weights and training.
-
-    Args:
-        settings: what is believed; the margin that training was to reach, or else steps alone.
-        scene: as believed.
-        trained: its network after training.
-        kept: what decay alone leaves of the weights on P, which counts as no move.
-
-    Example:
-        >>> settings = Settings(d=58, ell=48, weight_decay=0.1)
-        >>> scene = draw_scene(settings, jax.random.key(0))
-        >>> margins = assumptions(settings, scene, train_scene(settings, scene))
-        >>> [name for name, margin in margins.items() if margin < 0]
-        ['no weight decay', 'margin reached']
-    """
-    start, end = scene.network, trained.network
-    rounding = off_by_rounding(scene.x)
-    step = scene.subspace.project(end.w - kept * start.w)
-    moved = jnp.linalg.norm(step) / jnp.linalg.norm(scene.subspace.project(start.w))
-    variance = jnp.mean(start.w**2) / settings.sigma**2
-    margins = {
-        "training points in P": rounding - jnp.max(scene.subspace.off_share(scene.x)),
-        "x₀ in P": rounding - scene.subspace.off_share(scene.x0),
-        "no weight decay": rounding - decay_error(descent(settings), start.w, 1.0),
-        "W(0) of variance σ²": STANDARD_ERRORS * (2 / start.w.size) ** 0.5 - jnp.abs(variance - 1),
-        "moved on P by a fiftieth": moved - MOVED,
-    }
-    if settings.margin < inf:
-        return margins | {"margin reached": trained.margin - settings.margin}
-    before = jnp.mean(logistic(scene.y * start(scene.x)))
-    return margins | {"loss fell by a tenth": 0.9 - trained.loss / before}
-
-
-def rows_uncorrelated(scene: Scene) -> Float[Array, ""]:
-    """The margin of "rows of W_⊥ uncorrelated": ℓ times their mean squared cosine is near 1.
-
-    The squared cosines of independent rows are uncorrelated and of mean 1/ℓ, variance below 2/ℓ².
-
-    Example:
-        >>> scene = draw_scene(Settings(d=58, ell=48), jax.random.key(0))
-        >>> [bool(rows_uncorrelated(s) >= 0) for s in (scene, parallel_rows(scene))]
-        [True, False]
-    """
-    off = scene.subspace.reject(scene.network.w)
-    unit = off / jnp.linalg.norm(off, axis=-1, keepdims=True)
-    m = len(unit)
-    pairs = m * (m - 1) / 2
-    mean = (jnp.sum((unit @ unit.T) ** 2) - m) / (2 * pairs)
-    ell = scene.subspace.ell
-    return 1 + STANDARD_ERRORS * (2 / pairs) ** 0.5 - ell * mean
 
 
 def with_decay_factor(settings: Settings, factor: float, steps: int = 100) -> Settings:

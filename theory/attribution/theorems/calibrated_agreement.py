@@ -21,13 +21,12 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
-from scipy import stats
 
 from theory import settings as foundation
 from theory.attribution.agreement import agreement
-from theory.attribution.reference import score_cdf, uniform_cdf
+from theory.attribution.reference import CHANCE
 from theory.attribution.scene import drawn_apart, with_directions
-from theory.claims import Law
+from theory.isotropy import standard_normal
 from theory.networks import SumReLU, TwoLayerReLU, two_layer_relu
 from theory.sampling import gaussian_points
 from theory.settings import Count, Sample
@@ -141,26 +140,7 @@ theorem = Theorem(
     "k > 0 neurons of the first active",
     label="X4",
     provenance="derived",
-    claim={
-        "p": Law(
-            uniform_cdf,
-            0.075,
-            "p = (1 + #{chance ≥ score})/(1 + B) is uniform on [0, 1]",
-            {"exponent": uniform_cdf},
-        ),
-        "score": Law(
-            score_cdf,
-            0.075,
-            "mean over pairs of |cos(g_i, g_j)| ~ that of M independent uniform directions",
-            {"scale": score_cdf},
-        ),
-        "along": Law(
-            lambda values, settings: stats.norm.cdf(values),
-            0.075,
-            "√(m/kσ²)·⟨g_1, e⟩/‖e‖ ~ N(0, 1)",
-            {"σ²": lambda values, settings, t: stats.norm.cdf(values / (1 + t) ** 0.5)},
-        ),
-    },
+    claim=CHANCE | {"along": standard_normal("√(m/kσ²)·⟨g_1, e⟩/‖e‖ ~ N(0, 1)", 0.075)},
     presets={
         "smoke": Settings(d=32, copies=3, samples=200, trials=60),
         "course": Settings(trials=688),

@@ -31,12 +31,12 @@ from theory.attribution.scene import (
     draw_scene,
     drawn_apart,
     learned,
-    off_axes,
     off_span_gradients,
     train_copies,
 )
 from theory.attribution.settings import Settings
 from theory.claims import Identity, Law
+from theory.isotropy import axes_off
 from theory.theorem import Control, Theorem, Trial
 
 
@@ -68,7 +68,7 @@ def trial(settings: Settings, key, same_start: bool = False) -> Trial:
     return Trial(
         measured={
             "cos²": squared_cosine(one, other),
-            "axis": squared_cosine(one, off_axes(scene.span, 1)[:, 0]),
+            "axis": squared_cosine(one, axes_off(scene.span, slice(1))[:, 0]),
             "decay": jnp.linalg.norm(missed.ravel()),
         },
         predicted={"cos²": mean, "axis": mean, "decay": jnp.linalg.norm(off(starts.w).ravel())},

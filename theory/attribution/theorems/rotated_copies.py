@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Key
 
 from theory.attribution import settings as attribution
 from theory.attribution.agreement import agreement
-from theory.attribution.reference import score_cdf, uniform_cdf
+from theory.attribution.reference import CHANCE
 from theory.attribution.scene import (
     Scene,
     draw_copies,
@@ -34,7 +34,6 @@ from theory.attribution.scene import (
     train_copies,
     with_directions,
 )
-from theory.claims import Law
 from theory.geometry import Subspace, orthonormalise
 from theory.networks import TwoLayerReLU
 from theory.sampling import gaussian_points
@@ -140,20 +139,7 @@ theorem = Theorem(
     "own, g_m the gradient of copy m at a training text's first word",
     label="X4, rotations",
     provenance="derived",
-    claim={
-        "p": Law(
-            uniform_cdf,
-            0.075,
-            "p = (1 + #{chance ≥ score})/(1 + B) is uniform on [0, 1]",
-            {"exponent": uniform_cdf},
-        ),
-        "score": Law(
-            score_cdf,
-            0.075,
-            "mean over pairs of |cos(g_i, g_j)| ~ that of M independent uniform directions",
-            {"scale": score_cdf},
-        ),
-    },
+    claim=CHANCE,
     presets={
         "smoke": Settings(copies=3, draws=200, steps=5000, trials=118),
         "course": Settings(d=16, steps=5000, trials=688),

@@ -17,18 +17,24 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from theory.isotropy import chi_square
+from theory.subspace.assumptions import assumptions, smallest
 from theory.subspace.gradient import active, gradient_scale, off_subspace_gradient
-from theory.subspace.isotropy import chi_square
-from theory.subspace.scene import Scene, assumptions, draw_scene, with_decay_factor
+from theory.subspace.scene import (
+    Scene,
+    batch_loss,
+    descend_in_batches,
+    descent,
+    draw_scene,
+    with_decay_factor,
+)
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Theorem, Trial
 from theory.training import (
     Loss,
     Trained,
-    apply_update,
     exponential,
     hidden_layer_only,
-    initial_state,
     logistic,
     train,
 )
@@ -47,23 +53,12 @@ def descend(settings: Settings, scene: Scene, rate: float, momentum: float, loss
     )
 
 
-def descend_in_batches(settings: Settings, scene: Scene, key) -> Trained:
-    """Each point is in a batch with probability ½."""
-    decay = optax.add_decayed_weights(settings.weight_decay)
-    optimizer = hidden_layer_only(optax.chain(decay, optax.sgd(settings.rate)))
-
-    def loss(net, inside):
-        return jnp.mean(jnp.where(inside, logistic(scene.y * net(scene.x)), 0))
-
-    def step(carry, key):
-        net, state = carry
-        gradient = jax.grad(loss)(net, jax.random.bernoulli(key, 0.5, scene.y.shape))
-        return apply_update(optimizer, gradient, state, net), None
-
-    start = scene.network, initial_state(optimizer, scene.network)
-    (net, _), _ = jax.lax.scan(step, start, jax.random.split(key, BATCHES))
+def descend_stochastically(settings: Settings, scene: Scene, key) -> Trained:
+    """Minibatches."""
+    rule, keys = hidden_layer_only(descent(settings)), jax.random.split(key, BATCHES)
+    net = descend_in_batches(scene, scene.network, rule, keys)
     margin = jnp.min(scene.y * net(scene.x))
-    return Trained(net, margin, jnp.asarray(BATCHES), loss(net, jnp.ones_like(scene.y, bool)))
+    return Trained(net, margin, jnp.asarray(BATCHES), batch_loss(scene, net))
 
 
 def trial(settings: Settings, key) -> Trial:
@@ -74,7 +69,7 @@ def trial(settings: Settings, key) -> Trial:
     methods: dict[str, Callable[[], Trained]] = {
         "exponential": lambda: descend(settings, scene, rate / 4, 0.0, exponential),
         "momentum": lambda: descend(settings, scene, rate / 10, 0.9, logistic),
-        "SGD": lambda: descend_in_batches(settings, scene, key_batch),
+        "SGD": lambda: descend_stochastically(settings, scene, key_batch),
     }
     measured, margins, given = {}, {}, jnp.asarray(True)
     for name, method in methods.items():
@@ -83,11 +78,10 @@ def trial(settings: Settings, key) -> Trial:
         scale = jnp.where(some, gradient_scale(net, scene.x0, settings.sigma), 1)
         g = off_subspace_gradient(net, scene.x0, scene.subspace.basis) / scale
         measured[name], given = g @ g, given & some
-        loss = jnp.mean(logistic(scene.y * net(scene.x)))
+        trained = trained._replace(loss=batch_loss(scene, net))
         # Minibatches do not stop at a margin, so theirs is another sign that training happened.
         target = replace(settings, margin=inf) if name == "SGD" else settings
-        for what, margin in assumptions(target, scene, trained._replace(loss=loss)).items():
-            margins[what] = jnp.minimum(margins.get(what, margin), margin)
+        margins = smallest(margins, assumptions(target, scene, trained))
     ell = jnp.asarray(settings.ell, scene.x.dtype)
     return Trial(measured, dict.fromkeys(measured, ell), margins, given)
 

@@ -17,9 +17,10 @@ from jaxtyping import Array, Float
 from theory.claims import AtLeast, AtMost
 from theory.geometry import Subspace, off_by_rounding
 from theory.networks import TwoLayerReLU
+from theory.subspace.assumptions import assumptions
 from theory.subspace.flip import certified_radius, nearest_flip, universal_direction
 from theory.subspace.gradient import off_subspace_gradient
-from theory.subspace.scene import assumptions, draw_scene, train_scene
+from theory.subspace.scene import draw_scene, train_scene
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Theorem, Trial
 

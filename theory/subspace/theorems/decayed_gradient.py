@@ -11,16 +11,9 @@ from math import exp
 import jax.numpy as jnp
 
 from theory.claims import AtLeast, AtMost
-from theory.geometry import off_by_rounding
+from theory.subspace.assumptions import left_by_decay, stated_decay
 from theory.subspace.gradient import active, gradient_scale, off_subspace_gradient
-from theory.subspace.scene import (
-    assumptions,
-    decay_error,
-    descent,
-    draw_scene,
-    train_scene,
-    with_decay_factor,
-)
+from theory.subspace.scene import draw_scene, train_scene, with_decay_factor
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Theorem, Trial
 
@@ -33,24 +26,17 @@ def trial(settings: Settings, key, overstated: float = 1.0) -> Trial:
     used = replace(settings, weight_decay=settings.weight_decay / overstated)
     scene = draw_scene(used, key)
     trained = train_scene(used, scene)
-    net, w = trained.network, scene.network.w
-    factor = settings.decay_factor ** trained.steps.astype(w.dtype)
+    net, factor = trained.network, left_by_decay(settings, trained)
     norm = jnp.linalg.norm(off_subspace_gradient(net, scene.x0, scene.subspace.basis))
     scale = gradient_scale(net, scene.x0, settings.sigma) * jnp.abs(factor)
-    margins = assumptions(settings, scene, trained, kept=factor)
-    del margins["no weight decay"]
-    wrong = decay_error(descent(used), w, settings.decay_factor)
     return Trial(
         measured={"below": norm, "above": norm},
         predicted={
             "below": scale * (settings.ell / 2) ** 0.5,
             "above": scale * (2 * settings.ell) ** 0.5,
         },
-        assumptions=margins
-        | {
-            "a step leaves 1 − ηλ of W": off_by_rounding(w) - wrong,
-            "|c_T| at most 0.9": 0.9 - jnp.abs(factor),
-        },
+        assumptions=stated_decay(settings, used, scene, trained)
+        | {"|c_T| at most 0.9": 0.9 - jnp.abs(factor)},
         given=active(net, scene.x0).any(),
     )
 

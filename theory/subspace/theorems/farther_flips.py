@@ -15,18 +15,16 @@ import jax.numpy as jnp
 
 from theory.claims import AtLeast
 from theory.geometry import off_by_rounding
+from theory.subspace.assumptions import (
+    assumptions,
+    left_by_decay,
+    rows_uncorrelated,
+    smallest,
+    stated_decay,
+)
 from theory.subspace.flip import certified_radius, nearest_flip, universal_direction
 from theory.subspace.gradient import off_subspace_gradient
-from theory.subspace.scene import (
-    assumptions,
-    decay_error,
-    descent,
-    draw_scene,
-    parallel_rows,
-    rows_uncorrelated,
-    train_scene,
-    with_decay_factor,
-)
+from theory.subspace.scene import draw_scene, parallel_rows, train_scene, with_decay_factor
 from theory.subspace.theorems.operator_norm import NormSettings
 from theory.theorem import Control, Theorem, Trial
 
@@ -51,21 +49,19 @@ def trial(settings: NormSettings, key, prepare=lambda scene: scene) -> Trial:
         random = plane.reject(jax.random.normal(key_z, (8, used.d)))
         named = jnp.stack([gradient, universal_direction(net, plane)])
         found = nearest_flip(net, x0, plane, jnp.concatenate([named, -named, random]))
-        left = used.decay_factor ** trained.steps.astype(x0.dtype)
+        left = left_by_decay(used, trained)
         spread = used.width**0.5 + used.ell**0.5 + settings.t
         bound = jnp.abs(net(x0)) / (used.sigma * jnp.abs(left) * spread)
         measured |= {f"flip, {name}": found, f"radius, {name}": certified_radius(net, x0, plane)}
         predicted |= {f"flip, {name}": bound, f"radius, {name}": bound}
         given = given & jnp.isfinite(found)
-        own = assumptions(used, scene, trained, kept=left)
+        own = {"rows of W_⊥ uncorrelated": rows_uncorrelated(scene)}
         if used is decayed:
-            wrong = decay_error(descent(used), scene.network.w, used.decay_factor)
-            del own["no weight decay"]
-            own["a step leaves 1 − ηλ of W"] = off_by_rounding(wrong) - wrong
+            own |= stated_decay(used, used, scene, trained)
             own["|c_T| at most a fifth"] = LEFT + off_by_rounding(left) - jnp.abs(left)
-        own["rows of W_⊥ uncorrelated"] = rows_uncorrelated(scene)
-        for what, margin in own.items():
-            margins[what] = jnp.minimum(margins.get(what, margin), margin)
+        else:
+            own |= assumptions(used, scene, trained)
+        margins = smallest(margins, own)
     return Trial(measured, predicted, margins, given)
 
 

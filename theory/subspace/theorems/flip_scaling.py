@@ -17,7 +17,7 @@ import optax
 from theory.claims import Scaling
 from theory.networks import two_layer_relu
 from theory.settings import Count, Sizes
-from theory.subspace.scene import MOVED, STANDARD_ERRORS, decay_error
+from theory.subspace.assumptions import MOVED, STANDARD_ERRORS, decay_error
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Theorem, Trial
 from theory.training import train_in_span

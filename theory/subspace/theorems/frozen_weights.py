@@ -16,10 +16,11 @@ import optax
 from theory.claims import Identity
 from theory.geometry import off_by_rounding
 from theory.networks import MLP, mlp
-from theory.subspace.scene import MOVED, decay_error, draw_scene
+from theory.subspace.assumptions import MOVED, decay_error
+from theory.subspace.scene import batch_loss, descend_in_batches, draw_scene
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Theorem, Trial
-from theory.training import apply_update, initial_state, logistic
+from theory.training import apply_update, initial_state
 
 
 def trial(settings: Settings, key, make_optimizer=lambda rate: optax.sgd(rate, 0.9)) -> Trial:
@@ -29,22 +30,17 @@ def trial(settings: Settings, key, make_optimizer=lambda rate: optax.sgd(rate, 0
     start = mlp(key_net, (settings.d, settings.width, 1))
     optimizer = make_optimizer(settings.rate)
 
-    def loss(net, inside):
-        return jnp.mean(jnp.where(inside, logistic(scene.y * net(scene.x)), 0))
-
-    def step(carry, key):
-        net, state = carry
-        gradient = jax.grad(loss)(net, jax.random.bernoulli(key, 0.5, scene.y.shape))
-        return apply_update(optimizer, gradient, state, net), None
-
     keys = jax.random.split(key_batch, settings.steps)
-    (end, _), _ = jax.lax.scan(step, (start, initial_state(optimizer, start)), keys)
+    end = descend_in_batches(scene, start, optimizer, keys)
     assert isinstance(end, MLP)
-    w, all_points = start.weights[0], jnp.ones_like(scene.y, bool)
+    w = start.weights[0]
     pairs = zip(leaves(start), leaves(end), strict=True)
     moves = [jnp.linalg.norm(b - a) / jnp.linalg.norm(a) for a, b in pairs]
     moved = jnp.linalg.norm(scene.subspace.project(end.weights[0] - w))
-    gradients = [jax.grad(loss)(start, inside).weights[0] for inside in (all_points, scene.y > 0)]
+    gradients = [
+        jax.grad(lambda net, inside=inside: batch_loss(scene, net, inside))(start).weights[0]
+        for inside in (True, scene.y > 0)
+    ]
     rounding = off_by_rounding(w)
     return Trial(
         measured=jnp.linalg.norm(scene.subspace.reject(end.weights[0] - w)),
@@ -55,7 +51,7 @@ def trial(settings: Settings, key, make_optimizer=lambda rate: optax.sgd(rate, 0
             "no weight decay": rounding - decay_error(optimizer, w, 1.0),
             "moved on P by a fiftieth": moved / jnp.linalg.norm(scene.subspace.project(w)) - MOVED,
             "every layer and bias moved by a hundredth": jnp.min(jnp.stack(moves)) - 0.01,
-            "loss fell by a tenth": 0.9 - loss(end, all_points) / loss(start, all_points),
+            "loss fell by a tenth": 0.9 - batch_loss(scene, end) / batch_loss(scene, start),
         },
     )
 

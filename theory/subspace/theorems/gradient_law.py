@@ -9,14 +9,10 @@ P alone, so it may depend on nothing else. The axes behind the parts of g depend
 
 import jax.numpy as jnp
 
+from theory.subspace.assumptions import assumptions
 from theory.subspace.gradient import active, gradient_scale, off_subspace_gradient
 from theory.subspace.isotropy import laws, scales, statistics
-from theory.subspace.scene import (
-    assumptions,
-    draw_scene,
-    train_scene,
-    with_decay_factor,
-)
+from theory.subspace.scene import draw_scene, train_scene, with_decay_factor
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Theorem, Trial
 

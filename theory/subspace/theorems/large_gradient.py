@@ -9,13 +9,9 @@ from math import exp
 import jax.numpy as jnp
 
 from theory.claims import AtLeast
+from theory.subspace.assumptions import assumptions
 from theory.subspace.gradient import active, gradient_scale, off_subspace_gradient
-from theory.subspace.scene import (
-    assumptions,
-    draw_scene,
-    train_scene,
-    with_decay_factor,
-)
+from theory.subspace.scene import draw_scene, train_scene, with_decay_factor
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Theorem, Trial
 

@@ -11,14 +11,9 @@ import jax.numpy as jnp
 
 from theory.claims import AtMost
 from theory.settings import Positive
+from theory.subspace.assumptions import assumptions, rows_uncorrelated
 from theory.subspace.flip import operator_norm
-from theory.subspace.scene import (
-    assumptions,
-    draw_scene,
-    parallel_rows,
-    rows_uncorrelated,
-    train_scene,
-)
+from theory.subspace.scene import draw_scene, parallel_rows, train_scene
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Theorem, Trial
 

@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 
 from theory.geometry import off_by_rounding
+from theory.isotropy import standard_normal
+from theory.subspace.assumptions import assumptions
 from theory.subspace.gradient import active, off_subspace_gradient
-from theory.subspace.isotropy import laws, scales, standard_normal, statistics
-from theory.subspace.scene import assumptions, draw_scene, points_in, train_scene
+from theory.subspace.isotropy import laws, scales, statistics
+from theory.subspace.scene import draw_scene, points_in, train_scene
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Theorem, Trial
 

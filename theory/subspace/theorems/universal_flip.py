@@ -23,16 +23,10 @@ import jax.numpy as jnp
 
 from theory.claims import AtLeast, AtMost
 from theory.settings import ProperShare
+from theory.subspace.assumptions import assumptions, rows_uncorrelated
 from theory.subspace.flip import universal_direction
 from theory.subspace.gradient import active
-from theory.subspace.scene import (
-    assumptions,
-    draw_scene,
-    parallel_rows,
-    points_in,
-    rows_uncorrelated,
-    train_scene,
-)
+from theory.subspace.scene import draw_scene, parallel_rows, points_in, train_scene
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Theorem, Trial
 

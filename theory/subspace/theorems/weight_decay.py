@@ -12,7 +12,8 @@ import optax
 
 from theory.claims import Identity
 from theory.geometry import off_by_rounding
-from theory.subspace.scene import assumptions, decay_error, draw_scene
+from theory.subspace.assumptions import assumptions, decay_error, left_by_decay
+from theory.subspace.scene import draw_scene
 from theory.subspace.settings import Settings
 from theory.theorem import Control, Theorem, Trial
 from theory.training import hidden_layer_only, train
@@ -38,7 +39,7 @@ def trial(settings: Settings, key, coupled: bool = False) -> Trial:
         steps=settings.steps,
         margin=settings.margin,
     )
-    factor = settings.decay_factor ** trained.steps.astype(start.w.dtype)
+    factor = left_by_decay(settings, trained)
     difference = scene.subspace.reject(trained.network.w - factor * start.w)
     margins = assumptions(settings, scene, trained, kept=factor)
     del margins["no weight decay"]
