@@ -7,6 +7,21 @@ from theory import settings as foundation
 from theory.settings import Count, Positive, Sample
 
 
+def check_some_kept(forgotten: int, samples: int) -> None:
+    """Refuse to forget all points of as many.
+
+    Example:
+        >>> check_some_kept(3, 3)
+        Traceback (most recent call last):
+        ValueError: forgotten is 3 and must be less than samples = 3: one point at least is kept
+    """
+    if forgotten >= samples:
+        raise ValueError(
+            f"forgotten is {forgotten} and must be less than samples = {samples}: one point at "
+            "least is kept"
+        )
+
+
 @dataclass(frozen=True)
 class Settings(foundation.Settings):
     """A network trained to a large margin on few points, one of which is to be forgotten.

@@ -19,6 +19,7 @@ from theory.settings import Count
 from theory.theorem import Control, Theorem, Trial
 from theory.unlearning import linear
 from theory.unlearning.linear import exact_bound, judged, plant, unlearn
+from theory.unlearning.settings import check_some_kept
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,7 @@ class Settings(linear.Settings):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.forgotten >= self.samples:
-            raise ValueError(
-                f"forgotten is {self.forgotten} and must be less than samples = {self.samples}: "
-                "one point at least is kept"
-            )
+        check_some_kept(self.forgotten, self.samples)
 
 
 def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:

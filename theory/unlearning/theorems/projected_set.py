@@ -15,6 +15,7 @@ from theory.settings import Count
 from theory.theorem import Control, Theorem, Trial
 from theory.unlearning import settings as unlearning
 from theory.unlearning.certified import PARTS, ROUNDING, certified
+from theory.unlearning.settings import check_some_kept
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,7 @@ class Settings(unlearning.Settings):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.forgotten >= self.samples:
-            raise ValueError(
-                f"forgotten is {self.forgotten} and must be less than samples = {self.samples}: "
-                "one point at least is kept"
-            )
+        check_some_kept(self.forgotten, self.samples)
 
 
 def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
