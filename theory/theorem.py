@@ -261,7 +261,7 @@ def simulate(theorem: Theorem, settings: Any, seed: int = 0, arm: Arm = "theorem
     return Trials(
         by_part(trial.measured),
         by_part(trial.predicted),
-        {name: _margins(values) for name, values in trial.assumptions.items()},
+        {name: as_margin(values) for name, values in trial.assumptions.items()},
         np.broadcast_to(trial.given, keys.shape),
         ready - start,
         end - ready,
@@ -273,9 +273,14 @@ def by_part(numbers: Any) -> dict[str, Any]:
     return numbers if isinstance(numbers, dict) else {WHOLE: numbers}
 
 
-def _margins(values: np.ndarray) -> np.ndarray:
-    """A yes or no as a margin: 0, which just holds, or −1."""
-    return np.where(values, 0.0, -1.0) if values.dtype == bool else values
+def as_margin(values: Any) -> Any:
+    """An assumption's margin as it is; a yes or no as one: 0, which just holds, or −1.
+
+    Example:
+        >>> as_margin(np.array([True, False])).tolist(), as_margin(np.array(0.5)).item()
+        ([0.0, -1.0], 0.5)
+    """
+    return values - 1.0 if values.dtype == bool else values
 
 
 def _check(theorem: Theorem, settings: Any, trial: Any) -> None:

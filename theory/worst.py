@@ -17,7 +17,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key
 
 from theory.claims import AtLeast, AtMost
-from theory.theorem import Search, Theorem, by_part
+from theory.theorem import Search, Theorem, as_margin, by_part
 
 
 class Found(NamedTuple):
@@ -48,9 +48,7 @@ def fitness(search: Search, claim: AtMost | AtLeast, part: str, scene: Any) -> F
     trial = search.trial(search.settings, scene)
     measured, predicted = by_part(trial.measured)[part], by_part(trial.predicted)[part]
     above, below = (measured, predicted) if isinstance(claim, AtMost) else (predicted, measured)
-    margins = [
-        jnp.where(m, 0.0, -1.0) if m.dtype == bool else m for m in trial.assumptions.values()
-    ]
+    margins = map(as_margin, trial.assumptions.values())
     missed = sum((jnp.maximum(-margin, 0) for margin in margins), jnp.zeros_like(above))
     ratio = jnp.where((above > 0) & (below > 0), above / below, 0)
     value = -jnp.log(jnp.maximum(ratio, 1e-30))
