@@ -1,19 +1,23 @@
 """The search for worst cases, on inequalities whose worst case is known."""
 
+import json
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.results.worst import recheck, words
 from tests.problems import Toy, gaussian, make, wide
 from theory.claims import AtLeast, AtMost, Law
 from theory.theorem import Search, Trial, verify
 from theory.worst import hunt
 
 DIMENSION = 20
+KEY = jax.random.key(0)
 
 
 def start(settings, key):
@@ -52,7 +56,7 @@ def theorem(factor):
 
 
 def worst(theorem, part, **options):
-    return list(islice(hunt(theorem, part, jax.random.key(0), restarts=4, **options), 4))[-1]
+    return list(islice(hunt(theorem, part, KEY, restarts=4, **options), 4))[-1]
 
 
 @pytest.mark.parametrize("part", ["above", "below"])
@@ -94,9 +98,84 @@ def test_it_goes_on_where_it_stopped():
     later = worst(theorem(1.0), "above", generations=5, states=first.states)
     assert first.ratio <= later.ratio
     assert int(later.states.generation_counter[0]) == 2 * int(first.states.generation_counter[0])
+    at_once = list(islice(hunt(theorem(1.0), "above", KEY, restarts=4, generations=5), 8))[-1]
+    assert at_once.ratio == later.ratio
+    assert jax.tree.map(lambda a, b: bool((a == b).all()), at_once.scene, later.scene) == {
+        "w": True
+    }
 
 
 @pytest.mark.parametrize("part", ["statement", "other"])
 def test_what_has_no_bound_is_refused(part):
     with pytest.raises(ValueError, match="no bound"):
-        next(hunt(make("law", Law(lambda v, s: v), gaussian, wide), part, jax.random.key(0)))
+        next(hunt(make("law", Law(lambda v, s: v), gaussian, wide), part, KEY))
+
+
+def test_numpy_has_the_last_word():
+    false = theorem(0.97)
+    found = worst(false, "above")
+    assert false.search is not None
+    ratio, violated = recheck(false, false.search, "above", found.scene)
+    assert violated and ratio == pytest.approx(found.ratio)
+    # A scene that the assumptions exclude is no counter-example, whatever its ratio.
+    short = {"w": found.scene["w"] / np.linalg.norm(found.scene["w"]) / 2}
+    assert recheck(false, false.search, "above", short) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ratio", "violated", "says"),
+    [
+        ("AtMost", 0.93, False, "lowered to at most .93 of its value"),
+        ("AtLeast", 0.8, False, "raised to at most 1.25 of its value"),
+        ("AtMost", 0.9999, False, "no violation; the bound is attained"),
+        ("AtMost", 1.2, True, "counter-example: falsified"),
+        ("AtMost", None, False, "no scene met the assumptions"),
+    ],
+)
+def test_what_a_search_says(kind, ratio, violated, says):
+    assert says in words({"kind": kind, "ratio": ratio, "violated": violated})
+
+
+ONE = "healing.masked-ridge"
+
+
+def test_the_command_goes_on_and_its_certificates_are_shown(cli, tmp_path):
+    command = ("worst", ONE, "--preset", "smoke", "--out", tmp_path, "--json")
+    first = cli(*command, "--seconds", 0.1)
+    assert first.returncode == 0, first.stderr
+    cases = json.loads(first.stdout)["worst"]
+    assert [case["part"] for case in cases] == ["lower", "upper"]
+    for case in cases:
+        assert {"theorem", "part", "ratio", "random_max", "violated", "certificate"} <= set(case)
+        assert case["theorem"] == ONE and not case["violated"] and 0 < case["ratio"] <= 1 + 1e-9
+        with np.load(case["certificate"]) as scene:
+            assert scene["scene['x']"].shape == (2, 8)
+    stamps = {case["certificate"]: Path(case["certificate"]).stat().st_mtime_ns for case in cases}
+    assert cli(*command, "--seconds", 0.1).stdout == first.stdout
+    assert stamps == {path: Path(path).stat().st_mtime_ns for path in stamps}
+
+    longer = json.loads(cli(*command, "--seconds", cases[0]["seconds"] + 0.1).stdout)["worst"]
+    assert longer[0]["generations"] > cases[0]["generations"]
+    assert longer[0]["ratio"] >= cases[0]["ratio"]
+    # The verdict shows it beside the random trials.
+    verdicts = cli("verify", ONE, "--preset", "smoke", "--out", tmp_path, "--json").stdout
+    shown = json.loads(verdicts)["verdicts"][0]["parts"]
+    assert [part["worst"]["ratio"] for part in shown] == [case["ratio"] for case in longer]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["subspace.gradient-law"], "subspace.gradient-law cannot be searched"),
+        (["attribution"], "cannot be searched"),
+        ([ONE, "--seconds", "0"], "must be above 0"),
+        ([ONE, "--seconds", "nan"], "must be above 0"),
+        ([ONE, "--precision", "float32"], "needs float64"),
+        (["healing.masked-rigde"], "did you mean"),
+    ],
+)
+def test_what_cannot_be_searched_is_one_sentence(in_process, tmp_path, args, says):
+    result = in_process("worst", *args, "--out", tmp_path)
+    assert result.returncode == 2
+    assert says in result.stderr and result.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())

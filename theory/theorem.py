@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Key
 
 from theory.claims import AtLeast, AtMost, Claim, Counted, Identity, Judgement, Seen, Status
 from theory.ensemble import ensemble
@@ -45,15 +45,15 @@ class Trial(NamedTuple):
         measured: what came out, a scalar (a vector over sizes for a `Scaling`); a dict of such by
             part where the theorem has several.
         predicted: what the theorem compares it with, in the same form.
-        assumptions: the margin by which each assumption holds, negative where it is violated; or
-            whether it holds.
+        assumptions: the margin by which each assumption holds, a scalar, negative where it is
+            violated; or whether it holds.
         given: whether the event on which the statement is conditioned occurred. Trials without
             it are no trials of the statement: they are counted as skipped.
     """
 
     measured: Any
     predicted: Any
-    assumptions: dict[str, Float[Array, ""] | Bool[Array, ""]]
+    assumptions: dict[str, Any]
     given: Bool[Array, ""] | bool = True
 
 

@@ -7,6 +7,7 @@ counter-example. That none is found proves nothing.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -65,6 +66,25 @@ def strategy(search: Search, population: int):
     return CMA_ES(population, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), scene))
 
 
+def begin(
+    search: Search, key: Key[Array, ""], restarts: int = 16, population: int = 64
+) -> tuple[Any, Any]:
+    """The strategies' parameters, and their states where nothing was searched yet.
+
+    Args:
+        search: of a theorem.
+        key: of the first scenes.
+        restarts: evolution strategies side by side, each from a scene of its own.
+        population: scenes of one generation of one strategy.
+    """
+    with _of_the_library():
+        es = strategy(search, population)
+        params = es.default_params.replace(std_init=0.3)
+        keys = jax.random.split(jax.random.fold_in(key, 0), restarts)
+        scenes = jax.vmap(partial(search.start, search.settings))(keys)
+        return params, jax.vmap(lambda key, mean: es.init(key, mean, params))(keys, scenes)
+
+
 def hunt(
     theorem: Theorem,
     part: str,
@@ -81,10 +101,9 @@ def hunt(
         theorem: with a `Search`.
         part: the name of a part that is an `AtMost` or `AtLeast`.
         key: of the first scenes and of all that is drawn.
-        restarts: evolution strategies side by side, each from a scene of its own.
-        population: scenes of one generation of one strategy.
+        restarts, population: see `begin`.
         generations: between one report and the next.
-        states: where an earlier search stopped.
+        states: where an earlier search with this key stopped; it goes on as if it had not.
 
     Yields:
         `Found`, the best so far, every time so many generations have passed.
@@ -95,36 +114,36 @@ def hunt(
     search, claim = theorem.search, theorem.parts.get(part)
     if search is None or not isinstance(claim, AtMost | AtLeast):
         raise ValueError(f"{theorem.name}, {part}: there is no bound to search the worst case of.")
-    # What the library does with ranks and types of arrays is its own affair.
-    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
-        es = strategy(search, population)
-        params = es.default_params.replace(std_init=0.3)
-        keys = jax.random.split(jax.random.fold_in(key, 0), restarts)
-        if states is None:
-            scenes = jax.vmap(partial(search.start, search.settings))(keys)
-            states = jax.vmap(lambda key, mean: es.init(key, mean, params))(keys, scenes)
-        score = jax.vmap(partial(fitness, search, claim, part))
+    es = strategy(search, population)
+    params, first = begin(search, key, restarts, population)
+    states = first if states is None else states
+    score = jax.vmap(partial(fitness, search, claim, part))
 
-        def generation(state, key):
-            key_ask, key_tell = jax.random.split(key)
-            scenes, state = es.ask(key_ask, state, params)
-            state, _ = es.tell(key_tell, scenes, score(scenes), state, params)
-            return state, None
+    def generation(state, key):
+        key_ask, key_tell = jax.random.split(key)
+        scenes, state = es.ask(key_ask, state, params)
+        state, _ = es.tell(key_tell, scenes, score(scenes), state, params)
+        return state, None
 
-        def several(state, key):
-            return jax.lax.scan(generation, state, jax.random.split(key, generations))[0]
+    def several(state, key):
+        return jax.lax.scan(generation, state, jax.random.split(key, generations))[0]
 
-        block = jax.jit(jax.vmap(several))
-
-    step = 0
+    block = jax.jit(jax.vmap(several))
     while True:
-        step += 1
-        with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
-            states = block(states, jax.random.split(jax.random.fold_in(key, step), restarts))
+        passed = 1 + int(states.generation_counter[0])
+        with _of_the_library():
+            states = block(states, jax.random.split(jax.random.fold_in(key, passed), restarts))
         best = int(jnp.argmin(states.best_fitness))
         least = float(states.best_fitness[best])
         ratio = float(np.exp(-least)) if least < INFEASIBLE else -np.inf
         yield Found(ratio, unflattened(search, states.best_solution[best]), states)
+
+
+@contextmanager
+def _of_the_library():
+    """What the library does with ranks and types of arrays is its own affair."""
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        yield
 
 
 def unflattened(search: Search, flat: Float[Array, " dims"]) -> Any:

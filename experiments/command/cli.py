@@ -13,13 +13,14 @@ from typing import Annotated, Any
 
 import tyro
 
-from experiments.command.commands import Bench, Figures, List, Report, Run, Verify
+from experiments.command.commands import Bench, Figures, List, Report, Run, Verify, Worst
 from experiments.errors import UsageError
 from experiments.results.catalog import select
 
 COMMANDS: dict[str, type] = {
     "list": List,
     "verify": Verify,
+    "worst": Worst,
     "run": Run,
     "figures": Figures,
     "report": Report,

@@ -1,6 +1,7 @@
 """The commands, each a dataclass of its options; slow imports wait until one is called."""
 
 import json
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -101,6 +102,49 @@ class Verify:
         else:
             _console().print(verification.table(verdicts))
         return 0 if verification.succeeded(verdicts) else 1
+
+
+@dataclass(frozen=True)
+class Worst:
+    """Search for the worst case of every bound that is claimed for all data and weights.
+
+    Random trials say how often a bound holds; here an evolution strategy tries to break it. Exit
+    code 0: no counter-example was found; 1: one was; 2: bad usage.
+    """
+
+    names: Names = ()
+    """theorems, systems or globs; all that can be searched if none"""
+    seconds: float = 60.0
+    """for each part of a statement, those of earlier searches in the same folder included"""
+    preset: Preset = "course"
+    """the random trials to compare with"""
+    out: Path = Path("results")
+    """folder for searches and trials; what is there already is not computed again"""
+    json: bool = False
+    """print what was found as JSON on stdout, and nothing else there"""
+    common: Shared = Common()
+
+    def __call__(self) -> int:
+        chosen = select("theorem", self.names)
+        if not 0 < self.seconds < math.inf:
+            raise UsageError(f"--seconds is {self.seconds:g} and must be above 0, and finite.")
+        if self.common.precision != "float64":
+            raise UsageError("A worst case is searched where rounding decides: needs float64.")
+        self.common.prepare()
+        from experiments.results import store, verification, worst
+
+        chosen = worst.searchable(chosen, self.names)
+        seed = self.common.seed
+        with bar("verify") as progress:
+            verdicts = verification.verify_all(chosen, self.preset, seed, self.out, progress)
+        with bar("worst") as progress:
+            largest = worst.largest_of(verdicts)
+            found = worst.worst_all(chosen, self.seconds, seed, self.out, largest, progress)
+        if self.json:
+            print(store.to_json({"worst": found}), end="")
+        else:
+            _console().print(worst.table(found))
+        return 1 if any(case["violated"] for case in found) else 0
 
 
 @dataclass(frozen=True)

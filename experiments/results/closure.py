@@ -216,11 +216,27 @@ ENGINE = ("theory.theorem", "simulate")
 """What runs a theorem's trials; an experiment's ``run`` is called with a key and nothing else."""
 
 
+SEARCHING = ("search", "claim")
+"""The arguments of a `Theorem` on which a search for its worst case depends."""
+
+HUNT = ("theory.worst", "hunt")
+"""What searches."""
+
+
 def reach(entry: Entry) -> dict[Definition, str]:
     """The definitions that the trials of a theorem, or the run of an experiment, depend on."""
-    used = [keyword.value for keyword in call_of(entry).keywords if keyword.arg in COMPUTING]
-    roots = {name for value in used for name in _References(entry.module, value).found}
-    return closure(roots | ({ENGINE} if entry.kind == "theorem" else set()))
+    return closure(_roots(entry, COMPUTING) | ({ENGINE} if entry.kind == "theorem" else set()))
+
+
+def _roots(entry: Entry, arguments: tuple[str, ...]) -> set[Definition]:
+    """What these arguments of the call that makes an entry refer to."""
+    used = [keyword.value for keyword in call_of(entry).keywords if keyword.arg in arguments]
+    return {name for value in used for name in _References(entry.module, value).found}
+
+
+def search_digest(entry: Entry) -> str:
+    """A hash of all source on which the search for a theorem's worst cases depends."""
+    return digest(closure(_roots(entry, SEARCHING) | {HUNT}))
 
 
 def code_digest(entry: Entry) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from experiments.experiment import Progress
-from experiments.results import store
+from experiments.results import store, worst
 from experiments.results.catalog import Entry
 from experiments.results.closure import code_digest
 from theory.claims import AtLeast
@@ -55,7 +55,8 @@ def verify_all(
         with ThreadPoolExecutor() as pool:
             trials, control = pool.map(run_arm, get_args(Arm))
         verdict = judge(theorem, settings, trials, control)
-        verdicts.append(verdict_json(entry, theorem, verdict, settings, preset, seed))
+        searched = worst.known(entry, theorem, seed, out)
+        verdicts.append(verdict_json(entry, theorem, verdict, settings, preset, seed, searched))
         path = out / "verdicts" / f"{preset}-{seed}" / f"{entry.name}.json"
         store.write_atomically(path, store.to_json(verdicts[-1]))
     return verdicts
@@ -105,10 +106,20 @@ BY_NAME = ("measured", "predicted", "assumptions")
 
 
 def verdict_json(
-    entry: Entry, theorem: Theorem, verdict: Verdict, settings: Any, preset: Preset, seed: int
+    entry: Entry,
+    theorem: Theorem,
+    verdict: Verdict,
+    settings: Any,
+    preset: Preset,
+    seed: int,
+    searched: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    """A verdict by the contract of `verify --json`."""
-    parts = [_part_json(theorem, part) for part in verdict.parts]
+    """A verdict by the contract of `verify --json`.
+
+    A counter-example that a search found before falsifies, whatever random trials say.
+    """
+    parts = [_part_json(theorem, part, searched.get(part.name)) for part in verdict.parts]
+    refuted = any(found["violated"] for found in searched.values())
     deltas = [part["delta"] for part in parts if part["delta"] is not None]
     bounds = [part["violation_bound"] for part in parts if part["violation_bound"] is not None]
     kinds = dict.fromkeys(type(claim).__name__ for claim in theorem.parts.values())
@@ -118,7 +129,7 @@ def verdict_json(
         "statement": theorem.statement,
         "source": entry.source,
         "claim": {"kind": ", ".join(kinds), "delta": max(deltas, default=None)},
-        "status": verdict.status,
+        "status": "falsified" if refuted else verdict.status,
         "expected": expected(theorem, settings, preset, verdict.precision),
         "parts": parts,
         "trials": verdict.trials,
@@ -151,20 +162,22 @@ def _nearness(part: Part) -> float:
     return 1 / least if isinstance(part.claim, AtLeast) else part.tightness.max
 
 
-def _part_json(theorem: Theorem, part: Part) -> dict[str, Any]:
+def _part_json(theorem: Theorem, part: Part, found: dict[str, Any] | None) -> dict[str, Any]:
     judgement = part.judgement
+    shown = ("ratio", "violated", "seconds", "generations")
     return {
         "name": part.name,
         "statement": part.claim.says or theorem.statement,
         "kind": type(part.claim).__name__,
         "delta": judgement.delta,
-        "status": judgement.status,
+        "status": "falsified" if found and found["violated"] else judgement.status,
         "violations": judgement.violations,
         "violation_bound": judgement.violation_bound,
         "tightness": part.tightness,
         "vacuous": part.vacuous,
         "detail": judgement.detail,
         "seen": part.seen,
+        "worst": found and {key: found[key] for key in shown} | {"says": worst.words(found)},
     }
 
 
@@ -275,7 +288,8 @@ def tightness(part: dict[str, Any]) -> str:
     if t is None:
         return "–"
     words = f"{t['median']:.3g} ({t['min']:.3g} … {t['max']:.3g})"
-    return words + (" vacuous" if part["vacuous"] else "")
+    searched = f", worst {worst.ratio_in_words(part['worst']['ratio'])}" if part["worst"] else ""
+    return words + searched + (" vacuous" if part["vacuous"] else "")
 
 
 def caption(verdicts: list[dict[str, Any]]) -> str:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from theory.healing.masks import random_scores, smallest_of_rows
 from theory.healing.theorems import dense_fixed_point, exact_zeros, frozen_noise, masked_ridge
 from theory.networks import two_layer_relu
 from theory.sampling import gaussian_points
@@ -151,8 +152,8 @@ def test_masked_ridge():
     x = np.array(gaussian_points(key_x, 2, 8))
     dense, start = (two_layer_relu(key, 8, 3).w for key in (key_dense, key_start))
     z = x @ np.array(dense).T
-    scores = masked_ridge.random_scores(key_masks, dense)
-    kept = np.array(masked_ridge.smallest_of_rows(scores, 0.5)) == 1
+    scores = random_scores(key_masks, dense)
+    kept = np.array(smallest_of_rows(scores, 0.5)) == 1
     size = (x**2).sum()
     ridge = 0.2 * size
     rate = 1 / (size + ridge)

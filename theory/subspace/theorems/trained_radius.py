@@ -11,9 +11,9 @@ import jax.numpy as jnp
 
 from theory.geometry import off_by_rounding
 from theory.subspace.assumptions import assumptions
+from theory.subspace.certified import CLAIM, attempt
 from theory.subspace.scene import draw_scene, train_scene
 from theory.subspace.settings import Settings
-from theory.subspace.theorems.certified_radius import CLAIM, attempt
 from theory.subspace.theorems.trained_output import LARGE_MARGIN, output_moved
 from theory.theorem import Control, Theorem, Trial
 
@@ -26,7 +26,7 @@ def trial(settings: Settings, key, on_plane: bool = False) -> Trial:
     key_scene, key_z = jax.random.split(key)
     scene = draw_scene(settings, key_scene)
     trained = train_scene(settings, scene, train_output=True)
-    measured, predicted, on = attempt(trained.network, scene.x0, scene.subspace, key_z, on_plane)
+    (measured, predicted), on = attempt(trained.network, scene.x0, scene.subspace, key_z, on_plane)
     return Trial(
         measured,
         predicted,

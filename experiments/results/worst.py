@@ -1,0 +1,277 @@
+"""`worst`: searches for worst cases, kept so that they go on, each with a scene to check.
+
+A file ``out/worst/NAME/PART-KEY.npz`` holds the scene of the largest ratio found, which is the
+certificate, and where the search stopped. What is reported is computed from the scene by NumPy.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from experiments.errors import UsageError
+from experiments.experiment import Progress
+from experiments.results import store
+from experiments.results.catalog import Entry
+from experiments.results.closure import search_digest
+from theory.claims import AtLeast, AtMost
+from theory.theorem import WHOLE, Search, Theorem, by_part
+
+TOLERANCE = 1e-9
+"""By how much NumPy may find an assumption missed: a search ends where assumptions just hold."""
+
+
+def searchable(chosen: list[Entry], names: tuple[str, ...]) -> list[Entry]:
+    """The theorems whose worst cases can be searched.
+
+    Args:
+        chosen: theorems.
+        names: as the user gave them; a system means those of its theorems that have a search.
+
+    Raises:
+        UsageError: a theorem was named that has none, or all were left out.
+    """
+    found = [entry for entry in chosen if entry.load().search is not None]
+    without = [entry.name for entry in chosen if entry not in found]
+    named = [name for name in without if name in names] or (without if not found else [])
+    if named:
+        raise UsageError(
+            f"{', '.join(named)} cannot be searched for a worst case: only a bound that is claimed "
+            "for all data and weights has one; `relu-theory worst` without names searches those."
+        )
+    return found
+
+
+def worst_all(
+    chosen: list[Entry],
+    seconds: float,
+    seed: int,
+    out: Path,
+    largest: dict[tuple[str, str], float | None],
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Search each part of each theorem until it has been searched for so many seconds in all.
+
+    Args:
+        chosen: theorems with a search.
+        seconds: for each part, those of earlier calls included.
+        seed: of all that is drawn.
+        out: folder of results.
+        largest: the largest ratio among random trials by theorem and part.
+        progress: called with the share that is done.
+    """
+    store.open_folder(out)
+    theorems = [(entry, entry.load()) for entry in chosen]
+    parts = [(entry, theorem, part) for entry, theorem in theorems for part in bounds(theorem)]
+    found = []
+    for done, (entry, theorem, part) in enumerate(parts):
+
+        def within(share: float, done=done, name=f"{entry.name}, {part}"):
+            progress((done + share) / len(parts), name)
+
+        path = search_part(entry, theorem, part, seconds, seed, out, within)
+        found.append(case(theorem, part, path) | {"random_max": largest[theorem.name, part]})
+    return found
+
+
+def bounds(theorem: Theorem) -> list[str]:
+    """The parts that have a worst case: those that claim a bound."""
+    return [name for name, claim in theorem.parts.items() if isinstance(claim, AtMost | AtLeast)]
+
+
+def certificate_path(entry: Entry, theorem: Theorem, part: str, seed: int, out: Path) -> Path:
+    """Where the search of a part is kept."""
+    assert theorem.search is not None
+    settings = theorem.search.settings
+    key = store.result_key(theorem.name, search_digest(entry), settings, seed, part=part)
+    return out / "worst" / theorem.name / f"{part.replace(' ', '-')}-{key}.npz"
+
+
+def known(entry: Entry, theorem: Theorem, seed: int, out: Path) -> dict[str, dict[str, Any]]:
+    """What earlier searches found, by part."""
+    if theorem.search is None:
+        return {}
+    paths = {p: certificate_path(entry, theorem, p, seed, out) for p in bounds(theorem)}
+    return {part: case(theorem, part, path) for part, path in paths.items() if path.exists()}
+
+
+def search_part(
+    entry: Entry,
+    theorem: Theorem,
+    part: str,
+    seconds: float,
+    seed: int,
+    out: Path,
+    progress: Callable[[float], None],
+) -> Path:
+    """Go on with the search of a part, unless it lasted as long already; the file it is kept in."""
+    import jax
+
+    from theory.worst import begin, hunt
+
+    search = theorem.search
+    assert search is not None
+    path, key = certificate_path(entry, theorem, part, seed, out), jax.random.key(seed)
+    stored = store.load(path)
+    spent, states = 0.0, None
+    if stored is not None:
+        arrays, description = stored
+        structure = jax.tree.structure(jax.eval_shape(lambda: begin(search, key)[1]))
+        leaves = [arrays[f"state: {i}"] for i in range(structure.num_leaves)]
+        spent, states = description["seconds"], jax.tree.unflatten(structure, leaves)
+        if spent >= seconds:
+            return path
+    before, start = spent, time.perf_counter()
+    for found in hunt(theorem, part, key, states=states):
+        spent = before + time.perf_counter() - start
+        leaves = enumerate(jax.tree.leaves(found.states))
+        scene = map(np.asarray, jax.tree.leaves(found.scene))
+        arrays = dict(zip(names_of(search), scene, strict=True))
+        arrays |= {f"state: {i}": np.asarray(leaf) for i, leaf in leaves}
+        description = {
+            "theorem": theorem.name,
+            "part": part,
+            "statement": theorem.parts[part].says or theorem.statement,
+            "seed": seed,
+            "settings": search.settings,
+            "seconds": spent,
+            "generations": int(found.states.generation_counter[0]),
+            "environment": store.environment(),
+        }
+        store.save(path, arrays, description)
+        progress(min(spent / seconds, 1.0))
+        if spent >= seconds:
+            return path
+    raise AssertionError("a hunt has no end")
+
+
+def case(theorem: Theorem, part: str, path: Path) -> dict[str, Any]:
+    """What a stored search found, computed from its scene by NumPy."""
+    import jax
+
+    search = theorem.search
+    stored = store.load(path)
+    assert search is not None and stored is not None
+    arrays, description = stored
+    structure = jax.tree.structure(example(search))
+    scene = jax.tree.unflatten(structure, [arrays[name] for name in names_of(search)])
+    ratio, violated = recheck(theorem, search, part, scene)
+    return {
+        "theorem": theorem.name,
+        "part": part,
+        "kind": type(theorem.parts[part]).__name__,
+        "statement": description["statement"],
+        "ratio": ratio,
+        "violated": violated,
+        "certificate": str(path),
+        "seconds": description["seconds"],
+        "generations": description["generations"],
+    }
+
+
+def example(search: Search) -> Any:
+    """The shapes of a scene."""
+    import jax
+
+    return jax.eval_shape(lambda: search.start(search.settings, jax.random.key(0)))
+
+
+def names_of(search: Search) -> list[str]:
+    """What the leaves of a scene are called in a certificate.
+
+    Example:
+        >>> from theory.subspace.searches import certified_radius
+        >>> names_of(certified_radius)
+        ["scene['u']", "scene['w']", "scene['x0']", "scene['z']"]
+    """
+    import jax
+
+    at = [path for path, _ in jax.tree_util.tree_leaves_with_path(example(search))]
+    return [f"scene{jax.tree_util.keystr(path)}" for path in at]
+
+
+def recheck(theorem: Theorem, search: Search, part: str, scene: Any) -> tuple[float | None, bool]:
+    """The ratio of a scene by NumPy, None where an assumption is missed; whether it violates."""
+    with np.errstate(all="ignore"):
+        trial = search.check(search.settings, scene)
+    margins = [float(margin) for margin in trial.assumptions.values()]
+    measured, predicted = (
+        np.asarray([by_part(numbers)[part]], float) for numbers in (trial.measured, trial.predicted)
+    )
+    claim = theorem.parts[part]
+    if not trial.given or not all(margin >= -TOLERANCE for margin in margins):
+        return None, False
+    above, below = (measured, predicted) if isinstance(claim, AtMost) else (predicted, measured)
+    assert isinstance(claim, AtMost | AtLeast)
+    return float(above[0] / below[0]), bool(claim.violated(measured, predicted)[0])
+
+
+def largest_of(verdicts: list[dict[str, Any]]) -> dict[tuple[str, str], float | None]:
+    """The largest measured / predicted of each part, predicted / measured of an `AtLeast`."""
+    found = {}
+    for verdict in verdicts:
+        for part in verdict["parts"]:
+            t = part["tightness"]
+            if part["kind"] == "AtLeast":
+                largest = 1 / t["min"] if t and t["min"] > 0 else None
+            else:
+                largest = t and t["max"]
+            found[verdict["theorem"], part["name"]] = largest
+    return found
+
+
+def words(found: dict[str, Any]) -> str:
+    """What a search says of a part.
+
+    Example:
+        >>> words({"violated": False, "ratio": 0.93, "kind": "AtMost"})
+        'no violation; the constant could be lowered to at most .93 of its value'
+    """
+    ratio, upper = found["ratio"], found["kind"] == "AtMost"
+    if found["violated"]:
+        return "counter-example: falsified"
+    if ratio is None:
+        return "no scene met the assumptions"
+    if ratio > ATTAINED:
+        return "no violation; the bound is attained"
+    limit = f"{ratio if upper else 1 / ratio:.4g}".removeprefix("0")
+    change = "lowered to at most" if upper else "raised to at most"
+    return f"no violation; the constant could be {change} {limit} of its value"
+
+
+ATTAINED = 0.9995
+"""A ratio from which on there is nothing to say of the constant."""
+
+
+def table(found: list[dict[str, Any]]) -> Table:
+    """The table that `worst` prints."""
+    columns = Table(title="Worst cases", caption=CAPTION, caption_justify="left")
+    for name in ("theorem", "part", "worst found", "random trials", "what it says", "seconds"):
+        columns.add_column(name, overflow="fold")
+    for case in found:
+        colour = "bold red" if case["violated"] else ""
+        text = f"[{colour}]{words(case)}" if colour else words(case)
+        columns.add_row(
+            case["theorem"],
+            "" if case["part"] == WHOLE else case["part"],
+            ratio_in_words(case["ratio"]),
+            ratio_in_words(case["random_max"]),
+            text,
+            f"{case['seconds']:.0f}",
+        )
+    return columns
+
+
+def ratio_in_words(ratio: float | None) -> str:
+    """A ratio, with enough digits to tell it from 1."""
+    return "–" if ratio is None else f"{ratio:.6g}"
+
+
+CAPTION = (
+    "Ratios are measured/predicted (predicted/measured of a lower bound), 1 where the bound is "
+    "attained. Each was computed again from its scene in NumPy, which stands in the certificate. "
+    "That none above 1 was found proves nothing."
+)
