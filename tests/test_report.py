@@ -290,7 +290,7 @@ def test_a_searched_part_says_what_the_search_found(folder):
     found = {"ratio": 0.93, "violated": False, "seconds": 60.0, "generations": 500}
     says = "no violation; the constant could be lowered to at most 0.93 of its value"
     page = report.render([verdict("subspace.one", part(worst=found | {"says": says}))], [], folder)
-    assert says in page and ">0.930<" in page and "60 s" in page
+    assert says in page and ">0.93<" in page and "60 s" in page
     page = report.render([verdict("subspace.one", part())], [], folder)
     assert "searched for" not in page
 
