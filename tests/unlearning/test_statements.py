@@ -28,6 +28,7 @@ from theory.unlearning.theorems import (
     projected_set,
     retrained_cosine,
     slackness_decay,
+    smoothed_margin,
     stationarity_angle,
     two_layer,
     two_layer_derived,
@@ -323,6 +324,43 @@ def test_stationarity_angle():
     trial, scene = both(stationarity_angle, SMALL, exponential_scene)
     _, gamma, assumed = exponential_numbers(*scene)
     agree(trial, {"": gamma**-2}, assumed | {"gates of ∇N are those of ∇ℒ": True})
+
+
+def test_smoothed_margin():
+    settings = Settings(d=3000, samples=4, width=20, margin=2.0)
+
+    def scene(key):
+        drawn = draw_gaussian(settings, key)
+        return drawn, descend(settings, drawn, exponential_slope)
+
+    trial, (drawn, trained) = both(smoothed_margin, settings, scene)
+    x, y, (w, u, *_) = drawn.x, drawn.y, trained.network
+    z = w @ x.T
+    q = y * (u @ np.maximum(z, 0))
+    loss = np.exp(-q).sum()
+    p, psi = np.exp(-q) / loss, -np.log(loss)
+    slope = (u[:, None] * (z > 0) * (p * y)) @ x
+    entropy = -(p * np.log(p)).sum()
+    squares = [((z[:, i] > 0) * u**2).sum() * (x[i] ** 2).sum() for i in range(4)]
+    longest = 2 * entropy / ((psi + entropy) * (max(squares) + psi / (w**2).sum()))
+    moves = slope @ x.T
+    kinks = -z[z * moves < 0] / moves[z * moves < 0]
+    a = min(longest, 0.99 * kinks.min())
+    after = y * (u @ np.maximum((w + a * slope) @ x.T, 0))
+    grown = -np.log(np.exp(-after).sum())
+    bound = a * (slope**2).sum() * (1 - a * max(squares) / 2)
+    expected = {
+        "ℒ < 1": psi,
+        "a ≤ a*": longest - a,
+        "gates kept": True,
+        "θ' = θ − η∇ℒ": 1e-9,
+        "margin reached": q.min() / 2 - 1,
+    }
+    agree(trial, {"ψ": bound, "γ̃": 1.0}, expected, given=a * norm(slope) >= 0.01 * norm(w))
+    np.testing.assert_allclose(trial.measured["ψ"], grown - psi, rtol=1e-8)
+    np.testing.assert_allclose(
+        trial.measured["γ̃"], grown / norm(w + a * slope) / (psi / norm(w)), rtol=1e-10
+    )
 
 
 @pytest.mark.parametrize("module", [closed_form, common_step])
