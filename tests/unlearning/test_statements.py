@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from theory.networks import Linear
+from theory.networks import Linear, two_layer_relu
 from theory.sampling import gaussian_mixture, mixture_points
 from theory.unlearning import kkt, linear, multipliers
 from theory.unlearning.margin import exponential_slope, train_to_large_margin
 from theory.unlearning.near_orthogonal import draw_near_orthogonal
 from theory.unlearning.pattern import autograd_pattern
-from theory.unlearning.scene import descend, draw_gaussian, draw_varied
+from theory.unlearning.scene import Scene, descend, draw_gaussian, draw_varied
 from theory.unlearning.settings import Settings
 from theory.unlearning.theorems import (
     closed_form,
@@ -24,6 +24,7 @@ from theory.unlearning.theorems import (
     linear_set,
     mixture_error,
     mixture_kept,
+    predictions_kept,
     projected_certificate,
     projected_set,
     retrained_cosine,
@@ -455,3 +456,34 @@ def test_mixture_error():
     }
     given = explained.multipliers[0] >= explained.multipliers.max() / 10
     agree(trial, {"": 0.5}, assumed, given=given)
+
+
+def test_predictions_kept():
+    settings = Settings(d=40, samples=5, width=10, margin=20.0)
+
+    def scene(key):
+        key_data, key_fresh, key_net = jax.random.split(key, 3)
+        data = gaussian_mixture(key_data, 5, 40, 0.5 * 40**-0.25)
+        start = two_layer_relu(key_net, 40, 10, 1e-3 / 40**0.5)
+        trained = descend(settings, Scene(data.x, data.y, start))
+        explained = kkt(trained.network, data.x, data.y)
+        return data, mixture_points(key_fresh, data.mean, 500), trained.margin, explained
+
+    trial, (data, fresh, reached, explained) = both(predictions_kept, settings, scene)
+    w, u = explained.snapped.network
+    scale, m = explained.scale, explained.weights[:, 0]
+    after = w - scale * np.outer(u * m * data.y[0], data.x[0])
+    before, then = (np.maximum(fresh.x @ v.T, 0) @ u for v in (w, after))
+    bound, inner = scale * (u**2 * m).sum(), np.abs(fresh.x @ data.x[0])
+    near = np.mean(np.abs(before) <= bound * inner)
+    assumed = {
+        "margin reached": reached / 20 - 1,
+        "step moved w": norm(after - w) / norm(w) - 0.01,
+        "β = β*": EXACT,
+    }
+    lam = explained.multipliers
+    agree(trial, {"output": bound, "accuracy": near}, assumed, given=lam[0] >= 0.1 * lam.max())
+    right = [(fresh.y * outputs > 0).mean() for outputs in (before, then)]
+    np.testing.assert_allclose(trial.measured["accuracy"], abs(right[1] - right[0]), atol=1e-12)
+    changed = np.abs(then - before) / inner
+    np.testing.assert_allclose(trial.measured["output"], changed.max(), rtol=1e-8)
