@@ -8,13 +8,14 @@ such a D, are no trials.
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from theory.claims import AtLeast, AtMost, Claim
+from theory.networks import Linear, TwoLayerReLU
 from theory.theorem import Trial
 from theory.unlearning.certificate import angle, certificate, sum_of_distances
 from theory.unlearning.gradient_ascent import gradient_ascent
-from theory.unlearning.kkt import kkt
+from theory.unlearning.kkt import KKT, kkt
 from theory.unlearning.pattern import combine, neurons
 from theory.unlearning.scene import descend, draw_varied, margin_reached
 from theory.unlearning.settings import Settings
@@ -37,14 +38,40 @@ PARTS: dict[str, Claim] = {
 
 
 def certified(settings: Settings, key: Key[Array, ""], k: int = 1, fraction: float = 1.0) -> Trial:
-    """Train, forget the first k points by ``fraction`` of the theorem's step, and certify.
-
-    Several points have a part D besides: measured D_F, predicted the sum of the D_r.
-    """
+    """Train, forget the first k points by ``fraction`` of the theorem's step, and certify."""
     scene = draw_varied(settings, key)
     trained = descend(settings, scene)
     net, x, y = trained.network, scene.x, scene.y
-    explained = kkt(net, x, y)
+    found = judged(net, x, y, kkt(net, x, y), k, fraction)
+    reached = {"margin reached": margin_reached(settings, trained)}
+    return found._replace(assumptions=reached | found.assumptions)
+
+
+def judged(
+    net: Linear | TwoLayerReLU,
+    x: Float[Array, "n d"],
+    y: Float[Array, " n"],
+    explained: KKT,
+    k: int = 1,
+    fraction: float = 1.0,
+) -> Trial:
+    """The certificate of a network for its first k points, against what it promises.
+
+    Several points have a part D besides: measured D_F, predicted the sum of the D_r.
+
+    Args:
+        net: θ.
+        x: training inputs.
+        y: labels ±1.
+        explained: the conditions of θ₀, which is θ moved onto its kinks.
+        k: points to forget.
+        fraction: of the theorem's step that is taken.
+
+    Example:
+        >>> net, x, y = Linear(jnp.array([2.0, -2.0])), jnp.eye(2), jnp.array([1.0, -1.0])
+        >>> judged(net, x, y, kkt(net, x, y)).predicted["margin"].item()
+        1.0
+    """
     lam, weights, scale = explained.multipliers, explained.weights, explained.scale
     forget = range(k)
     proof = certificate(net, x, y, forget, explained=explained)
@@ -76,7 +103,6 @@ def certified(settings: Settings, key: Key[Array, ""], k: int = 1, fraction: flo
         measured,
         predicted,
         assumptions={
-            "margin reached": margin_reached(settings, trained),
             "‖θ − θ₀‖ ≤ .01‖θ‖": 0.01 - moved / jnp.linalg.norm(w),
         }
         | step_taken(w, neurons(after).w, step),

@@ -16,15 +16,23 @@ from jaxtyping import Array, Float
 from theory.networks import Linear, TwoLayerReLU
 from theory.unlearning.checks import check_problem
 from theory.unlearning.cone import nearest
-from theory.unlearning.pattern import TOLERANCE, Pattern, Snapped, autograd_pattern, neurons, snap
+from theory.unlearning.pattern import (
+    TOLERANCE,
+    Pattern,
+    Snapped,
+    autograd_pattern,
+    combine,
+    neurons,
+    snap,
+)
 
 
 class KKT(NamedTuple):
     """The KKT conditions at θ/scale, where the smallest margin is 1.
 
     Attributes:
-        multipliers: λ ≥ 0, the ones of the smallest residual.
-        stationarity: ε, the norm of that residual.
+        multipliers: λ ≥ 0, by `kkt` the ones of the smallest residual.
+        stationarity: ε, the norm of the residual that they leave.
         slackness: δ = max_i λ_i (y_i N(x_i) − 1).
         margins: y_i N(x_i), at least 1.
         scale: the smallest margin of the network as given; λ·scale explains θ itself.
@@ -97,6 +105,47 @@ def _kkt(net, x, y, pattern: Pattern | None, tolerance) -> KKT:
         scale=scale,
         weights=near.weights,
         snapped=snapped,
+    )
+
+
+def conditions(
+    net: Linear | TwoLayerReLU,
+    x: Float[Array, "n d"],
+    y: Float[Array, " n"],
+    multipliers: Float[Array, " n"],
+) -> KKT:
+    """The conditions with these multipliers of the network as it is, and autograd's gates.
+
+    The definition asks for any λ ≥ 0; these need not be the ones of the smallest residual.
+
+    Args:
+        net: a linear predictor or a two-layer ReLU network of any scale.
+        x: training inputs.
+        y: labels ±1.
+        multipliers: λ·scale.
+
+    Returns:
+        The conditions; NaN where a margin is not positive.
+
+    Example:
+        >>> net, y = Linear(jnp.array([2.0, -2.0])), jnp.array([1.0, -1.0])
+        >>> found = conditions(net, jnp.eye(2), y, jnp.array([2.0, 1.0]))
+        >>> float(found.stationarity), found.multipliers.tolist()
+        (0.5, [1.0, 0.5])
+    """
+    q = y * net(x)
+    scale = jnp.where(jnp.min(q) > 0, jnp.min(q), jnp.nan)
+    lam, margins = multipliers / scale, q / scale
+    pattern = autograd_pattern(net, x)
+    (w, u, _), weights = neurons(net), pattern.gates * lam[None, :]
+    return KKT(
+        multipliers=lam,
+        stationarity=jnp.linalg.norm(w / scale - combine(u, weights, x, y)),
+        slackness=jnp.max(lam * (margins - 1)),
+        margins=margins,
+        scale=scale,
+        weights=weights,
+        snapped=Snapped(net, pattern, jnp.zeros((), x.dtype)),
     )
 
 

@@ -26,8 +26,7 @@ from theory.sampling import nearly_orthogonal_gram, points_with_gram
 from theory.settings import NonNegative, Positive, Sample, ShareBelowOne
 from theory.unlearning.certificate import angle
 from theory.unlearning.gradient_ascent import gradient_ascent
-from theory.unlearning.kkt import KKT
-from theory.unlearning.pattern import Snapped, autograd_pattern
+from theory.unlearning.kkt import KKT, conditions
 from theory.unlearning.steps import step_taken
 
 ITERATIONS = 100
@@ -74,8 +73,8 @@ class Planted(NamedTuple):
     Attributes:
         x: points, the last coordinate zero.
         y: labels ±1.
-        network: the predictor; its smallest margin is one.
-        multipliers: λ.
+        network: the predictor; that of `plant` has smallest margin one.
+        multipliers: λ, of the predictor as it is.
     """
 
     x: Float[Array, "samples d"]
@@ -150,34 +149,6 @@ def plant(settings: Settings, key: Key[Array, ""]) -> Planted:
         0, ITERATIONS, lambda _, lam: (left - signed @ lam) / norms, left
     )
     return Planted(x, y, Linear((multipliers * y) @ x + residual), multipliers)
-
-
-def conditions(
-    network: Linear,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    multipliers: Float[Array, " n"],
-) -> KKT:
-    """The KKT conditions at smallest margin one, with these multipliers of the predictor as it is.
-
-    Example:
-        >>> net, y = Linear(jnp.array([2.0, -2.0])), jnp.array([1.0, -1.0])
-        >>> found = conditions(net, jnp.eye(2), y, jnp.array([2.0, 1.0]))
-        >>> float(found.stationarity), found.multipliers.tolist()
-        (0.5, [1.0, 0.5])
-    """
-    q = y * network(x)
-    scale = jnp.where(jnp.min(q) > 0, jnp.min(q), jnp.nan)
-    lam, margins = multipliers / scale, q / scale
-    return KKT(
-        multipliers=lam,
-        stationarity=jnp.linalg.norm(network.w / scale - (lam * y) @ x),
-        slackness=jnp.max(lam * (margins - 1)),
-        margins=margins,
-        scale=scale,
-        weights=lam[None, :],
-        snapped=Snapped(network, autograd_pattern(network, x), jnp.zeros((), x.dtype)),
-    )
 
 
 def unlearn(planted: Planted, forgotten: int = 1, fraction: float = 1.0) -> Unlearned:

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from theory.networks import TwoLayerReLU
-from theory.unlearning.margin import exponential_slope, train_to_large_margin
-from theory.unlearning.pattern import autograd_pattern, combine
+from theory.networks import Linear, TwoLayerReLU
+from theory.theorem import Trial
+from theory.unlearning.margin import LogSlope, exponential_slope, train_to_large_margin
+from theory.unlearning.pattern import autograd_pattern, combine, neurons
 from theory.unlearning.scene import Scene
 
 
@@ -51,6 +52,45 @@ def lyu_li(net: TwoLayerReLU, scene: Scene) -> dict[str, Array]:
         "slack_bound": (len(q) - 1) * (norm / smallest) ** 2 / (jnp.e * smallest),
         "gamma": smallest / norm,
     }
+
+
+def decayed(
+    net: Linear | TwoLayerReLU,
+    x: Float[Array, "samples d"],
+    y: Float[Array, " samples"],
+    slope: LogSlope = exponential_slope,
+    stretch: float = 1.0,
+) -> Trial:
+    """The slack of a network against its bound, measured and predicted as U7 compares them.
+
+    Args:
+        net: θ before it is stretched.
+        x: points.
+        y: labels ±1.
+        slope: log |ℓ'| of the loss that the multipliers are those of.
+        stretch: the weights are multiplied by this.
+
+    Example:
+        >>> net = TwoLayerReLU(jnp.array([[3.0, 4.0]]), jnp.ones(1))
+        >>> float(decayed(net, net.w / 5, jnp.ones(1)).measured)
+        0.0
+    """
+    (w, u, _), gates = neurons(net), autograd_pattern(net, x).gates
+    w, q = stretch * w, stretch * y * net(x)
+    # ∇ℒ and |ℓ'| are both divided by Σ|ℓ'|, which underflows.
+    weights = jax.nn.softmax(slope(q))
+    tail = slope(q) + q  # constant for |ℓ'(q)| ∝ e^{−q}
+    gradient = combine(u, gates * weights[None, :], x, y)
+    smallest, norm = jnp.min(q), jnp.linalg.norm(w)
+    multipliers = norm / smallest * weights / jnp.linalg.norm(gradient)
+    return Trial(
+        measured=jnp.sum(multipliers * (q / smallest - 1)),
+        predicted=(len(x) - 1) * (norm / smallest) ** 2 / (jnp.e * smallest),
+        assumptions={
+            "all q_i > 0": smallest,
+            "|ℓ'(q)| ∝ e^{−q}": 1e-9 * jnp.max(q) - (jnp.max(tail) - jnp.min(tail)),
+        },
+    )
 
 
 def follow(

@@ -117,6 +117,7 @@ def unlearn(
     y: Float[Array, " n"],
     share: float = 1.0,
     at_zero: float = -1.0,
+    explained: KKT | None = None,
 ) -> Outcome:
     """Forget point 0 and evaluate the certificate of Theorem 4.1.
 
@@ -128,6 +129,8 @@ def unlearn(
         y: labels ±1.
         share: of the theorem's step that is taken.
         at_zero: sign(0) in the certificate.
+        explained: the conditions of the network with autograd's gates and any multipliers; without
+            them the multipliers of the smallest residual are found.
 
     Example:
         >>> settings = Settings(samples=3, scale=1e-9, margin=50.0)
@@ -135,7 +138,7 @@ def unlearn(
         >>> bool(unlearn(descend(settings, scene).network, scene.x, scene.y).epsilon < 0.1)
         True
     """
-    before = kkt(net, x, y, pattern=autograd_pattern(net, x))
+    before = kkt(net, x, y, pattern=autograd_pattern(net, x)) if explained is None else explained
     scaled = net._replace(w=net.w / before.scale)
     after, proof = gate_keeping_certificate(scaled, x, y, share * before.multipliers[0], at_zero)
     margins = y[1:] * proof(x[1:])
@@ -164,9 +167,11 @@ def unlearn(
     )
 
 
-def trial(
-    settings: Settings, scene: Scene, share: float, bound: Callable[[Settings, Outcome], Bounds]
-) -> Trial:
+Bound = Callable[[Settings, Outcome], Bounds]
+"""What a theorem promises."""
+
+
+def trial(settings: Settings, scene: Scene, share: float, bound: Bound) -> Trial:
     """Train, forget point 0, and put ε, δ and τ against their bounds.
 
     Args:
@@ -178,13 +183,26 @@ def trial(
     trained = descend(settings, scene)
     net = trained.network
     assert isinstance(net, TwoLayerReLU)
-    outcome = unlearn(net, scene.x, scene.y, share)
-    promised = bound(settings, outcome)
+    found = judged(settings, unlearn(net, scene.x, scene.y, share), bound)
+    reached = {"margin reached": margin_reached(settings, trained)}
+    return found._replace(assumptions=reached | found.assumptions)
+
+
+def judged(settings: Settings, outcome: Outcome, bound: Bound) -> Trial:
+    """ε, δ and τ against their bounds.
+
+    Example:
+        >>> settings = Settings(samples=3, scale=1e-9, margin=50.0)
+        >>> scene = draw_near_orthogonal(settings, jax.random.key(0))
+        >>> outcome = unlearn(descend(settings, scene).network, scene.x, scene.y)
+        >>> found = judged(settings, outcome, lambda settings, outcome: (1.0, 1.0, 1.0))
+        >>> found.predicted["τ"].item()
+        1.0
+    """
+    measured = {"ε": outcome.epsilon, "δ": outcome.delta, "τ": outcome.tau}
+    promised = zip(measured, bound(settings, outcome), strict=True)
     return Trial(
-        measured={"ε": outcome.epsilon, "δ": outcome.delta, "τ": outcome.tau},
-        predicted={
-            name: jnp.asarray(value, scene.x.dtype)
-            for name, value in zip(("ε", "δ", "τ"), promised, strict=True)
-        },
-        assumptions={"margin reached": margin_reached(settings, trained)} | outcome.assumptions,
+        measured,
+        predicted={name: jnp.asarray(value, outcome.tau.dtype) for name, value in promised},
+        assumptions=outcome.assumptions,
     )

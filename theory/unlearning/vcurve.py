@@ -28,9 +28,14 @@ from jaxtyping import Array, Bool, Float
 
 from theory.geometry import Subspace, orthonormalise
 from theory.networks import Linear, TwoLayerReLU
+from theory.theorem import Trial
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import KKT, kkt
-from theory.unlearning.pattern import Pattern, neurons
+from theory.unlearning.pattern import Pattern, combine, neurons
+from theory.unlearning.steps import step_taken
+
+FRACTIONS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
+"""t = β/β*."""
 
 
 class VCurve(NamedTuple):
@@ -116,3 +121,41 @@ def stay_positive(
     added = multipliers[0] * y[0] * y[1:] * share
     left = multipliers[None, 1:] + jnp.outer(1 - fractions, added)
     return jnp.all(left > 0, axis=-1)
+
+
+def sandwiched(
+    explained: KKT,
+    x: Float[Array, "samples d"],
+    y: Float[Array, " samples"],
+    t: Float[Array, ""],
+    share: float = 1.0,
+) -> Trial:
+    """ε(t) of any network on its kinks between both sides of the sandwich, as two parts.
+
+    Args:
+        explained: `kkt` of the network.
+        x: training inputs.
+        y: labels ±1.
+        t: β/β*.
+        share: the step really taken, as a part of the one believed.
+
+    Example:
+        >>> x, y = jnp.eye(2), jnp.array([1.0, -1.0])
+        >>> explained = kkt(Linear(jnp.array([2.0, -2.0])), x, y)
+        >>> round(sandwiched(explained, x, y, jnp.array(0.5)).measured["upper"].item(), 3)
+        0.5
+    """
+    point = v_curve(explained, x, y, t, taken=share * t)
+    (w, u, _), after = neurons(explained.snapped.network), neurons(point.network).w
+    step = t * explained.scale * combine(u, explained.weights[:, :1], x[:1], y[:1])
+    taken = step_taken(w, after, step)
+    return Trial(
+        measured={"lower": point.epsilon, "upper": point.epsilon},
+        predicted={"lower": point.lower, "upper": point.upper},
+        assumptions={
+            "retained margins positive": point.margin,
+            "step moved w": taken["step moved w"],
+            "β = tβ*": taken["β = β*"],
+        },
+        given=explained.multipliers[0] >= 0.1 * jnp.max(explained.multipliers),
+    )
