@@ -14,10 +14,13 @@ correlated data the others give it a margin, as they give it to a point never se
 """
 
 import jax.numpy as jnp
+import numpy as np
 
 from theory.claims import AtMost
-from theory.theorem import Control, Theorem, Trial
-from theory.unlearning.linear import Settings, plant, unlearn
+from theory.theorem import Control, Search, Theorem, Trial
+from theory.unlearning.linear import Planted, Settings, plant, unlearn
+from theory.unlearning.planted import plant_linear, start_linear
+from theory.unlearning.recomputed import forget_linear
 
 
 def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
@@ -25,7 +28,11 @@ def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
 
     φ and ψ are the smallest that the data allow. The step is ``fraction`` of the theorem's.
     """
-    planted = plant(settings, key)
+    return forget(settings, plant(settings, key), fraction)
+
+
+def forget(settings: Settings, planted: Planted, fraction: float = 1.0) -> Trial:
+    """What the theorem says of one predictor."""
     unlearned = unlearn(planted, fraction=fraction)
     before, network = unlearned.before, unlearned.after.snapped.network
     others = unlearned.phi * jnp.sum(before.multipliers[1:])
@@ -34,6 +41,14 @@ def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
         predicted=others + before.stationarity * jnp.sqrt(1 + unlearned.psi),
         assumptions=unlearned.happened,
     )
+
+
+def check(settings: Settings, scene) -> Trial:
+    """The same of a planted scene in NumPy."""
+    found = forget_linear(settings, scene)
+    others = found.phi * found.before.lam[1:].sum()
+    bound = others + found.before.epsilon * np.sqrt(1 + found.psi)
+    return Trial(np.abs(found.left), bound, found.happened)
 
 
 theorem = Theorem(
@@ -51,5 +66,11 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="half the step", trial=lambda settings, key: trial(settings, key, fraction=0.5)
+    ),
+    search=Search(
+        settings=Settings(samples=4),
+        start=start_linear,
+        trial=lambda settings, scene: forget(settings, plant_linear(settings, scene)),
+        check=check,
     ),
 )

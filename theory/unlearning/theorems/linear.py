@@ -21,10 +21,13 @@ so φ ≤ t/4.
 """
 
 import jax.numpy as jnp
+import numpy as np
 
 from theory.claims import AtMost, Identity
-from theory.theorem import Control, Theorem, Trial
-from theory.unlearning.linear import Bound, Settings, judged, plant, unlearn
+from theory.theorem import Control, Search, Theorem, Trial
+from theory.unlearning.linear import Bound, Planted, Settings, judged, plant, unlearn
+from theory.unlearning.planted import plant_linear, start_linear
+from theory.unlearning.recomputed import forget_linear
 
 
 def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
@@ -33,7 +36,12 @@ def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
 
     The step is ``fraction`` of the theorem's.
     """
-    unlearned = unlearn(plant(settings, key), fraction=fraction)
+    return forget(settings, plant(settings, key), fraction)
+
+
+def forget(settings: Settings, planted: Planted, fraction: float = 1.0) -> Trial:
+    """What the theorem says of one predictor."""
+    unlearned = unlearn(planted, fraction=fraction)
     before = unlearned.before
     share = settings.epsilon_d / (settings.samples - settings.epsilon_d)
     bound = Bound(
@@ -52,6 +60,28 @@ def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
             "ε_d ≤ .1": jnp.asarray(0.1 - settings.epsilon_d, unlearned.phi.dtype),
         }
         | unlearned.happened,
+    )
+
+
+def check(settings: Settings, scene) -> Trial:
+    """The same of a planted scene in NumPy."""
+    found, m, epsilon_d = forget_linear(settings, scene), settings.samples, settings.epsilon_d
+    before, share = found.before, epsilon_d / (m - epsilon_d)
+    return Trial(
+        {"ε": found.epsilon, "δ": found.delta, "τ": found.tau},
+        {
+            "ε": before.epsilon + before.epsilon * share,
+            "δ": before.delta + before.delta * share + 7.2 * epsilon_d / m,
+            "τ": np.float64(1),
+        },
+        {
+            "ε₁ ≤ .5": 0.5 - before.epsilon,
+            "δ₁ ≤ .5": 0.5 - before.delta,
+            "ψ ≤ .1": 0.1 - found.psi,
+            "φ ≤ ε_d/4m": epsilon_d / 4 / m - found.phi,
+            "ε_d ≤ .1": np.float64(0.1 - epsilon_d),
+        }
+        | found.happened,
     )
 
 
@@ -74,5 +104,11 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="twice the step", trial=lambda settings, key: trial(settings, key, fraction=2.0)
+    ),
+    search=Search(
+        settings=Settings(samples=4),
+        start=start_linear,
+        trial=lambda settings, scene: forget(settings, plant_linear(settings, scene)),
+        check=check,
     ),
 )

@@ -21,10 +21,13 @@ w̃) = 1, which is τ = 0. Take the multipliers sλ_k.
 """
 
 import jax.numpy as jnp
+import numpy as np
 
 from theory.claims import AtMost, Identity
-from theory.theorem import Control, Theorem, Trial
-from theory.unlearning.linear import Settings, exact_bound, judged, plant, unlearn
+from theory.theorem import Control, Search, Theorem, Trial
+from theory.unlearning.linear import Planted, Settings, exact_bound, judged, plant, unlearn
+from theory.unlearning.planted import plant_linear, start_linear
+from theory.unlearning.recomputed import forget_linear
 
 
 def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
@@ -33,7 +36,12 @@ def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
 
     φ and ψ are the smallest that the data allow. The step is ``fraction`` of the theorem's.
     """
-    unlearned = unlearn(plant(settings, key), fraction=fraction)
+    return forget(settings, plant(settings, key), fraction)
+
+
+def forget(settings: Settings, planted: Planted, fraction: float = 1.0) -> Trial:
+    """What the theorem says of one predictor."""
+    unlearned = unlearn(planted, fraction=fraction)
     before, psi, phi = unlearned.before, unlearned.psi, unlearned.phi
     room = 1 - psi - settings.samples * phi
     most = (1 + before.slackness + before.stationarity * jnp.sqrt(1 + psi)) / room
@@ -43,6 +51,24 @@ def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
         predicted | {"λ_max": most},
         assumptions={"λ_rφ < 1": 1 - unlearned.removed * phi, "1 − ψ − mφ > 0": room}
         | unlearned.happened,
+    )
+
+
+def check(settings: Settings, scene) -> Trial:
+    """The same of a planted scene in NumPy."""
+    found = forget_linear(settings, scene)
+    before, psi, phi = found.before, found.psi, found.phi
+    lam, room = before.lam, 1 - psi - settings.samples * phi
+    kappa = 1 / (1 - lam[0] * phi)
+    return Trial(
+        {"ε": found.epsilon, "δ": found.delta, "τ": found.tau, "λ_max": lam.max()},
+        {
+            "ε": kappa * before.epsilon,
+            "δ": kappa**2 * (before.delta + 2 * lam.max() * lam[0] * phi),
+            "τ": np.float64(1),
+            "λ_max": (1 + before.delta + before.epsilon * np.sqrt(1 + psi)) / room,
+        },
+        {"λ_rφ < 1": 1 - lam[0] * phi, "1 − ψ − mφ > 0": room} | found.happened,
     )
 
 
@@ -67,5 +93,11 @@ theorem = Theorem(
     control=Control(
         name="a step 1.1 times as long",
         trial=lambda settings, key: trial(settings, key, fraction=1.1),
+    ),
+    search=Search(
+        settings=Settings(samples=3, epsilon_d=2.0),
+        start=start_linear,
+        trial=lambda settings, scene: forget(settings, plant_linear(settings, scene)),
+        check=check,
     ),
 )

@@ -14,11 +14,15 @@ sλ_k(sq'_k − 1) = s²λ_k(q'_k − q') ≤ s²λ_k(q_k − 1 + 2Λφ) ≤ κ�
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from theory.claims import AtMost, Identity
 from theory.settings import Count
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Search, Theorem, Trial
 from theory.unlearning import linear
-from theory.unlearning.linear import exact_bound, judged, plant, unlearn
+from theory.unlearning.linear import Planted, exact_bound, judged, plant, unlearn
+from theory.unlearning.planted import plant_linear, start_linear
+from theory.unlearning.recomputed import forget_linear
 from theory.unlearning.settings import check_some_kept
 
 
@@ -40,12 +44,34 @@ def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
 
     φ is the smallest that the data allow. The step is ``fraction`` of the theorem's.
     """
-    unlearned = unlearn(plant(settings, key), settings.forgotten, fraction)
+    return forget(settings, plant(settings, key), fraction)
+
+
+def forget(settings: Settings, planted: Planted, fraction: float = 1.0) -> Trial:
+    """What the theorem says of one predictor."""
+    unlearned = unlearn(planted, settings.forgotten, fraction)
     measured, predicted = judged(unlearned, exact_bound(unlearned))
     return Trial(
         measured,
         predicted,
         assumptions={"Λφ < 1": 1 - unlearned.removed * unlearned.phi} | unlearned.happened,
+    )
+
+
+def check(settings: Settings, scene) -> Trial:
+    """The same of a planted scene in NumPy."""
+    found = forget_linear(settings, scene, settings.forgotten)
+    before, lam = found.before, found.before.lam
+    shift = found.phi * sum(lam[r] for r in range(settings.forgotten))
+    kappa = 1 / (1 - shift)
+    return Trial(
+        {"ε": found.epsilon, "δ": found.delta, "τ": found.tau},
+        {
+            "ε": kappa * before.epsilon,
+            "δ": kappa**2 * (before.delta + 2 * lam.max() * shift),
+            "τ": np.float64(1),
+        },
+        {"Λφ < 1": 1 - shift} | found.happened,
     )
 
 
@@ -69,5 +95,11 @@ theorem = Theorem(
     control=Control(
         name="a step 1.1 times as long",
         trial=lambda settings, key: trial(settings, key, fraction=1.1),
+    ),
+    search=Search(
+        settings=Settings(samples=4, forgotten=2, epsilon_d=1.0),
+        start=start_linear,
+        trial=lambda settings, scene: forget(settings, plant_linear(settings, scene)),
+        check=check,
     ),
 )

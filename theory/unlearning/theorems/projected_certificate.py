@@ -13,6 +13,7 @@ by `theory.unlearning.certified`.
 """
 
 from theory.theorem import Control, Theorem, Trial
+from theory.unlearning import searches
 from theory.unlearning.certified import PARTS, certified
 from theory.unlearning.settings import Settings
 
@@ -40,4 +41,5 @@ theorem = Theorem(
     },
     trial=trial,
     control=Control(name="twice the step", trial=lambda settings, key: trial(settings, key, 2.0)),
+    search=searches.certificate,
 )

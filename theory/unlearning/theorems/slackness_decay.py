@@ -14,14 +14,14 @@ The tail of the loss matters: with |ℓ'(q)| = q^{−3} the sum does not change 
 weights, while the bound falls as one over it.
 """
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from theory.claims import AtMost
 from theory.theorem import Control, Paper, Theorem, Trial
+from theory.unlearning import searches
+from theory.unlearning.lyu_li import decayed
 from theory.unlearning.margin import LogSlope, exponential_slope
-from theory.unlearning.pattern import autograd_pattern, combine
 from theory.unlearning.scene import descend, draw_gaussian, margin_reached
 from theory.unlearning.settings import Settings
 
@@ -39,24 +39,9 @@ def trial(
     """
     scene = draw_gaussian(settings, key)
     trained = descend(settings, scene, exponential_slope)
-    w, u = stretch * trained.network.w, trained.network.u
-    gates = autograd_pattern(trained.network, scene.x).gates
-    q = stretch * scene.y * trained.network(scene.x)
-    # ∇ℒ and |ℓ'| are both divided by Σ|ℓ'|, which underflows.
-    weights = jax.nn.softmax(slope(q))
-    tail = slope(q) + q  # constant for |ℓ'(q)| ∝ e^{−q}
-    gradient = combine(u, gates * weights[None, :], scene.x, scene.y)
-    smallest, norm = jnp.min(q), jnp.linalg.norm(w)
-    multipliers = norm / smallest * weights / jnp.linalg.norm(gradient)
-    return Trial(
-        measured=jnp.sum(multipliers * (q / smallest - 1)),
-        predicted=(settings.samples - 1) * (norm / smallest) ** 2 / (jnp.e * smallest),
-        assumptions={
-            "all q_i > 0": smallest,
-            "|ℓ'(q)| ∝ e^{−q}": 1e-9 * jnp.max(q) - (jnp.max(tail) - jnp.min(tail)),
-            "margin reached": margin_reached(settings, trained),
-        },
-    )
+    found = decayed(trained.network, scene.x, scene.y, slope, stretch)
+    reached = {"margin reached": margin_reached(settings, trained)}
+    return found._replace(assumptions=reached | found.assumptions)
 
 
 theorem = Theorem(
@@ -81,4 +66,5 @@ theorem = Theorem(
         name="|ℓ'(q)| = q⁻³, weights × 100",
         trial=lambda settings, key: trial(settings, key, lambda q: -3 * jnp.log(q), stretch=100),
     ),
+    search=searches.any_weights,
 )

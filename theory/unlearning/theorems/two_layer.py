@@ -9,10 +9,14 @@ smaller by a factor of 10⁹.
 
 from typing import Any
 
+import numpy as np
+
 from theory.claims import AtMost
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Search, Theorem, Trial
 from theory.unlearning import near_orthogonal
 from theory.unlearning.near_orthogonal import EPSILON_D, Bounds, Outcome, draw_near_orthogonal
+from theory.unlearning.planted import start_near_orthogonal, unlearn_near_orthogonal
+from theory.unlearning.recomputed import admitted, forget_near_orthogonal
 from theory.unlearning.settings import Settings
 
 
@@ -46,6 +50,22 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
     return near_orthogonal.trial(settings, draw_near_orthogonal(settings, key), share, bound)
 
 
+def check(settings: Settings, scene) -> Trial:
+    """The same of a planted scene in NumPy."""
+    found, m = forget_near_orthogonal(settings, scene), settings.samples
+    before, epsilon_d = found.before, 0.01
+    share = 9 * epsilon_d / (m - 9 * epsilon_d)
+    return Trial(
+        {"ε": found.epsilon, "δ": found.delta, "τ": found.tau},
+        {
+            "ε": before.epsilon + share * before.epsilon + 23 * epsilon_d / np.sqrt(m),
+            "δ": before.delta + share * before.delta + 22.6 * epsilon_d / m,
+            "τ": np.float64(82 * epsilon_d / m),
+        },
+        admitted(settings, found),
+    )
+
+
 theorem = Theorem(
     name="unlearning.two-layer",
     statement="two-layer ReLU, u_j = ±1/√n, gates of autodiff, ε₁ ≤ 1, δ₁ ≤ .5, |‖x_i‖² − 1| ≤ .1, "
@@ -65,5 +85,13 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="twice the step", trial=lambda settings, key: trial(settings, key, share=2.0)
+    ),
+    search=Search(
+        settings=Settings(samples=4, width=4),
+        start=start_near_orthogonal,
+        trial=lambda settings, scene: near_orthogonal.judged(
+            settings, unlearn_near_orthogonal(settings, scene), bound
+        ),
+        check=check,
     ),
 )

@@ -22,8 +22,10 @@ is at least 1/(κ√(1 + ψ)) because a retained margin is at most ‖θ̃‖‖
 angle is at most Dκ√(1 + ψ).
 """
 
+import numpy as np
+
 from theory.claims import AtMost
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Search, Theorem, Trial
 from theory.unlearning import near_orthogonal
 from theory.unlearning.near_orthogonal import (
     EPSILON_D,
@@ -31,6 +33,8 @@ from theory.unlearning.near_orthogonal import (
     Outcome,
     draw_near_orthogonal,
 )
+from theory.unlearning.planted import start_near_orthogonal, unlearn_near_orthogonal
+from theory.unlearning.recomputed import admitted, forget_near_orthogonal
 from theory.unlearning.settings import Settings
 
 
@@ -55,6 +59,22 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
     return near_orthogonal.trial(settings, draw_near_orthogonal(settings, key), share, bound)
 
 
+def check(settings: Settings, scene) -> Trial:
+    """The same of a planted scene in NumPy."""
+    found, m, n = forget_near_orthogonal(settings, scene), settings.samples, settings.width
+    kappa, distance = 1 / (1 - 0.0237 / (m * n)), 0.0155 / np.sqrt(m * n)
+    sine = kappa * distance * np.sqrt(1.1)
+    return Trial(
+        {"ε": found.epsilon, "δ": found.delta, "τ": found.tau},
+        {
+            "ε": kappa * (found.before.epsilon + distance),
+            "δ": kappa**2 * (found.before.delta + 0.139 / m),
+            "τ": 2 * np.sin(np.arcsin(sine) / 2) ** 2,
+        },
+        admitted(settings, found),
+    )
+
+
 theorem = Theorem(
     name="unlearning.two-layer-derived",
     statement="two-layer ReLU, u_j = ±1/√n, gates of autodiff, m ≥ 2, ε₁ ≤ 1, δ₁ ≤ .5, "
@@ -75,5 +95,13 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="twice the step", trial=lambda settings, key: trial(settings, key, share=2.0)
+    ),
+    search=Search(
+        settings=Settings(samples=4, width=4),
+        start=start_near_orthogonal,
+        trial=lambda settings, scene: near_orthogonal.judged(
+            settings, unlearn_near_orthogonal(settings, scene), bound
+        ),
+        check=check,
     ),
 )

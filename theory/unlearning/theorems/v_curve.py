@@ -12,15 +12,12 @@ import jax.numpy as jnp
 
 from theory.claims import AtLeast, AtMost
 from theory.theorem import Control, Theorem, Trial
+from theory.unlearning import searches
 from theory.unlearning.certified import SOLVER
-from theory.unlearning.pattern import combine, neurons
+from theory.unlearning.pattern import neurons
 from theory.unlearning.scene import draw_gaussian, margin_reached, train_scene
 from theory.unlearning.settings import Settings
-from theory.unlearning.steps import step_taken
-from theory.unlearning.vcurve import v_curve
-
-FRACTIONS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
-"""t = β/β*."""
+from theory.unlearning.vcurve import FRACTIONS, sandwiched
 
 
 def trial(settings: Settings, key, share: float = 1.0) -> Trial:
@@ -32,23 +29,13 @@ def trial(settings: Settings, key, share: float = 1.0) -> Trial:
     trained = train_scene(settings, scene)
     explained, x, y = trained.explained, scene.x, scene.y
     t = jax.random.choice(jax.random.fold_in(key, 1), jnp.array(FRACTIONS, x.dtype))
-    point = v_curve(explained, x, y, t, taken=share * t)
-    (w, u, _), after = neurons(trained.network), neurons(point.network).w
-    step = t * explained.scale * combine(u, explained.weights[:, :1], x[:1], y[:1])
-    taken = step_taken(w, after, step)
-    return Trial(
-        measured={"lower": point.epsilon, "upper": point.epsilon},
-        predicted={"lower": point.lower, "upper": point.upper},
-        assumptions={
-            "margin reached": margin_reached(settings, trained),
-            "moved onto kinks ≤ .01‖θ‖": 0.01
-            - trained.moved * explained.scale / jnp.linalg.norm(w),
-            "retained margins positive": point.margin,
-            "step moved w": taken["step moved w"],
-            "β = tβ*": taken["β = β*"],
-        },
-        given=explained.multipliers[0] >= 0.1 * jnp.max(explained.multipliers),
-    )
+    found = sandwiched(explained, x, y, t, share)
+    w = neurons(trained.network).w
+    happened = {
+        "margin reached": margin_reached(settings, trained),
+        "moved onto kinks ≤ .01‖θ‖": 0.01 - trained.moved * explained.scale / jnp.linalg.norm(w),
+    }
+    return found._replace(assumptions=happened | found.assumptions)
 
 
 theorem = Theorem(
@@ -71,4 +58,5 @@ theorem = Theorem(
     control=Control(
         name="a step 1.25 times as long", trial=lambda settings, key: trial(settings, key, 1.25)
     ),
+    search=searches.sandwich,
 )
