@@ -1,8 +1,8 @@
 """What is made of a planted scene, computed again in NumPy from the formulas alone.
 
-A bound that is attained is attained up to rounding, which a search drives upwards, so near
-orthogonal points, and what is computed from them, are of NumPy's longest floats: where those are
-longer than float64, what is violated here is not violated by rounding.
+A bound that is attained is attained up to rounding, which a search drives upwards, so points, and
+what is computed from them, are of NumPy's longest floats: where those are longer than float64, what
+is violated here is not violated by rounding. SciPy's multipliers alone are of float64.
 """
 
 from typing import Any, NamedTuple
@@ -153,6 +153,24 @@ def network(x: np.ndarray, u: np.ndarray, hidden: Any) -> Network:
     return Network(w, u, x, y, lam)
 
 
+def project(point: np.ndarray, onto: np.ndarray) -> np.ndarray:
+    """The part of a point of shape (d,) in the span of others, shape (n, d), by Gram-Schmidt.
+
+    Example:
+        >>> onto = np.array([[2.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
+        >>> project(np.array([1.0, 2.0, 3.0]), onto).tolist()
+        [1.0, 2.0, 0.0]
+    """
+    frame, seen = [], np.zeros_like(point)
+    for other in onto:
+        for _ in range(2):  # twice is enough
+            for direction in frame:
+                other = other - (other @ direction) * direction
+        frame.append(other / norm(other))
+        seen = seen + (point @ frame[-1]) * frame[-1]
+    return seen
+
+
 def nearest(
     target: np.ndarray, u: np.ndarray, gates: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> tuple[np.ndarray, np.floating]:
@@ -170,7 +188,9 @@ def nearest(
         ([2.0, 0.0], 3.0)
     """
     each = [np.outer(u * gates[:, i] * y[i], x[i]).ravel() for i in range(len(x))]
-    lam, distance = optimize.nnls(np.stack(each, axis=1), target.ravel())
+    lam, distance = optimize.nnls(
+        np.stack(each, axis=1).astype(float), target.ravel().astype(float)
+    )
     return lam, np.float64(distance)
 
 
@@ -180,11 +200,12 @@ def free(scene: Any) -> Network:
     Example:
         >>> from theory.unlearning.planted import FreeScene, Hidden
         >>> hidden = Hidden(np.ones(1), np.ones(1), np.ones((1, 1)), np.zeros((1, 2)))
-        >>> free(FreeScene(np.full((1, 1), 3.0), np.full(1, 5.0), hidden)).w.tolist()
+        >>> net = free(FreeScene(np.full((1, 1), 3.0), np.full(1, 5.0), hidden))
+        >>> net.w.astype(float).tolist()
         [[1.0, 0.0]]
     """
-    x, u, hidden = np.asarray(scene.x), np.asarray(scene.u), scene.hidden
-    return network(np.pad(x / norm(x), ((0, 0), (0, 1))), u / norm(u), hidden)
+    x, u = (np.asarray(part, np.longdouble) for part in (scene.x, scene.u))
+    return network(np.pad(x / norm(x), ((0, 0), (0, 1))), u / norm(u), scene.hidden)
 
 
 def conditions(net: Network, linear: bool = False) -> Conditions:
@@ -247,7 +268,7 @@ def forget_linear(settings: Any, scene: Any, forgotten: int = 1) -> Forgotten:
     w[-1] = 0.1 + np.abs(np.longdouble(scene.off))
     one = np.ones(1)
     before = conditions(Network(w[None], one, x, np.ones(len(x)), lam), linear=True)
-    step = sum(before.lam[i] * x[i] for i in range(forgotten))
+    step = np.sum([before.lam[i] * x[i] for i in range(forgotten)], axis=0)
     moved = before.w - step
     kept = Network(moved, one, x[forgotten:], np.ones(len(x) - forgotten), before.lam[forgotten:])
     after = conditions(kept, linear=True)
