@@ -133,9 +133,10 @@ def _sentence(data: Dataset, label: str) -> str:
     ]
     untold = [f"{a} from {b}" for (a, b), ahead in family.items() if ahead.low <= 0 <= ahead.high]
     # Names have commas.
+    dense = 100 * float(data.dense.sel(measure="accuracy").mean())
     parts = [
         f"{label} pruned: STARFISH recovers {in_words(mean(100 * recovered(data)))} % of the dense "
-        "accuracy."
+        f"accuracy, {dense:.1f} %."
     ]
     if "STARFISH" not in best:
         first = accuracy.mean("trial").idxmax("arm").item()
