@@ -77,7 +77,7 @@ NUMBERS = [
         2,
     ),
     (
-        "(.98 against .57)",
+        "(.98 against .57",
         lambda: [
             area("flat", "random position", method) for method in ("|gradient×input|", "agreement")
         ],
