@@ -7,9 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from theory.healing.masks import random_scores, smallest_of_rows
-from theory.healing.theorems import dense_fixed_point, exact_zeros, frozen_noise, masked_ridge
+from theory.healing.theorems import (
+    dense_fixed_point,
+    exact_zeros,
+    frozen_noise,
+    loss_falls,
+    loss_floor,
+    masked_ridge,
+    rotated_magnitude,
+)
 from theory.networks import two_layer_relu
 from theory.sampling import gaussian_points
 
@@ -233,3 +242,188 @@ def test_frozen_noise():
     check(assumptions, assumed)
     claims = parts(frozen_noise).values()
     assert all(claim.ulps == 64 and claim.failure(settings) == 0 for claim in claims)
+
+
+def test_loss_falls():
+    settings = loss_falls.Settings(d=5, width=6, samples=4, pruned=0.4, steps=3, step=0.3, trials=1)
+    found = on_trial(loss_falls, settings)
+    key_x, key_dense, key_mask = jax.random.split(KEY, 3)
+    x = np.array(gaussian_points(key_x, 4, 5))
+    dense = two_layer_relu(key_dense, 5, 6).w
+    kept = np.array(smallest_of_rows(random_scores(key_mask, dense), 0.4)) == 1
+    start, targets = np.where(kept, dense, 0), np.maximum(x @ np.array(dense).T, 0)
+    epsilon = 1e-6 * (targets**2).sum(axis=1).mean()
+
+    def directions(h):
+        q = np.sqrt((h**2).sum(axis=1, keepdims=True) + epsilon)
+        return h / q, q
+
+    def cosine(h):
+        """The loss, and its slope in h."""
+        (unit, q), (other, _) = directions(h), directions(targets)
+        off = unit - other
+        return (off**2).sum() / 8, (off - unit * (unit * off).sum(axis=1, keepdims=True)) / q / 4
+
+    def mse(h):
+        size = (targets**2).sum()
+        return ((h - targets) ** 2).sum() / size, 2 * (h - targets) / size
+
+    def steep(loss, h, step):
+        rows = np.full(4, 8 / (targets**2).sum())
+        if loss is cosine:
+            room = np.linalg.norm(h, axis=1) - np.linalg.norm(x @ step.T, axis=1)
+            least = np.maximum(room, 0) ** 2 + epsilon
+            rows = 2 / np.sqrt(3) / least + epsilon / least**2
+        values = np.linalg.eigvalsh(np.sqrt(rows[:, None] * rows) * (x @ x.T) / 4)
+        return (values**8).sum() ** (1 / 8)
+
+    expected = {"measured": {}, "predicted": {}}
+    sizes, moved = [], []
+    for name, loss in (("cosine", cosine), ("mse", mse)):
+        w, ratios, squares = start, [], []
+        rate = 0.3 / steep(loss, np.maximum(x @ w.T, 0), 0 * w)
+        first = loss(np.maximum(x @ w.T, 0))[0]
+        for _ in range(3):
+            z = x @ w.T
+            value, slope = loss(np.maximum(z, 0))
+            g = np.where(kept, np.where(z > 0, slope, 0).T @ x, 0)
+            sizes.append(rate * steep(loss, np.maximum(z, 0), rate * g))
+            w = w - rate * g
+            squares.append((g**2).sum())
+            ratios.append((value - loss(np.maximum(x @ w.T, 0))[0]) / rate / squares[-1])
+        expected["measured"] |= {f"D {name}": min(ratios), f"∇ {name}": np.mean(squares)}
+        expected["predicted"] |= {f"D {name}": 0.5, f"∇ {name}": 2 * first / rate / 3}
+        moved.append(np.linalg.norm(w - start) / np.linalg.norm(start))
+    check(found.measured, expected["measured"])
+    check(found.predicted, expected["predicted"])
+    assumed = {
+        "η ≤ 1/K at every step": 1 - max(sizes),
+        "t ≥ 0": 0,
+        "weights moved": min(moved) - 0.05,
+        "a quarter of the weights pruned": 0.4 - 0.25,
+    }
+    check(found.assumptions, assumed)
+    assert all(claim.failure(settings) == 0 for claim in parts(loss_falls).values())
+    large = loss_falls.theorem.control.settings
+    assert large == {"step": 10.0, "steps": 10}
+
+
+def test_loss_floor():
+    settings = loss_floor.Settings(d=6, width=3, samples=9, steps=3, adam=5, trials=1)
+    found = on_trial(loss_floor, settings)
+    key_x, key_dense, key_start, key_masks = jax.random.split(KEY, 4)
+    x = np.array(gaussian_points(key_x, 9, 6))
+    dense, start = (two_layer_relu(key, 6, 3).w for key in (key_dense, key_start))
+    z = x @ np.array(dense).T
+    kept = np.array(smallest_of_rows(random_scores(key_masks, dense), 0.5)) == 1
+    start = np.where(kept, start, 0)
+    rate = 1 / np.linalg.norm(x.T @ x)
+
+    def loss(w):
+        return ((x @ w.T - z) ** 2).sum() / 2
+
+    bottom, values = 0.0, []
+    for target, row in zip(z.T, kept, strict=True):
+        a = x[:, row]
+        bottom += np.linalg.lstsq(a, target)[1][0] / 2
+        values.extend(np.linalg.eigvalsh(a.T @ a))
+    w, v, first, second = start, start, 0.0, 0.0
+    for step in range(1, 6):
+        if step <= 3:
+            w = w - rate * np.where(kept, (x @ w.T - z).T @ x, 0)
+        g = np.where(kept, (x @ v.T - z).T @ x, 0)
+        first, second = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g**2
+        unbiased = first / (1 - 0.9**step), second / (1 - 0.999**step)
+        v = v - 0.03 * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-8)
+    left, high = loss(w) - bottom, loss(start) - bottom
+    measured = {"floor": min(loss(w), loss(v)), "lower": left, "upper": left}
+    check(found.measured, measured, rel=1e-8)
+    lower, upper = ((1 - rate * value) ** 6 * high for value in (max(values), min(values)))
+    check(found.predicted, {"floor": bottom, "lower": lower, "upper": upper})
+    moved = min(np.linalg.norm(end - start) for end in (w, v)) / np.linalg.norm(start)
+    assumed = {
+        "W is 0 where the mask is": 0,
+        "μ > 0": rate * min(values) - 0.01,
+        "f* > 0": bottom / ((z**2).sum() / 2) - 0.01,
+        "f(W_0) above f*": high / ((z**2).sum() / 2) - 0.01,
+        "weights moved": moved - 0.05,
+        "a quarter of the weights pruned": 0.5 - 0.25,
+    }
+    check(found.assumptions, assumed, rel=1e-8)
+    assert all(claim.failure(settings) == 0 for claim in parts(loss_floor).values())
+
+
+def test_rotated_magnitude():
+    settings = rotated_magnitude.Settings(d=6, ell=3, width=5, samples=7, share=0.4, trials=1)
+    found = on_trial(rotated_magnitude, settings)
+    key_p, key_x, key_rule, key_net = jax.random.split(KEY, 4)
+    basis = np.linalg.qr(np.array(jax.random.normal(key_p, (6, 3))))[0]
+    # Gram-Schmidt leaves the sign of each column's coefficient positive.
+    basis = basis * np.sign((basis * np.array(jax.random.normal(key_p, (6, 3)))).sum(axis=0))
+    c = np.array(jax.random.normal(key_x, (7, 3)))
+    v = np.array(jax.random.normal(key_rule, (3,)))
+    y = np.where(c @ v > 0, 1.0, -1.0)
+    x = (c + y[:, None] * v / np.linalg.norm(v)) @ basis.T
+    start = two_layer_relu(key_net, 6, 5, 0.5 / np.sqrt(6))
+    w, u, margin = np.array(start.w), np.array(start.u), -np.inf
+    drawn, rate = w.copy(), 4 / (x**2).sum(axis=1).max()
+    for _ in range(20_000):
+        z = x @ w.T
+        margins = y * (np.maximum(z, 0) @ u)
+        margin = margins.min()
+        if margin >= 1:
+            break
+        slope = -y / (1 + np.exp(margins)) / 7
+        w = w - rate * u[:, None] * (np.where(z.T > 0, slope, 0) @ x)
+    first, on, off = w[0], basis @ basis.T, np.eye(6) - basis @ basis.T
+    e = np.where(np.isin(np.arange(6), np.argsort(np.abs(first))[:2]), first, 0)  # ⌊.4·6⌋
+    q = (e @ e) / (first @ first)
+    across = e - q * first
+    xi = across / np.linalg.norm(across)
+    learned, noise = on @ first, off @ first
+    # P ∩ w^⊥, as what is orthogonal to w and to P^⊥.
+    prime = np.linalg.svd(np.concatenate([off, first[None]]))[2][4:]
+    expected = {
+        "noise": noise @ noise * 6 / 0.25,
+        "signal": np.linalg.norm(first)
+        * (xi @ learned)
+        / np.linalg.norm(learned)
+        / np.linalg.norm(noise),
+        "leak": ((prime @ xi) ** 2).sum(),
+    }
+    check(found.measured, expected)
+    check(found.predicted, {"noise": 3, "signal": 0, "leak": 2 / 5})
+    assumptions = dict(found.assumptions)
+    for name in ("training points in P", "W_⊥ kept"):
+        assert float(assumptions.pop(name)) == pytest.approx(1e4 * EPS, rel=0.02)
+    diagonal = np.diag(on)
+    assumed = {
+        "no axis in P or across it": (diagonal * (1 - diagonal)).min(),
+        "margin reached": margin - 1,
+        "moved on P": np.linalg.norm((w - drawn) @ on) / np.linalg.norm(drawn @ on) - 0.05,
+        "some of w pruned, not all": min(q, 1 - q),
+    }
+    check(assumptions, assumed)
+    claim, values = parts(rotated_magnitude), np.linspace(0.05, 0.95, 7)
+    rng = np.random.default_rng(0)
+    g = rng.normal(size=(400_000, 5)) ** 2
+    shares = g[:, :2].sum(axis=1) / g.sum(axis=1)
+    laws = {
+        "noise": (9 * values, stats.chi2(3).cdf(9 * values)),
+        # Of a direction of R⁵ a coordinate, and the squares of two of them.
+        "signal": (2 * values - 1, stats.t(4).cdf(student(2 * values - 1, 5))),
+        "leak": (values, np.mean(shares[:, None] <= values, axis=0)),
+    }
+    for part, (at, cdf) in laws.items():
+        assert claim[part].resolution == 0.075
+        drawn_law = 0.004 if part == "leak" else 1e-9
+        np.testing.assert_allclose(claim[part].cdf(at, settings), cdf, atol=drawn_law)
+    wider = claim["signal"].families["scale"](1.2 * values, settings, 0.2)
+    np.testing.assert_allclose(wider, claim["signal"].cdf(values, settings))
+    more = claim["leak"].families["ℓ"](values, settings, 1 / 3)
+    np.testing.assert_allclose(more, stats.beta.cdf(values, 1, 2))
+
+
+def student(coordinate, dimension):
+    """Student's t of which the sine is a coordinate of a uniform direction."""
+    return coordinate * np.sqrt((dimension - 1) / (1 - coordinate**2))
