@@ -1,5 +1,6 @@
 """Every bound, law, δ and threshold of the theorems on attribution once more, in NumPy."""
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from theory.attribution.theorems import (
     off_span_cosine,
     rotated_copies,
     shuffled_labels,
+    signed_agreement,
     training_input_law,
 )
 from theory.networks import two_layer_relu
@@ -347,3 +349,44 @@ def test_rotated_copies():
     }
     check(found.assumptions, assumed)
     by_chance(parts(rotated_copies), settings)
+
+
+def test_signed_agreement():
+    settings = signed_agreement.Settings(**SMALL, copies=7)
+    found = on_trial(signed_agreement, settings)
+    key_scene, key_copies = jax.random.split(KEY)
+    copies = Copies(settings, (key_scene, jax.random.split(key_copies, 7)), 2.0)
+    label = copies.y @ copies.x
+    label /= np.linalg.norm(label)
+    measured, agreed, gradients = {}, {}, []
+    for name, b in (("dead", copies.axes(1)[:, 0]), ("learned", label)):
+        a = np.array(
+            [
+                [(u * (w @ x > 0)) @ w @ b for x in copies.x]
+                for w, u in zip(copies.end, copies.u, strict=True)
+            ]
+        )
+        unit = a / np.linalg.norm(a, axis=1, keepdims=True)
+        pairs = [(i, j) for i in range(7) for j in range(i)]
+        cosines = [unit[i] @ unit[j] for i, j in pairs]
+        larger = 0
+        for signs in itertools.product((1, -1), repeat=6):
+            s = (1, *signs)
+            total = sum(s[i] * s[j] * c for (i, j), c in zip(pairs, cosines, strict=True))
+            larger += total >= sum(cosines) - 1e-12
+        measured[name], agreed[name] = larger / 64, np.mean(cosines)
+        gradients.extend(np.linalg.norm(a, axis=1))
+    check(found.measured, measured)
+    check(found.predicted, {"dead": 0.5, "learned": 1 / (1 + 21 * agreed["learned"] ** 2)})
+    assumed = {
+        "copies drawn apart": apart(copies.start @ copies.off),
+        "every copy has a gradient": min(gradients),
+        # 19 over the number of pairs, squared: then the bound is 5 %.
+        "copies agree enough on Σ y_j x_j": agreed["learned"] - np.sqrt(19 / 21),
+    }
+    assumptions = rounded(found.assumptions, KEPT[0], "b off P")
+    check(assumptions, assumed | trained_on(copies, settings))
+    claim = parts(signed_agreement)
+    np.testing.assert_allclose(claim["dead"].cdf(VALUES, settings), VALUES)
+    np.testing.assert_allclose(claim["dead"].families["exponent"](VALUES**2, settings, 1.0), VALUES)
+    assert claim["dead"].resolution == 0.075 and claim["learned"].failure(settings) == 0

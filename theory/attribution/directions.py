@@ -12,6 +12,9 @@ from theory.geometry import Subspace, orthonormalise
 
 METHODS = ("agreement", "signed agreement", "gradient norm", "mean gradient", "|gradient×input|")
 
+MOST = 16
+"""Copies whose signs are all tried: every further one doubles their number."""
+
 
 def direction_scores(
     gradients: Float[Array, "copies words d"], x: Float[Array, "words d"]
@@ -73,3 +76,35 @@ def adapted_basis(span: Subspace, key: Key[Array, ""]) -> Float[Array, "d d"]:
     """
     rest = span.reject(jax.random.normal(key, (span.ell, span.dim + span.ell)))
     return jnp.concatenate([span.basis, orthonormalise(rest.T)], axis=1)
+
+
+def signed_p_values(gradients: Float[Array, "copies words d"]) -> Float[Array, " d"]:
+    """How likely the signed agreement of every coordinate direction is if its signs are by chance.
+
+    A direction that training never touched is as likely with either sign in every copy, whatever
+    the rest of the network (`theory.attribution.theorems.signed_agreement`). So the p-value is the
+    share of the 2^{M−1} choices of the M copies' signs, up to that of all, at which the mean cosine
+    is at least the one found: exact at any number of copies, words and neurons.
+
+    Args:
+        gradients: of every copy at every word, in the basis whose directions are asked for; a
+            direction with a coefficient that is NaN has no p-value. At 5 % none of fewer than six
+            copies is rejected.
+
+    Raises:
+        ValueError: fewer than two copies, or more than `MOST`.
+
+    Example:
+        >>> signed_p_values(jnp.ones((6, 4, 2)).at[0, :, 0].set(-1)).tolist()
+        [0.21875, 0.03125]
+    """
+    copies = len(gradients)
+    if not 2 <= copies <= MOST:
+        raise ValueError(f"There are {copies} copies of the classifier; give 2 to {MOST}.")
+    cosines = pair_cosines(jnp.swapaxes(gradients, 1, 2))
+    bits = jnp.arange(2 ** (copies - 1))[:, None] >> jnp.arange(copies)[None, :]
+    signs = (1 - 2 * (bits & 1)).astype(cosines.dtype)  # the first row is all ones
+    i, j = jnp.triu_indices(copies, 1)
+    sums = (signs[:, i] * signs[:, j]) @ cosines
+    p_values = jnp.mean(sums >= sums[:1], axis=0, dtype=cosines.dtype)
+    return jnp.where(jnp.isnan(sums[0]), jnp.nan, p_values)
