@@ -1,4 +1,4 @@
-"""X5: dead directions show agreement by chance, exactly; learned ones are found.
+"""X6: dead directions show agreement by chance, exactly; learned ones are found.
 
 Copies m = 1..M share the texts x_1..x_n, P is their span. Of a direction b, copy m has the
 coefficients a_m = (⟨∇N_m(x_j), b⟩)_j. Their signed agreement is the mean cosine C of the pairs
@@ -137,7 +137,7 @@ theorem = Theorem(
     name="attribution.signed-agreement",
     statement="M copies trained to the margin, a_m = (⟨∇N_m(x_j), b⟩)_j, C the mean of "
     "cos(a_i, a_j) over pairs, p the share of signs with at least that",
-    label="X5",
+    label="X6",
     provenance="derived",
     claim={
         "dead": Law(
