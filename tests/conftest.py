@@ -39,6 +39,8 @@ ROOT = Path(__file__).parent.parent
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     """Tests that share what is slow to make go to one process: those of a file, unless they say."""
+    # The example of a private name is that of the function it compiles, and runs there.
+    items[:] = [item for item in items if "._" not in item.name]
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             together = "smoke" if "smoke_out" in item.fixturenames else str(item.path)

@@ -224,6 +224,7 @@ def test_scores_by_chance_that_do_not_fit_are_refused(chance, message):
         calibrate(jnp.ones(4), chance)
 
 
+@pytest.mark.slow
 def test_holm_can_reach_every_word_by_default():
     """A thousand words that all agree: with 10 000 draws none would be significant."""
     same = jnp.ones((3, 1000, 4))

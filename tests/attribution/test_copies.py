@@ -171,6 +171,7 @@ def test_there_is_no_other_classifier():
         unchecked("gru", jax.random.key(0), words=3, d=2, width=2)
 
 
+@pytest.mark.slow
 def test_the_noise_of_smooth_grad_grows_with_the_text(texts, table):
     """For a homogeneous network, whose gradient then does not change at all."""
     copies, x = draw("sum"), table[texts.ids[0]]

@@ -128,6 +128,7 @@ def test_removal_operators():
     assert not delete(x, ~nothing).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remove", [pad, delete])
 def test_perfect_explanations_beat_random_ones(planted, remove):
     x, probability = planted

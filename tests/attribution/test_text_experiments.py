@@ -110,6 +110,7 @@ def test_position_share():
     assert position_share(noise, words) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sum", "lstm"])
 def test_untrained_copies_have_the_sizes_of_the_trained_ones(kind):
     x = random_embedding(jax.random.key(1), 5, 8)[1:]

@@ -50,6 +50,7 @@ def check(states, outputs, dense, masks, inputs, test, **options):
     assert types[0] == types[1]
 
 
+@pytest.mark.slow
 def test_a_residual_network_of_tokens_in_dicts():
     """Parameters and inputs hold integers; states have an axis of tokens and come in a dict."""
     words, tokens, width, layers = 20, 5, 16, 2
@@ -123,6 +124,7 @@ def test_an_equinox_mlp_through_partition_and_vmap():
     check(states, outputs, dense, masks, x, test)
 
 
+@pytest.mark.slow
 def test_an_equinox_convolutional_network():
     """Kernels have four axes, and a state is the map of features of one image, flattened."""
     keys = jax.random.split(jax.random.key(2), 5)

@@ -258,6 +258,7 @@ def test_settings_say_what_is_wrong(changes, word):
         Settings(**{"d": 30, "ell": 20} | changes)
 
 
+@pytest.mark.slow
 def test_the_zero_point_and_the_dead_network_stay_finite():
     net = two_layer_relu(jax.random.key(0), 5, 4)
     plane = random_subspace(jax.random.key(1), 5, 2)

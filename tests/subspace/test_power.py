@@ -122,6 +122,7 @@ def test_trials_suffice_for_the_stated_delta(theorem, preset):
     assert settings.trials >= plan.trials
 
 
+@pytest.mark.slow
 def test_rescaling_the_initialisation_rescales_the_gradient():
     """S6: at fixed k the norm is linear in β; on-P training only changes which neurons fire."""
     theorem = small_initialisation.theorem

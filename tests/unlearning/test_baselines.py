@@ -54,6 +54,7 @@ def loss(net, x, y, chosen) -> float:
     return float(jnp.sum(jax.nn.softplus(-q)[jnp.array(chosen)]))
 
 
+@pytest.mark.slow
 def test_newton_step_is_the_dense_solution(trained):
     net, x, y = (jax.tree.map(np.asarray, part) for part in trained)
     temperature = (y * (net.u @ np.maximum(net.w @ x.T, 0))).min() / MARGIN

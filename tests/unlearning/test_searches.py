@@ -86,6 +86,7 @@ def test_a_derived_bound_is_attained_and_not_violated_by_rounding():
     assert ratio == pytest.approx(1, abs=0.01) and not violated
 
 
+@pytest.mark.slow
 def test_lyu_and_lis_constant_is_three_quarters_attained():
     """For two points t apart the ratio is at most te^{1−t}/(1 + e^{−t}), whose maximum is eW(1/e),
     and comes near it where the margins are large."""
