@@ -1,4 +1,4 @@
-"""X5: signs of copies, planted mistakes, and what |cos| says of dead directions."""
+"""X6: signs of copies, planted mistakes, and what |cos| says of dead directions."""
 
 from dataclasses import replace
 

@@ -11,7 +11,14 @@ from optax import contrib
 
 from theory.healing.alignment import distance
 from theory.healing.masks import apply_masks, magnitude, random_scores, smallest, smallest_of_rows
-from theory.healing.theorems import dense_fixed_point, exact_zeros, frozen_noise, masked_ridge
+from theory.healing.theorems import (
+    dense_fixed_point,
+    exact_zeros,
+    frozen_noise,
+    loss_falls,
+    loss_floor,
+    masked_ridge,
+)
 from theory.healing.theorems.dense_fixed_point import draw_inputs, draw_network, hidden_states
 from theory.healing.theorems.exact_zeros import gradients_masked, optimizers, weights_masked
 from theory.networks import TwoLayerReLU
@@ -237,6 +244,8 @@ def test_a_subspace_without_complement_axes_is_refused():
         (ZEROS, "weights masked after every step"),
         (RIDGE, "W* is 0 where the mask is"),
         (NOISE, "P is spanned by axes"),
+        (loss_falls.theorem, "η ≤ 1/K at every step"),
+        (loss_floor.theorem, "W is 0 where the mask is"),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

@@ -22,7 +22,8 @@ def direction_scores(
     """Scores of the coordinate directions, those of `METHODS`.
 
     A direction's coefficients at the words of the text are a vector for each copy: agreement is
-    that of these vectors. A dead direction's are independent across copies, and agree by chance.
+    that of these vectors. A dead direction's are independent across copies, with signs by chance
+    (`signed_p_values`), but along much the same line: their |cos| is not that of uniform ones.
 
     Args:
         gradients: of every copy at every word, in the basis whose directions are asked for.

@@ -38,6 +38,7 @@ from theory.healing.alignment import FLOOR, Method, distance
 from theory.healing.heal import align
 from theory.healing.masks import apply_masks, random_scores, smallest_of_rows
 from theory.healing.ridge_descent import QUARTER
+from theory.healing.theorems.dense_fixed_point import NAMES
 from theory.networks import two_layer_relu
 from theory.sampling import gaussian_points
 from theory.settings import Count, Positive, ShareBelowOne
@@ -45,9 +46,6 @@ from theory.theorem import Control, Theorem, Trial
 
 MOVED = 0.05
 """The least that healing moves the weights, relatively."""
-
-NAMES: dict[Method, str] = {"starfish": "cosine", "mse": "mse"}
-"""What the statement calls the distances."""
 
 
 @dataclass(frozen=True)

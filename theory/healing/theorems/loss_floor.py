@@ -67,17 +67,23 @@ def floor(
 ) -> Float[Array, ""]:
     """f*, what no weights under the mask can do without.
 
+    Off the image of X nothing is reached by any; on it X is a smaller matrix.
+
     Example:
         >>> x, z = jnp.eye(2), jnp.array([[3.0], [4.0]])
         >>> float(floor(x, z, jnp.array([[1, 0]], jnp.uint8)))
         8.0
     """
 
-    def row(z, kept):
-        image = orthonormalise(jnp.where(kept[None], x, 0))
-        return jnp.sum((z - image @ (image.T @ z)) ** 2) / 2
+    basis = orthonormalise(x)
+    small, on = basis.T @ x, basis.T @ z
 
-    return jnp.sum(jax.vmap(row)(z.T, mask.astype(bool)))
+    def row(z, kept):
+        image = orthonormalise(jnp.where(kept[None], small, 0))
+        return jnp.sum((z - image @ (image.T @ z)) ** 2)
+
+    off = jnp.sum((z - basis @ on) ** 2)
+    return (off + jnp.sum(jax.vmap(row)(on.T, mask.astype(bool)))) / 2
 
 
 def extremes(
