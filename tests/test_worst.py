@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.results.catalog import entries, select
 from experiments.results.worst import recheck, words
 from tests.problems import Toy, gaussian, make, wide
 from theory.claims import AtLeast, AtMost, Law
-from theory.theorem import Search, Trial, verify
+from theory.theorem import Search, Trial, as_margin, by_part, verify
 from theory.worst import hunt
 
 DIMENSION = 20
@@ -41,6 +42,46 @@ def norms(settings, scene, xp=jnp):
 def random(settings, key):
     scene = start(settings, key)
     return norms(settings, {"w": 3 * scene["w"]})
+
+
+SEARCHED = [e.name for e in entries() if e.kind == "theorem" and e.load().search is not None]
+SCENES = 8
+
+
+def agree(found, expected):
+    """Numbers by name; 1e-12 is rounding of what is 0, and 1e-8 the solver of the multipliers.
+
+    A network that is zero at a point has no slack, whoever computes it.
+    """
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        right = pytest.approx(float(expected[name]), rel=1e-8, abs=1e-12, nan_ok=True)
+        assert value == right, name
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_a_trial_of_a_scene_is_what_numpy_computes(name):
+    search = select("theorem", (name,))[0].load().search
+
+    def one(key):
+        scene = search.start(search.settings, key)
+        return scene, search.trial(search.settings, scene)
+
+    run = jax.jit(lambda keys: jax.lax.map(one, keys))
+    scenes, trials = jax.device_get(run(jax.random.split(KEY, SCENES)))
+    met = []
+    for i in range(SCENES):
+        scene, trial = jax.tree.map(lambda leaf, i=i: leaf[i], (scenes, trials))
+        with np.errstate(all="ignore"):
+            again = search.check(search.settings, scene)
+        margins = {name: as_margin(np.asarray(m)) for name, m in trial.assumptions.items()}
+        met.append(trial.given and all(margin >= 0 for margin in margins.values()))
+        if met[-1]:
+            assert again.given
+            agree(by_part(trial.measured), by_part(again.measured))
+            agree(by_part(trial.predicted), by_part(again.predicted))
+            agree(margins, again.assumptions)
+    assert sum(met) > SCENES / 2
 
 
 def theorem(factor):

@@ -19,7 +19,7 @@ from theory.theorem import Search, Trial
 
 
 def start(settings: Settings, key: Key[Array, ""]) -> dict[str, Array]:
-    """A network's w and u, the coordinates of x₀ in P, and those of z off it.
+    """A network's w and u, the coordinates of x₀ in P, and those off it of a z along which N falls.
 
     Example:
         >>> scene = start(Settings(width=4, ell=3, d=5), jax.random.key(0))
@@ -27,12 +27,12 @@ def start(settings: Settings, key: Key[Array, ""]) -> dict[str, Array]:
         {'w': (4, 5), 'u': (4,), 'x0': (2,), 'z': (3,)}
     """
     width, d, ell = settings.width, settings.d, settings.ell
-    shapes = {"w": (width, d), "u": (width,), "x0": (d - ell,), "z": (ell,)}
-    keys = jax.random.split(key, len(shapes))
-    return {
-        name: jax.random.normal(key, shape)
-        for key, (name, shape) in zip(keys, shapes.items(), strict=True)
-    }
+    key_w, key_u, key_x, key_z = jax.random.split(key, 4)
+    w, u = jax.random.normal(key_w, (width, d)), jax.random.normal(key_u, (width,))
+    x0 = jax.random.normal(key_x, (d - ell,))
+    value, slope = jax.value_and_grad(TwoLayerReLU(w, u))(jnp.pad(x0, (0, ell)))
+    z = 0.1 * jax.random.normal(key_z, (ell,)) - jnp.sign(value) * slope[d - ell :]
+    return {"w": w, "u": u, "x0": x0, "z": z}
 
 
 def trial(settings: Settings, scene: dict[str, Array]) -> Trial:
@@ -47,7 +47,10 @@ def trial(settings: Settings, scene: dict[str, Array]) -> Trial:
 
 
 def check(settings: Settings, scene: dict[str, np.ndarray]) -> Trial:
-    """The same in NumPy: norms from singular values, the flip between two kinks of the ray."""
+    """The same in NumPy: norms from singular values, the flip between two kinks of the ray.
+
+    N has lost its sign where it is 0, because no neuron is active any more.
+    """
     on = settings.d - settings.ell
     w, u = scene["w"], scene["u"]
     before, slope = w[:, :on] @ scene["x0"], w[:, on:] @ scene["z"]
@@ -61,7 +64,7 @@ def check(settings: Settings, scene: dict[str, np.ndarray]) -> Trial:
     for left, right in itertools.pairwise(stops):
         fall = (value(left) - value(right)) / (right - left)
         last = right == stops[-1]  # from here on N is linear
-        if flip == np.inf and fall * value(0) > 0 and (last or value(right) * value(0) < 0):
+        if flip == np.inf and fall * value(0) > 0 and (last or value(right) * value(0) <= 0):
             flip = left + value(left) / fall
     singular = np.linalg.svd(w[:, on:], compute_uv=False)
     size, out = np.linalg.norm(scene["z"]), np.linalg.norm(u)
