@@ -13,6 +13,7 @@ import pytest
 
 from experiments.errors import UsageError
 from experiments.results.catalog import entries, select
+from experiments.results.verification import succeeded
 
 PART_KEYS = {"name", "statement", "violations", "violation_bound", "tightness"}
 VERDICT_KEYS = {
@@ -100,6 +101,23 @@ def test_verify_json_keeps_the_contract(cli, smoke_out):
             "median",
             "max",
         }
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "detected", "passes"),
+    [
+        ("verified", "verified", True, True),
+        ("not applicable", "not applicable", None, True),
+        ("not applicable", "verified", None, False),
+        ("falsified", "verified", None, False),
+        ("verified", "inconclusive", True, False),
+        ("verified", "verified", False, False),
+    ],
+)
+def test_what_is_not_as_expected_fails(status, expected, detected, passes):
+    found = {"status": status, "expected": expected, "control": {"detected": detected}}
+    fine = {"status": "verified", "expected": "verified", "control": {"detected": True}}
+    assert succeeded([fine, found, fine]) is passes
 
 
 def test_a_second_call_computes_nothing(cli, smoke_out):

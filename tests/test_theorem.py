@@ -218,6 +218,16 @@ def test_one_bad_trial_of_300_is_not_applicable():
     assert verify(bad, settings).status == "not applicable"
 
 
+def test_an_assumption_that_is_not_a_number_is_not_met():
+    def judged(settings, key):
+        return gaussian(settings, key)._replace(assumptions={"met": jnp.full((), jnp.nan)})
+
+    theorem = make("nan", AtMost(fails), judged, wide, factor=2.0)
+    verdict = verify(theorem, theorem.presets["smoke"])
+    assert verdict.status == "not applicable"
+    assert verdict.assumptions[0] == ("met", False, -1.0)
+
+
 @pytest.mark.parametrize("met", [True, False])
 def test_an_assumption_may_be_a_yes_or_a_no(met):
     def judged(settings, key):

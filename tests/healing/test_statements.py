@@ -145,6 +145,7 @@ def test_exact_zeros():
         end = exact_zeros.gradients_masked(loss, jnp.array(w), jnp.array(mask), x, recipe, 3)
         moved.append(np.linalg.norm((np.array(end) - w)[mask == 1]))
     assumed = {
+        "NaN where pruned, to begin with": True,
         "weights masked after every step": 0,
         "finite updates of what is left": True,
         "every optimiser moved what is left": min(moved) / np.linalg.norm(w) - 1e-4,

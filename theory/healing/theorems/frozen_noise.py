@@ -154,7 +154,7 @@ def trial(settings: Settings, key, draw_subspace=axes_subspace) -> Trial:
             "margin reached": trained.margin - settings.margin,
             "moved on P": moved(on_p, net.w, start.w) - MOVED,
             "W_⊥ kept": allowed - moved(off_p, net.w, start.w),
-            "W_⊥ redrawn": moved(off_p, again.w, net.w) - MOVED,
+            "W_⊥ redrawn": moved(off_p, redrawn, net.w) - MOVED,
             "a share ℓ/d pruned": -jnp.abs(zeros - jnp.sum(mask == 0, dtype=x.dtype)),
             "(b) prunes on P": cut - PRUNED,
         },
