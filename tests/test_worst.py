@@ -174,7 +174,14 @@ def test_numpy_has_the_last_word():
     ],
 )
 def test_what_a_search_says(kind, ratio, violated, says):
-    assert says in words({"kind": kind, "ratio": ratio, "violated": violated})
+    found = {"kind": kind, "ratio": ratio, "violated": violated}
+    assert says in words(found | {"random_max": None})
+    assert says in words(found | {"random_max": 0.5})
+
+
+def test_random_trials_may_be_worse_than_what_a_search_finds():
+    found = {"kind": "AtMost", "ratio": 0.93, "violated": False, "random_max": 0.98}
+    assert "at most .98" in words(found)
 
 
 ONE = "healing.masked-ridge"

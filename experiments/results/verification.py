@@ -164,8 +164,7 @@ def _nearness(part: Part) -> float:
 
 def _part_json(theorem: Theorem, part: Part, found: dict[str, Any] | None) -> dict[str, Any]:
     judgement = part.judgement
-    shown = ("ratio", "violated", "seconds", "generations")
-    return {
+    shown = {
         "name": part.name,
         "statement": part.claim.says or theorem.statement,
         "kind": type(part.claim).__name__,
@@ -173,12 +172,16 @@ def _part_json(theorem: Theorem, part: Part, found: dict[str, Any] | None) -> di
         "status": "falsified" if found and found["violated"] else judgement.status,
         "violations": judgement.violations,
         "violation_bound": judgement.violation_bound,
-        "tightness": part.tightness,
+        "tightness": part.tightness and part.tightness._asdict(),
         "vacuous": part.vacuous,
         "detail": judgement.detail,
         "seen": part.seen,
-        "worst": found and {key: found[key] for key in shown} | {"says": worst.words(found)},
     }
+    if found is None:
+        return shown | {"worst": None}
+    keys = ("ratio", "violated", "seconds", "generations")
+    says = worst.words(found | {"random_max": worst.largest(shown)})
+    return shown | {"worst": {key: found[key] for key in keys} | {"says": says}}
 
 
 def succeeded(verdicts: list[dict[str, Any]]) -> bool:

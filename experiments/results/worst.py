@@ -210,34 +210,43 @@ def recheck(theorem: Theorem, search: Search, part: str, scene: Any) -> tuple[fl
 
 
 def largest_of(verdicts: list[dict[str, Any]]) -> dict[tuple[str, str], float | None]:
-    """The largest measured / predicted of each part, predicted / measured of an `AtLeast`."""
-    found = {}
-    for verdict in verdicts:
-        for part in verdict["parts"]:
-            t = part["tightness"]
-            if part["kind"] == "AtLeast":
-                largest = 1 / t["min"] if t and t["min"] > 0 else None
-            else:
-                largest = t and t["max"]
-            found[verdict["theorem"], part["name"]] = largest
-    return found
+    """`largest` by theorem and part."""
+    return {
+        (verdict["theorem"], part["name"]): largest(part)
+        for verdict in verdicts
+        for part in verdict["parts"]
+    }
+
+
+def largest(part: dict[str, Any]) -> float | None:
+    """The largest measured / predicted of random trials, predicted / measured of an `AtLeast`.
+
+    Example:
+        >>> largest({"kind": "AtLeast", "tightness": {"min": 2.0, "median": 3.0, "max": 4.0}})
+        0.5
+    """
+    ratios = part["tightness"]
+    if ratios is None or part["kind"] != "AtLeast":
+        return ratios and ratios["max"]
+    return 1 / ratios["min"] if ratios["min"] > 0 else None
 
 
 def words(found: dict[str, Any]) -> str:
-    """What a search says of a part.
+    """What is known of a part's worst case, from a search and from random trials.
 
     Example:
-        >>> words({"violated": False, "ratio": 0.93, "kind": "AtMost"})
+        >>> words({"violated": False, "ratio": 0.93, "random_max": 0.4, "kind": "AtMost"})
         'no violation; the constant could be lowered to at most .93 of its value'
     """
-    ratio, upper = found["ratio"], found["kind"] == "AtMost"
     if found["violated"]:
         return "counter-example: falsified"
-    if ratio is None:
+    if found["ratio"] is None:
         return "no scene met the assumptions"
-    if ratio > ATTAINED:
+    known = max(found["ratio"], found["random_max"] or 0)
+    if known > ATTAINED:
         return "no violation; the bound is attained"
-    limit = f"{ratio if upper else 1 / ratio:.4g}".removeprefix("0")
+    upper = found["kind"] == "AtMost"
+    limit = f"{known if upper else 1 / known:.4g}".removeprefix("0")
     change = "lowered to at most" if upper else "raised to at most"
     return f"no violation; the constant could be {change} {limit} of its value"
 
