@@ -45,6 +45,8 @@ def pytest_collection_modifyitems(items):
         if item.get_closest_marker("xdist_group") is None:
             together = "smoke" if "smoke_out" in item.fixturenames else str(item.path)
             item.add_marker(pytest.mark.xdist_group(together))
+    # What takes longest begins first, or one process would wait for it at the end.
+    items.sort(key=lambda item: "smoke_out" not in item.fixturenames)
 
 
 @pytest.fixture(scope="session")
