@@ -19,9 +19,10 @@ from theory.unlearning import (
     train_to_large_margin,
 )
 from theory.unlearning.certificate import angle
+from theory.unlearning.lyu_li import decayed, lyu_li
 from theory.unlearning.margin import LEARNING_RATE, exponential_slope, logistic_slope
 from theory.unlearning.near_orthogonal import EPSILON_D, unlearn
-from theory.unlearning.scene import draw_gaussian, train_scene
+from theory.unlearning.scene import Scene, draw_gaussian, train_scene
 from theory.unlearning.settings import Settings
 from theory.unlearning.theorems import two_layer_derived
 
@@ -254,3 +255,13 @@ def test_autograd_gates_would_remove_the_wrong_amount():
     after = certificate(network, scene.x, scene.y, forgotten, explained=wrong)
     own = kkt(after.network, scene.x[kept], scene.y[kept], tolerance=1e-9)
     assert float(own.stationarity) > 1.5 * float(proof.bound.epsilon)
+
+
+def test_what_the_figure_shows_of_lyu_and_lis_slack_is_what_the_theorem_says():
+    key_x, key_net = jax.random.split(jax.random.key(5))
+    x, net = jax.random.normal(key_x, (4, 6)), two_layer_relu(key_net, 6, 12)
+    scene = Scene(x, jnp.sign(net(x)), net)
+    shown, said = lyu_li(net, scene), decayed(net, scene.x, scene.y)
+    assert float(shown["slack"]) == pytest.approx(float(said.measured))
+    assert float(shown["slack_bound"]) == pytest.approx(float(said.predicted))
+    assert float(shown["gamma"]) == pytest.approx(min(abs(net(x))) / jnp.linalg.norm(net.w))
