@@ -1,6 +1,7 @@
 """The search for worst cases, on inequalities whose worst case is known."""
 
 import json
+import sys
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -161,6 +162,9 @@ def test_numpy_has_the_last_word():
     # A scene that the assumptions exclude is no counter-example, whatever its ratio.
     short = {"w": found.scene["w"] / np.linalg.norm(found.scene["w"]) / 2}
     assert recheck(false, false.search, "above", short) == (None, False)
+    # Nor is what a strategy holds that has met no scene.
+    nowhere = {"w": np.full(DIMENSION, np.nan)}
+    assert recheck(false, false.search, "above", nowhere) == (None, False)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +213,19 @@ def test_the_command_goes_on_and_its_certificates_are_shown(cli, tmp_path):
     verdicts = cli("verify", ONE, "--preset", "smoke", "--out", tmp_path, "--json").stdout
     shown = json.loads(verdicts)["verdicts"][0]["parts"]
     assert [part["worst"]["ratio"] for part in shown] == [case["ratio"] for case in longer]
+    # One that is damaged is no evidence, and no reason to fail.
+    Path(longer[0]["certificate"]).write_bytes(b"not an archive")
+    again = cli("verify", ONE, "--preset", "smoke", "--out", tmp_path, "--json")
+    assert again.returncode == 0 and "is damaged" in again.stderr
+    shown = json.loads(again.stdout)["verdicts"][0]["parts"]
+    assert [part["worst"] is None for part in shown] == [True, False]
+
+
+def test_without_the_library_one_sentence_says_what_to_install(in_process, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "evosax", None)
+    result = in_process("worst", ONE, "--preset", "smoke", "--out", tmp_path)
+    assert result.returncode == 2 and result.stderr.count("\n") == 1
+    assert "pip install 'relu-theory[worst]'" in result.stderr
 
 
 @pytest.mark.parametrize(

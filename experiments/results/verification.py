@@ -55,7 +55,8 @@ def verify_all(
         with ThreadPoolExecutor() as pool:
             trials, control = pool.map(run_arm, get_args(Arm))
         verdict = judge(theorem, settings, trials, control)
-        searched = worst.known(entry, theorem, seed, out)
+        found = {part: worst.known(entry, theorem, seed, out, part) for part in theorem.parts}
+        searched = {part: case for part, case in found.items() if case is not None}
         verdicts.append(verdict_json(entry, theorem, verdict, settings, preset, seed, searched))
         path = out / "verdicts" / f"{preset}-{seed}" / f"{entry.name}.json"
         store.write_atomically(path, store.to_json(verdicts[-1]))

@@ -32,8 +32,15 @@ def searchable(chosen: list[Entry], names: tuple[str, ...]) -> list[Entry]:
         names: as the user gave them; a system means those of its theorems that have a search.
 
     Raises:
-        UsageError: a theorem was named that has none, or all were left out.
+        UsageError: a theorem was named that has none, or all were left out, or the library that
+            searches is not installed.
     """
+    try:
+        import evosax  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"What searches is not installed ({error}): pip install 'relu-theory[worst]'."
+        ) from error
     found = [entry for entry in chosen if entry.load().search is not None]
     without = [entry.name for entry in chosen if entry not in found]
     named = [name for name in without if name in names] or (without if not found else [])
@@ -72,8 +79,10 @@ def worst_all(
         def within(share: float, done=done, name=f"{entry.name}, {part}"):
             progress((done + share) / len(parts), name)
 
-        path = search_part(entry, theorem, part, seconds, seed, out, within)
-        found.append(case(theorem, part, path) | {"random_max": largest[theorem.name, part]})
+        search_part(entry, theorem, part, seconds, seed, out, within)
+        stored = known(entry, theorem, seed, out, part)
+        assert stored is not None
+        found.append(stored | {"random_max": largest[theorem.name, part]})
     return found
 
 
@@ -90,12 +99,32 @@ def certificate_path(entry: Entry, theorem: Theorem, part: str, seed: int, out: 
     return out / "worst" / theorem.name / f"{part.replace(' ', '-')}-{key}.npz"
 
 
-def known(entry: Entry, theorem: Theorem, seed: int, out: Path) -> dict[str, dict[str, Any]]:
-    """What earlier searches found, by part."""
-    if theorem.search is None:
-        return {}
-    paths = {p: certificate_path(entry, theorem, p, seed, out) for p in bounds(theorem)}
-    return {part: case(theorem, part, path) for part, path in paths.items() if path.exists()}
+def known(entry: Entry, theorem: Theorem, seed: int, out: Path, part: str) -> dict[str, Any] | None:
+    """What the search of a part has found, computed from its scene by NumPy; None without one."""
+    import jax
+
+    search = theorem.search
+    if search is None or part not in bounds(theorem):
+        return None
+    path = certificate_path(entry, theorem, part, seed, out)
+    stored = store.load(path)
+    if stored is None:
+        return None
+    arrays, description = stored
+    structure = jax.tree.structure(example(search))
+    scene = jax.tree.unflatten(structure, [arrays[name] for name in names_of(search)])
+    ratio, violated = recheck(theorem, search, part, scene)
+    return {
+        "theorem": theorem.name,
+        "part": part,
+        "kind": type(theorem.parts[part]).__name__,
+        "statement": description["statement"],
+        "ratio": ratio,
+        "violated": violated,
+        "certificate": str(path),
+        "seconds": description["seconds"],
+        "generations": description["generations"],
+    }
 
 
 def search_part(
@@ -106,8 +135,8 @@ def search_part(
     seed: int,
     out: Path,
     progress: Callable[[float], None],
-) -> Path:
-    """Go on with the search of a part, unless it lasted as long already; the file it is kept in."""
+) -> None:
+    """Go on with the search of a part, unless it lasted as long already."""
     import jax
 
     from theory.worst import begin, hunt
@@ -123,7 +152,7 @@ def search_part(
         leaves = [arrays[f"state: {i}"] for i in range(structure.num_leaves)]
         spent, states = description["seconds"], jax.tree.unflatten(structure, leaves)
         if spent >= seconds:
-            return path
+            return
     before, start = spent, time.perf_counter()
     for found in hunt(theorem, part, key, states=states):
         spent = before + time.perf_counter() - start
@@ -144,32 +173,7 @@ def search_part(
         store.save(path, arrays, description)
         progress(min(spent / seconds, 1.0))
         if spent >= seconds:
-            return path
-    raise AssertionError("a hunt has no end")
-
-
-def case(theorem: Theorem, part: str, path: Path) -> dict[str, Any]:
-    """What a stored search found, computed from its scene by NumPy."""
-    import jax
-
-    search = theorem.search
-    stored = store.load(path)
-    assert search is not None and stored is not None
-    arrays, description = stored
-    structure = jax.tree.structure(example(search))
-    scene = jax.tree.unflatten(structure, [arrays[name] for name in names_of(search)])
-    ratio, violated = recheck(theorem, search, part, scene)
-    return {
-        "theorem": theorem.name,
-        "part": part,
-        "kind": type(theorem.parts[part]).__name__,
-        "statement": description["statement"],
-        "ratio": ratio,
-        "violated": violated,
-        "certificate": str(path),
-        "seconds": description["seconds"],
-        "generations": description["generations"],
-    }
+            return
 
 
 def example(search: Search) -> Any:
@@ -195,6 +199,10 @@ def names_of(search: Search) -> list[str]:
 
 def recheck(theorem: Theorem, search: Search, part: str, scene: Any) -> tuple[float | None, bool]:
     """The ratio of a scene by NumPy, None where an assumption is missed; whether it violates."""
+    import jax
+
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(scene)):
+        return None, False  # what nothing feasible was found from
     with np.errstate(all="ignore"):
         trial = search.check(search.settings, scene)
     margins = [float(margin) for margin in trial.assumptions.values()]
