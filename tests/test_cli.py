@@ -93,7 +93,7 @@ def test_verify_json_keeps_the_contract(cli, smoke_out):
         assert set(verdict["control"]) == {"name", "breaks", "detected"}
         for part in verdict["parts"]:
             assert PART_KEYS <= set(part), verdict["theorem"]
-        assert {"compile", "run"} == set(verdict["seconds"])
+        assert {"trace", "compile", "run"} == set(verdict["seconds"])
         assert {"python", "jax", "device", "x64", "matmul_precision"} == set(verdict["environment"])
         assert all(set(a) == {"name", "holds", "margin"} for a in verdict["assumptions"])
         assert verdict["tightness"] is None or set(verdict["tightness"]) == {

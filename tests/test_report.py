@@ -79,7 +79,7 @@ def verdict(name: str, *parts: dict[str, Any], **changes: Any) -> dict[str, Any]
         "settings": {"trials": 135, "d": 58, "scale": None, "learning_rate": 0.0625},
         "preset": "course",
         "seed": 7,
-        "seconds": {"compile": 1.25, "run": 0.5},
+        "seconds": {"trace": 0.25, "compile": 1.25, "run": 0.5},
         "precision": "float64",
         "environment": ENVIRONMENT,
     } | changes

@@ -13,7 +13,19 @@ from tests.problems import BANK, Toy, fails, gaussian, make, wide
 from theory.claims import AtLeast, AtMost, Identity, Law, Scaling
 from theory.settings import Settings
 from theory.statistics import ALPHA, dkw_radius, sample_size
-from theory.theorem import Trial, expected, judge, simulate, trial_keys, verify
+from theory.theorem import (
+    PHASES,
+    Control,
+    Trial,
+    arms_by_program,
+    compiled,
+    expected,
+    judge,
+    simulate,
+    trial_keys,
+    verify,
+)
+from theory.unlearning.theorems import forgotten_margin
 
 RUNS = 2000
 
@@ -372,6 +384,34 @@ def test_verdicts_are_pure_functions_of_the_trials():
     settings = theorem.presets["smoke"]
     trials, control = (simulate(theorem, settings, 0, arm) for arm in ("theorem", "control"))
     assert judge(theorem, settings, trials, control) == judge(theorem, settings, trials, control)
+
+
+def test_arms_that_differ_in_numbers_share_a_program():
+    """The numbers are those of a control with a trial of its own."""
+    theorem = forgotten_margin.theorem
+    assert arms_by_program(theorem) == (("theorem", "control"),)
+    settings = theorem.presets["smoke"]
+    ready = compiled(theorem, settings)
+    apart = replace(
+        theorem,
+        control=Control(
+            "half the step",
+            trial=lambda settings, key: forgotten_margin.trial(settings, key, 0.5),
+        ),
+    )
+    assert arms_by_program(apart) == (("theorem",), ("control",))
+    for arm in ("theorem", "control"):
+        one = simulate(theorem, settings, 3, arm, ready)
+        other = simulate(apart, settings, 3, arm)
+        assert one.seconds.keys() == other.seconds.keys() == set(PHASES)
+        for kind in ("measured", "predicted", "assumptions"):
+            for name, values in getattr(one, kind).items():
+                np.testing.assert_allclose(values, getattr(other, kind)[name], 1e-10, 1e-12)
+
+
+def test_a_control_of_numbers_changes_nothing_else():
+    with pytest.raises(ValueError, match="something else too"):
+        Control("broken", settings={"trials": 3}, numbers={"fraction": 2.0})
 
 
 @pytest.mark.parametrize("trials", [0, -3])

@@ -12,7 +12,7 @@ from tracing import entered
 from experiments.results import closure
 from experiments.results.catalog import entries, select
 from theory.claims import Scaling
-from theory.theorem import arm_settings, by_part, expected, program, trial_keys
+from theory.theorem import arm_settings, by_part, expected, numbers_of, program, trial_keys
 
 THEOREMS = [entry for entry in entries() if entry.kind == "theorem"]
 
@@ -28,7 +28,7 @@ def test_lowers_for_gpu_and_tpu_and_enters_its_closure_only(theorem, arm):
     keys = trial_keys(theorem, settings, 0, arm)
     export = jax.export.export(program(theorem, settings, arm), platforms=["cuda", "tpu"])
     with entered() as found:
-        exported = export(keys)
+        exported = export(keys, numbers_of(theorem, arm))
     assert set(exported.platforms) == {"cuda", "tpu"}
     (entry,) = select("theorem", (theorem.name,))
     # What was traced before, and is inlined by JAX, is not entered again.

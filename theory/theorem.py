@@ -1,5 +1,6 @@
 """A theorem is data plus one pure function; `verify` puts it on trial."""
 
+import inspect
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from theory.claims import AtLeast, AtMost, Claim, Counted, Identity, Judgement, Seen, Status
 from theory.ensemble import ensemble
@@ -36,6 +37,10 @@ class Paper(NamedTuple):
 
 WHOLE = "statement"
 """The name of the only part of a statement that has no others."""
+
+
+Number = float | Float[Array, ""]
+"""A number of a trial, which its control may change without another program."""
 
 
 class Trial(NamedTuple):
@@ -89,11 +94,18 @@ class Control:
         name: what is broken.
         trial: the broken trial; the theorem's own when None.
         settings: the changes to the theorem's settings.
+        numbers: the changes to numbers that the theorem's trial takes after settings and key. Both
+            arms then are one program, traced and compiled once.
     """
 
     name: str
     trial: TrialFunction | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.numbers and (self.trial is not None or self.settings):
+            raise ValueError(f"{self.name!r} changes numbers of the trial, and something else too")
 
 
 @dataclass(frozen=True)
@@ -143,15 +155,14 @@ class Trials(NamedTuple):
         measured, predicted: by part, each of shape (n,), or (n, sizes).
         assumptions: margins by name, each of shape (n,).
         given: shape (n,).
-        compile_seconds, run_seconds: wall time.
+        seconds: wall time of ``trace``, ``compile`` and ``run``.
     """
 
     measured: dict[str, np.ndarray]
     predicted: dict[str, np.ndarray]
     assumptions: dict[str, np.ndarray]
     given: np.ndarray
-    compile_seconds: float
-    run_seconds: float
+    seconds: dict[str, float]
 
 
 class Assumption(NamedTuple):
@@ -208,7 +219,7 @@ class Verdict:
         broken: the assumptions that the control's trials miss.
         detected: whether the control was falsified, not by a NaN, with one assumption missed. None
             where the theorem's own trials are falsified or not applicable: then it says nothing.
-        seconds: compile and run time, both arms.
+        seconds: time to trace, to compile and to run, both arms.
     """
 
     theorem: str
@@ -231,11 +242,20 @@ def arm_settings(theorem: Theorem, settings: Any, arm: Arm) -> Any:
     return replace(settings, **theorem.control.settings) if arm == "control" else settings
 
 
+def numbers_of(theorem: Theorem, arm: Arm) -> dict[str, float]:
+    """The numbers in which a control differs, as one arm has them."""
+    changed = theorem.control.numbers
+    if arm == "control":
+        return dict(changed)
+    parameters = inspect.signature(theorem.trial).parameters
+    return {name: parameters[name].default for name in changed}
+
+
 def program(theorem: Theorem, settings: Any, arm: Arm = "theorem") -> jax.stages.Wrapped:
-    """The jitted program keys -> `Trial` of one arm, all trials in it."""
+    """The jitted program (keys, numbers) -> `Trial` of one arm, all trials in it."""
     trial = theorem.trial if arm == "theorem" else theorem.control.trial or theorem.trial
     trial = partial(trial, arm_settings(theorem, settings, arm))
-    return jax.jit(lambda keys: ensemble(trial, keys))
+    return jax.jit(lambda keys, numbers: ensemble(lambda key: trial(key, **numbers), keys))
 
 
 def trial_keys(theorem: Theorem, settings: Any, seed: int, arm: Arm) -> Key[Array, " n"]:
@@ -244,27 +264,71 @@ def trial_keys(theorem: Theorem, settings: Any, seed: int, arm: Arm) -> Key[Arra
     return jax.random.split(key, settings.trials)
 
 
-def simulate(theorem: Theorem, settings: Any, seed: int = 0, arm: Arm = "theorem") -> Trials:
-    """Run all trials of one arm.
+class Compiled(NamedTuple):
+    """A program ready to run, and what that took.
+
+    Attributes:
+        call: (keys, numbers) -> `Trial`.
+        seconds: wall time of ``trace`` and ``compile``.
+    """
+
+    call: jax.stages.Compiled
+    seconds: dict[str, float]
+
+
+PHASES = ("trace", "compile", "run")
+"""What the time of an arm goes into."""
+
+
+def compiled(theorem: Theorem, settings: Any, arm: Arm = "theorem") -> Compiled:
+    """Trace and compile the program of one arm: of both where they differ in numbers only.
 
     Raises:
         ValueError: a trial gives other parts than the theorem claims, or other shapes.
     """
+    start = time.perf_counter()
+    keys = trial_keys(theorem, settings, 0, arm)
+    lowered = program(theorem, settings, arm).lower(keys, numbers_of(theorem, arm))
+    _check(theorem, settings, lowered.out_info)
+    traced = time.perf_counter()
+    call = lowered.compile()
+    return Compiled(call, {"trace": traced - start, "compile": time.perf_counter() - traced})
+
+
+def arms_by_program(theorem: Theorem) -> tuple[tuple[Arm, ...], ...]:
+    """The arms that share a program."""
+    return (("theorem", "control"),) if theorem.control.numbers else (("theorem",), ("control",))
+
+
+def simulate(
+    theorem: Theorem,
+    settings: Any,
+    seed: int = 0,
+    arm: Arm = "theorem",
+    ready: Compiled | None = None,
+) -> Trials:
+    """Run all trials of one arm.
+
+    Args:
+        theorem: the theorem.
+        settings: its settings, also where the arm is the control.
+        seed: every trial's key derives from it.
+        arm: which trials.
+        ready: the arm's program where it is compiled already.
+
+    Raises:
+        ValueError: as of `compiled`.
+    """
+    ready = ready or compiled(theorem, settings, arm)
     keys = trial_keys(theorem, settings, seed, arm)
     start = time.perf_counter()
-    lowered = program(theorem, settings, arm).lower(keys)
-    _check(theorem, settings, lowered.out_info)
-    compiled = lowered.compile()
-    ready = time.perf_counter()
-    trial = jax.device_get(compiled(keys))
-    end = time.perf_counter()
+    trial = jax.device_get(ready.call(keys, numbers_of(theorem, arm)))
     return Trials(
         by_part(trial.measured),
         by_part(trial.predicted),
         {name: as_margin(values) for name, values in trial.assumptions.items()},
         np.broadcast_to(trial.given, keys.shape),
-        ready - start,
-        end - ready,
+        ready.seconds | {"run": time.perf_counter() - start},
     )
 
 
@@ -339,10 +403,7 @@ def judge(
         control=theorem.control.name,
         broken=missed,
         detected=None if status in ("falsified", "not applicable") else detected,
-        seconds={
-            "compile": trials.compile_seconds + control.compile_seconds,
-            "run": trials.run_seconds + control.run_seconds,
-        },
+        seconds={phase: trials.seconds[phase] + control.seconds[phase] for phase in PHASES},
     )
 
 

@@ -5,6 +5,7 @@ Nothing here imports JAX or matplotlib until a command needs them, so that ``--h
 """
 
 import io
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -97,5 +98,7 @@ def main(args: list[str] | None = None) -> None:
         code = 2
     except KeyboardInterrupt:
         print("relu-theory: interrupted; the same command goes on from here.", file=sys.stderr)
-        code = 130
+        sys.stdout.flush()
+        # At once: threads that compile or compute do not stop, and whatever is stored is whole.
+        os._exit(130)
     sys.exit(code)

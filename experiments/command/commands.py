@@ -33,9 +33,9 @@ class Common:
     data: Path | None = None
     """folder with the data sets, otherwise $RELU_THEORY_DATA, the user's cache, a download"""
 
-    def prepare(self) -> None:
-        """Check the options and configure JAX."""
-        from experiments.command.runtime import configure
+    def prepare(self, preset: Preset = "course") -> None:
+        """Check the options and configure JAX for work of this preset."""
+        from experiments.command.runtime import EFFORT, configure
 
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed is {self.seed} and must be from 0 to 2^32 - 1.")
@@ -43,7 +43,7 @@ class Common:
             if not self.data.is_dir():
                 raise UsageError(f"--data {self.data} is no folder; give one with the data files.")
             os.environ["RELU_THEORY_DATA"] = str(self.data)
-        configure(self.precision, self.devices)
+        configure(self.precision, self.devices, EFFORT[preset])
 
 
 Shared = Annotated[Common, tyro.conf.OmitArgPrefixes]
@@ -90,17 +90,27 @@ class Verify:
 
     def __call__(self) -> int:
         chosen = select("theorem", self.names)
-        self.common.prepare()
-        from experiments.results import store, verification
+        self.common.prepare(self.preset)
+        from experiments.results import store, verdict_table, verification
 
-        seed = self.common.seed
+        asked = chosen, self.preset, self.common.seed, self.out
         with bar("verify") as progress:
-            verdicts = verification.verify_all(chosen, self.preset, seed, self.out, progress)
+            if self.json:
+                verdicts = verification.verify_all(*asked, progress)
+            else:
+                console = _console()
+
+                def show(verdict: dict[str, Any]) -> None:
+                    progress.pause()
+                    verdict_table.print_verdict(console, verdict)
+
+                verdict_table.print_head(console)
+                verdicts = verification.verify_all(*asked, progress, show)
+                progress.pause()
+                verdict_table.print_foot(console, verdicts)
         if self.json:
             summary = verification.summary_json(verdicts)
             print(store.to_json({"verdicts": verdicts, "summary": summary}), end="")
-        else:
-            _console().print(verification.table(verdicts))
         return 0 if verification.succeeded(verdicts) else 1
 
 
@@ -223,7 +233,7 @@ class Report:
 
     def __call__(self) -> int:
         chosen = select(None, self.names)
-        self.common.prepare()
+        self.common.prepare(self.preset)
         from experiments.results import gallery, report, store, verification
 
         store.open_folder(self.out.parent)

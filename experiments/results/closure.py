@@ -241,7 +241,8 @@ def search_digest(entry: Entry) -> str:
 
 def code_digest(entry: Entry) -> str:
     """A hash of all source on which the trials of a theorem or the run of an experiment depend."""
-    # A trial may be an expression; the settings, which stand beside it, are in the key anyway.
+    # A trial may be an expression; settings, which stand beside it, are in the key anyway.
     calls = (node for node in ast.walk(call_of(entry)) if isinstance(node, ast.Call))
     given = (keyword for call in calls for keyword in call.keywords)
-    return digest(reach(entry), [ast.unparse(k.value) for k in given if k.arg in ("trial", "run")])
+    texts = [ast.unparse(k.value) for k in given if k.arg in ("trial", "run", "numbers")]
+    return digest(reach(entry), texts)

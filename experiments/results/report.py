@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from experiments.results import verification
+from experiments.results import verdict_table, verification
 from experiments.results.catalog import room
 from experiments.results.gallery import FIGURE, PAGE
 
@@ -39,7 +39,7 @@ def render(verdicts: list[dict[str, Any]], results: list[dict[str, Any]], folder
     return template(Path(__file__).with_suffix(".html")).render(
         verdicts=verdicts,
         summary=verification.summary_json(verdicts),
-        caption=verification.caption(verdicts),
+        caption=verdict_table.caption(verdicts),
         sections=_sections(verdicts, figures),
         runs=_distinct({"preset": x["preset"], "seed": x["seed"]} for x in verdicts + results),
         environments=_distinct(x["environment"] for x in verdicts + results),
@@ -60,8 +60,8 @@ def template(path: Path) -> Template:
     )
     environment.filters |= {
         "block": block,
-        "evidence": verification.evidence,
-        "part_evidence": verification.part_evidence,
+        "evidence": verdict_table.evidence,
+        "part_evidence": verdict_table.part_evidence,
         "maths": maths,
         "number": number,
         "scale": scale,

@@ -1,13 +1,14 @@
-"""`verify`: trials from the store or run now, verdicts as JSON and as a table."""
+"""`verify`: trials from the store or run now, and verdicts as JSON."""
 
 import math
+import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from experiments.experiment import Progress
 from experiments.results import store, worst
@@ -15,6 +16,7 @@ from experiments.results.catalog import Entry
 from experiments.results.closure import code_digest
 from theory.claims import AtLeast
 from theory.theorem import (
+    PHASES,
     Arm,
     Part,
     Preset,
@@ -22,6 +24,8 @@ from theory.theorem import (
     Trials,
     Verdict,
     arm_settings,
+    arms_by_program,
+    compiled,
     expected,
     judge,
     simulate,
@@ -37,57 +41,114 @@ COLOURS = {
 
 
 def verify_all(
-    chosen: list[Entry], preset: Preset, seed: int, out: Path, progress: Progress
+    chosen: list[Entry],
+    preset: Preset,
+    seed: int,
+    out: Path,
+    progress: Progress,
+    show: Callable[[dict[str, Any]], None] = lambda verdict: None,
 ) -> list[dict[str, Any]]:
-    """Put theorems on trial, one after another, and give their verdicts as JSON objects.
+    """Put theorems on trial, as many programs at once as there are cores.
 
     Every arm's trials are stored as soon as they are done, and every verdict is written to
     ``out/verdicts/PRESET-SEED/NAME.json``.
+
+    Args:
+        chosen: the theorems.
+        preset: of their settings.
+        seed: every trial's key derives from it.
+        out: folder of results.
+        progress: told of every program that is done, from any thread.
+        show: called with each verdict, in the order of the theorems, as soon as it and those
+            before it are there.
+
+    Returns:
+        The verdicts as JSON objects.
     """
     store.open_folder(out)
-    verdicts = []
-    for done, entry in enumerate(chosen):
-        progress(done / len(chosen), entry.name)
-        theorem: Theorem = entry.load()
-        settings = theorem.presets[preset]
-        run_arm = partial(_trials, code_digest(entry), theorem, settings, seed, out)
-        # Compiling is most of the time and takes one core, so both arms compile at once.
-        with ThreadPoolExecutor() as pool:
-            trials, control = pool.map(run_arm, get_args(Arm))
-        verdict = judge(theorem, settings, trials, control)
-        found = {part: worst.known(entry, theorem, seed, out, part) for part in theorem.parts}
-        searched = {part: case for part, case in found.items() if case is not None}
-        verdicts.append(verdict_json(entry, theorem, verdict, settings, preset, seed, searched))
-        path = out / "verdicts" / f"{preset}-{seed}" / f"{entry.name}.json"
-        store.write_atomically(path, store.to_json(verdicts[-1]))
+    loaded: list[tuple[Entry, Theorem]] = [(entry, entry.load()) for entry in chosen]
+    total, done = sum(len(arms_by_program(theorem)) for _, theorem in loaded), count(1)
+
+    def run(theorem: Theorem, code: str, arms: tuple[Arm, ...]) -> dict[Arm, Trials]:
+        trials = _trials(code, theorem, theorem.presets[preset], seed, out, arms)
+        progress(next(done) / total, theorem.name)
+        return trials
+
+    # A program is compiled by one core and mostly run by one; JAX lets others work meanwhile.
+    pool = ThreadPoolExecutor(cores())
+    try:
+        running = [
+            # The digest here: CPython's syntax trees are not made for threads.
+            [pool.submit(run, theorem, code, arms) for arms in arms_by_program(theorem)]
+            for (_, theorem), code in zip(loaded, map(code_digest, chosen), strict=True)
+        ]
+        verdicts = []
+        for (entry, theorem), programs in zip(loaded, running, strict=True):
+            trials = dict(pair for future in programs for pair in future.result().items())
+            verdicts.append(_judged(entry, theorem, trials, preset, seed, out))
+            programs.clear()  # frees the trials
+            show(verdicts[-1])
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     return verdicts
 
 
-def _trials(code: str, theorem: Theorem, settings: Any, seed: int, out: Path, arm: Arm) -> Trials:
-    """One arm's trials, from the store if they are there."""
-    used = arm_settings(theorem, settings, arm)
-    key = store.result_key(theorem.name, code, used, seed, arm=arm)
-    path = out / "trials" / theorem.name / f"{arm}-{key}.npz"
-    stored = store.load(path)
-    if stored is None:
-        trials = simulate(theorem, settings, seed, arm)
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _judged(
+    entry: Entry, theorem: Theorem, trials: dict[Arm, Trials], preset: Preset, seed: int, out: Path
+) -> dict[str, Any]:
+    """The verdict as a JSON object, written to its file too."""
+    settings = theorem.presets[preset]
+    verdict = judge(theorem, settings, trials["theorem"], trials["control"])
+    found = {part: worst.known(entry, theorem, seed, out, part) for part in theorem.parts}
+    searched = {part: case for part, case in found.items() if case is not None}
+    shown = verdict_json(entry, theorem, verdict, settings, preset, seed, searched)
+    path = out / "verdicts" / f"{preset}-{seed}" / f"{entry.name}.json"
+    store.write_atomically(path, store.to_json(shown))
+    return shown
+
+
+def _trials(
+    code: str, theorem: Theorem, settings: Any, seed: int, out: Path, arms: tuple[Arm, ...]
+) -> dict[Arm, Trials]:
+    """The trials of arms that share a program, from the store if they are there."""
+    ready, found = None, {}
+    for arm in arms:
+        used = arm_settings(theorem, settings, arm)
+        key = store.result_key(theorem.name, code, used, seed, arm=arm)
+        path = out / "trials" / theorem.name / f"{arm}-{key}.npz"
+        stored = store.load(path)
+        if stored is not None:
+            found[arm] = _from_arrays(*stored)
+            continue
+        ready = ready or compiled(theorem, settings, arm)
+        found[arm] = simulate(theorem, settings, seed, arm, ready)
+        ready = ready._replace(seconds=dict.fromkeys(ready.seconds, 0.0))  # paid once
         description = {
             "theorem": theorem.name,
             "arm": arm,
             "seed": seed,
             "settings": used,
             "environment": store.environment(),
-            "compile_seconds": trials.compile_seconds,
-            "run_seconds": trials.run_seconds,
+            "seconds": found[arm].seconds,
         }
         arrays = {
             f"{kind}: {name}": array
             for kind in BY_NAME
-            for name, array in getattr(trials, kind).items()
+            for name, array in getattr(found[arm], kind).items()
         }
-        store.save(path, arrays | {"given": trials.given}, description)
-        return trials
-    arrays, description = stored
+        store.save(path, arrays | {"given": found[arm].given}, description)
+    return found
+
+
+def _from_arrays(arrays: dict[str, np.ndarray], description: dict[str, Any]) -> Trials:
+    """Trials as they were before they were stored."""
 
     def named(kind: str) -> dict[str, np.ndarray]:
         start = f"{kind}: "
@@ -98,8 +159,7 @@ def _trials(code: str, theorem: Theorem, settings: Any, seed: int, out: Path, ar
         }
 
     measured, predicted, assumptions = map(named, BY_NAME)
-    seconds = description["compile_seconds"], description["run_seconds"]
-    return Trials(measured, predicted, assumptions, arrays["given"], *seconds)
+    return Trials(measured, predicted, assumptions, arrays["given"], description["seconds"])
 
 
 BY_NAME = ("measured", "predicted", "assumptions")
@@ -204,110 +264,10 @@ def summary_json(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
         "controls_missed": [v["theorem"] for v in verdicts if v["control"]["detected"] is False],
         "trials": sum(v["trials"] for v in verdicts),
         "error_bound": sum(v["alpha"] for v in verdicts if _bounded(v)),
-        "seconds": {part: sum(v["seconds"][part] for v in verdicts) for part in ("compile", "run")},
+        "seconds": {part: sum(v["seconds"][part] for v in verdicts) for part in PHASES},
     }
 
 
 def _bounded(v: dict[str, Any]) -> bool:
     """Whether α bounds a false "verified" too: some part claims a rate between 0 and 1."""
     return any(part["delta"] not in (None, 0) for part in v["parts"])
-
-
-def table(verdicts: list[dict[str, Any]]) -> Table:
-    """The table of verdicts that `verify` prints, a row more for each part of a statement."""
-    columns = Table(title="Verdicts", caption=caption(verdicts), caption_justify="left")
-    heads = "theorem", "source", "verdict", "trials", "evidence", "measured/predicted", "control"
-    for name in heads:
-        columns.add_column(name, overflow="fold")
-    for v in verdicts:
-        single = v["parts"][0] if len(v["parts"]) == 1 else None
-        columns.add_row(
-            v["theorem"],
-            f"{v['source']['label']}, {v['source']['provenance']}",
-            f"[{COLOURS[v['status']]}]{verdict_in_words(v)}",
-            str(v["trials"]) + (f" (−{v['skipped']})" if v["skipped"] else ""),
-            evidence(v),
-            tightness(single) if single else "",
-            control_in_words(v),
-        )
-        for part in v["parts"] if single is None else []:
-            status = part["status"]
-            columns.add_row(
-                f"  {part['name']}", "", f"[{COLOURS[status]}]{status}", "",
-                part_evidence(part), tightness(part), "",
-            )  # fmt: skip
-    return columns
-
-
-def verdict_in_words(v: dict[str, Any]) -> str:
-    """The status, and whether another one was expected."""
-    if v["status"] != v["expected"]:
-        return f"{v['status']}, expected {v['expected']}"
-    return v["status"] + (", as expected" if v["status"] in ("falsified", "not applicable") else "")
-
-
-def control_in_words(v: dict[str, Any]) -> str:
-    """Whether the control was detected, and if not why."""
-    match v["control"]["detected"]:
-        case True:
-            return "detected"
-        case None:
-            return "–"
-    broken = v["control"]["breaks"]
-    if len(broken) == 1:
-        return "[bold red]missed"
-    return f"[bold red]missed: breaks {'; '.join(broken) or 'no assumption'}"
-
-
-def evidence(v: dict[str, Any]) -> str:
-    """What the status of a verdict rests on, in a few words."""
-    missed = [a for a in v["assumptions"] if not a["holds"]]
-    if missed:
-        return "; ".join(f"{a['name']} missed by {-a['margin']:.2g}" for a in missed)
-    if not v["trials"]:
-        return "its condition occurred in no trial"
-    if len(v["parts"]) == 1:
-        return part_evidence(v["parts"][0])
-    return f"{len(v['parts'])} parts"
-
-
-def part_evidence(part: dict[str, Any]) -> str:
-    """What the status of a part rests on, in a few words."""
-    detail = part["detail"]
-    if part["kind"] == "Law" and detail:
-        return f"distance {detail['distance']:.3f}, p = {detail['p_value']:.2g}"
-    if part["kind"] == "Scaling" and detail:
-        return f"exponent {detail['low']:.3f} … {detail['high']:.3f}".replace("-", "−")
-    if part["violations"] is None:
-        return "numbers are not finite"
-    found = f"{part['violations']} violation" + ("" if part["violations"] == 1 else "s")
-    if part["delta"] == 0:
-        return f"{found}, none allowed"
-    return f"{found}, rate ≤ {part['violation_bound']:.4f}, δ = {part['delta']:.4f}"
-
-
-def tightness(part: dict[str, Any]) -> str:
-    """Median and range of measured/predicted."""
-    t = part["tightness"]
-    if t is None:
-        return "–"
-    words = f"{t['median']:.3g} ({t['min']:.3g} … {t['max']:.3g})"
-    searched = f", worst {worst.ratio_in_words(part['worst']['ratio'])}" if part["worst"] else ""
-    return words + searched + (" vacuous" if part["vacuous"] else "")
-
-
-def caption(verdicts: list[dict[str, Any]]) -> str:
-    """The table's last lines: what is bounded, what is not, and what the run cost."""
-    total = summary_json(verdicts)
-    alpha = verdicts[0]["alpha"] if verdicts else 0
-    precision = " and ".join(dict.fromkeys(v["precision"] for v in verdicts)) or "no numbers"
-    return (
-        f"{total['theorems']} theorems in {total['parts']} parts, {total['trials']} trials in "
-        f"{precision}. A true statement is falsified with probability at most α = {alpha:g}, by "
-        "more than rounding never where none may fail. Where a failure rate δ > 0 is claimed, a "
-        f"larger one is verified with probability at most α: {total['error_bound']:.2g} in all. "
-        "Verified without such a rate (none allowed, laws) means that a violation rate or a "
-        "deviation as large as the report says would have been seen with probability 1 − α, not "
-        f"that there is none. {total['seconds']['compile']:.0f} s compiling, "
-        f"{total['seconds']['run']:.0f} s running."
-    )

@@ -15,7 +15,7 @@ from theory.attribution.theorems.rotated_copies import plant, rotations
 from theory.attribution.theorems.shuffled_labels import angle, coefficients, stretched
 from theory.networks import TwoLayerReLU
 from theory.statistics import sample_size, violation_bounds
-from theory.theorem import program, simulate, trial_keys
+from theory.theorem import compiled, simulate, trial_keys
 
 FAMILY, ROTATED, SHUFFLED = (
     module.theorem for module in (family_wise_error, rotated_copies, shuffled_labels)
@@ -197,9 +197,9 @@ def test_the_angle_bound_says_something():
 def test_the_control_breaks_one_assumption_and_is_caught_at_the_smoke_preset(theorem, broken):
     """Six seeds, one program."""
     settings = theorem.presets["smoke"]
-    run = program(theorem, settings, "control")
+    ready = compiled(theorem, settings, "control")
     for seed in range(1, 7):
-        trials = jax.device_get(run(trial_keys(theorem, settings, seed, "control")))
+        trials = simulate(theorem, settings, seed, "control", ready)
         missed = [name for name, margins in trials.assumptions.items() if not (margins >= 0).all()]
         assert missed == [broken]
         statuses = {

@@ -22,7 +22,7 @@ from theory.healing.theorems import (
 from theory.healing.theorems.dense_fixed_point import draw_inputs, draw_network, hidden_states
 from theory.healing.theorems.exact_zeros import gradients_masked, optimizers, weights_masked
 from theory.networks import TwoLayerReLU
-from theory.theorem import program, simulate, trial_keys, verify
+from theory.theorem import compiled, simulate, verify
 
 FIXED, ZEROS, RIDGE, NOISE = (
     module.theorem for module in (dense_fixed_point, exact_zeros, masked_ridge, frozen_noise)
@@ -252,9 +252,9 @@ def test_a_subspace_without_complement_axes_is_refused():
 def test_every_control_trial_is_caught_at_the_smoke_preset(theorem, broken):
     """Three seeds, one program."""
     settings = theorem.presets["smoke"]
-    run = program(theorem, settings, "control")
+    ready = compiled(theorem, settings, "control")
     for seed in range(1, 4):
-        trials = jax.device_get(run(trial_keys(theorem, settings, seed, "control")))
+        trials = simulate(theorem, settings, seed, "control", ready)
         missed = [name for name, margins in trials.assumptions.items() if not (margins >= 0).all()]
         assert missed == [broken]
         violations = [

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key
 
 from theory.claims import AtLeast, AtMost, Claim
 from theory.networks import Linear, TwoLayerReLU
-from theory.theorem import Trial
+from theory.theorem import Number, Trial
 from theory.unlearning.certificate import angle, certificate, sum_of_distances
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import KKT, kkt
@@ -37,7 +37,7 @@ PARTS: dict[str, Claim] = {
 """What the certificate promises."""
 
 
-def certified(settings: Settings, key: Key[Array, ""], k: int = 1, fraction: float = 1.0) -> Trial:
+def certified(settings: Settings, key: Key[Array, ""], k: int = 1, fraction: Number = 1.0) -> Trial:
     """Train, forget the first k points by ``fraction`` of the theorem's step, and certify."""
     scene = draw_varied(settings, key)
     trained = descend(settings, scene)
@@ -53,7 +53,7 @@ def judged(
     y: Float[Array, " n"],
     explained: KKT,
     k: int = 1,
-    fraction: float = 1.0,
+    fraction: Number = 1.0,
 ) -> Trial:
     """The certificate of a network for its first k points, against what it promises.
 

@@ -24,6 +24,7 @@ from theory import settings as foundation
 from theory.networks import Linear
 from theory.sampling import nearly_orthogonal_gram, points_with_gram
 from theory.settings import NonNegative, Positive, Sample, ShareBelowOne
+from theory.theorem import Number
 from theory.unlearning.certificate import angle
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import KKT, conditions
@@ -151,7 +152,7 @@ def plant(settings: Settings, key: Key[Array, ""]) -> Planted:
     return Planted(x, y, Linear((multipliers * y) @ x + residual), multipliers)
 
 
-def unlearn(planted: Planted, forgotten: int = 1, fraction: float = 1.0) -> Unlearned:
+def unlearn(planted: Planted, forgotten: int = 1, fraction: Number = 1.0) -> Unlearned:
     """Forget the first ``forgotten`` points, by ``fraction`` of the theorem's step.
 
     The conditions after the step are those of the certificate, which is the predictor itself at

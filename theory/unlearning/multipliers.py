@@ -9,11 +9,16 @@ from jaxtyping import Array, Bool, Float
 
 from theory.networks import Linear, TwoLayerReLU
 from theory.settings import Increasing, Positive
+from theory.theorem import Number
 from theory.unlearning import settings as unlearning
 from theory.unlearning.certificate import angle
 from theory.unlearning.gradient_ascent import closed_form_multipliers
 from theory.unlearning.kkt import kkt
-from theory.unlearning.margin import LogSlope, logistic_slope, train_to_large_margin
+from theory.unlearning.margin import (
+    LogSlope,
+    logistic_slope,
+    train_to_large_margin,
+)
 from theory.unlearning.pattern import autograd_pattern, combine, neurons
 from theory.unlearning.scene import Scene
 
@@ -68,15 +73,13 @@ class Multipliers(NamedTuple):
         }
 
 
-def multipliers_along(
-    settings: Settings, scene: Scene, slope: LogSlope = logistic_slope
-) -> Multipliers:
+def multipliers_along(settings: Settings, scene: Scene, decay: Number = 1.0) -> Multipliers:
     """Train on from margin to margin, and compare the multipliers at each.
 
     Args:
         settings: with the margins.
         scene: data and network at initialisation; it is trained on the logistic loss.
-        slope: log |ℓ'| of the loss that the closed form takes it to be.
+        decay: the closed form takes it to be ℓ(decay·q) instead.
 
     Example:
         >>> from theory.unlearning.scene import draw_gaussian
@@ -85,6 +88,9 @@ def multipliers_along(
         >>> found.exact.shape, bool((found.reached >= 0).all())
         ((2, 4), True)
     """
+
+    def slope(q):
+        return logistic_slope(decay * q)
 
     def stage(net, margin):
         trained = train_to_large_margin(net, scene.x, scene.y, margin, steps=settings.steps)
@@ -101,10 +107,12 @@ def off_descent(net: Linear | TwoLayerReLU, scene: Scene, slope: LogSlope) -> Fl
     """1 − cos of the angle between a step of training on the logistic loss and one on another.
 
     Example:
+        >>> from theory.unlearning.margin import exponential_slope
         >>> net = Linear(jnp.array([1.0, 3.0]))
         >>> scene = Scene(jnp.eye(2), jnp.ones(2), net)
-        >>> [round(float(off_descent(net, scene, s)), 2) for s in (logistic_slope, half_slope)]
-        [0.0, 0.02]
+        >>> losses = logistic_slope, exponential_slope
+        >>> [float(off_descent(net, scene, slope)) < 1e-6 for slope in losses]
+        [True, False]
     """
     step = train_to_large_margin(net, scene.x, scene.y, jnp.inf, steps=1).network.w - net.w
     weights = jax.nn.softmax(slope(scene.y * net(scene.x)))
@@ -123,13 +131,3 @@ def shape(values: Float[Array, " sizes"]) -> Float[Array, " sizes"]:
         [2.0, 0.5]
     """
     return values / jnp.exp(jnp.mean(jnp.log(values)))
-
-
-def half_slope(q: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """The slope of a loss with half the decay, e^{−q/2}, for which nothing was trained.
-
-    Example:
-        >>> float(half_slope(jnp.array(4.0)))
-        -2.0
-    """
-    return -q / 2

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.sampling import nearly_orthogonal_gram, points_with_gram
-from theory.theorem import Trial
+from theory.theorem import Number, Trial
 from theory.unlearning.certificate import angle
 from theory.unlearning.kkt import KKT, kkt
 from theory.unlearning.pattern import autograd_pattern, combine
@@ -115,7 +115,7 @@ def unlearn(
     net: TwoLayerReLU,
     x: Float[Array, "n d"],
     y: Float[Array, " n"],
-    share: float = 1.0,
+    share: Number = 1.0,
     at_zero: float = -1.0,
     explained: KKT | None = None,
 ) -> Outcome:
@@ -171,7 +171,7 @@ Bound = Callable[[Settings, Outcome], Bounds]
 """What a theorem promises."""
 
 
-def trial(settings: Settings, scene: Scene, share: float, bound: Bound) -> Trial:
+def trial(settings: Settings, scene: Scene, share: Number, bound: Bound) -> Trial:
     """Train, forget point 0, and put ε, δ and τ against their bounds.
 
     Args:

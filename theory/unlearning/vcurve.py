@@ -28,7 +28,7 @@ from jaxtyping import Array, Bool, Float
 
 from theory.geometry import Subspace, orthonormalise
 from theory.networks import Linear, TwoLayerReLU
-from theory.theorem import Trial
+from theory.theorem import Number, Trial
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import KKT, kkt
 from theory.unlearning.pattern import Pattern, combine, neurons
@@ -128,7 +128,7 @@ def sandwiched(
     x: Float[Array, "samples d"],
     y: Float[Array, " samples"],
     t: Float[Array, ""],
-    share: float = 1.0,
+    share: Number = 1.0,
 ) -> Trial:
     """ε(t) of any network on its kinks between both sides of the sandwich, as two parts.
 

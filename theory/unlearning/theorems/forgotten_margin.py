@@ -17,13 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from theory.claims import AtMost
-from theory.theorem import Control, Search, Theorem, Trial
+from theory.theorem import Control, Number, Search, Theorem, Trial
 from theory.unlearning.linear import Planted, Settings, plant, unlearn
 from theory.unlearning.planted import plant_linear, start_linear
 from theory.unlearning.recomputed import forget_linear
 
 
-def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
+def trial(settings: Settings, key, fraction: Number = 1.0) -> Trial:
     """Measured: |q'_r|. Predicted: φΣ_{k≠r}λ_k + ε₁√(1 + ψ).
 
     φ and ψ are the smallest that the data allow. The step is ``fraction`` of the theorem's.
@@ -31,7 +31,7 @@ def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
     return forget(settings, plant(settings, key), fraction)
 
 
-def forget(settings: Settings, planted: Planted, fraction: float = 1.0) -> Trial:
+def forget(settings: Settings, planted: Planted, fraction: Number = 1.0) -> Trial:
     """What the theorem says of one predictor."""
     unlearned = unlearn(planted, fraction=fraction)
     before, network = unlearned.before, unlearned.after.snapped.network
@@ -64,9 +64,7 @@ theorem = Theorem(
         "paper": Settings(samples=20, trials=688),
     },
     trial=trial,
-    control=Control(
-        name="half the step", trial=lambda settings, key: trial(settings, key, fraction=0.5)
-    ),
+    control=Control(name="half the step", numbers={"fraction": 0.5}),
     search=Search(
         settings=Settings(samples=4),
         start=start_linear,

@@ -24,13 +24,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from theory.claims import AtMost, Identity
-from theory.theorem import Control, Search, Theorem, Trial
+from theory.theorem import Control, Number, Search, Theorem, Trial
 from theory.unlearning.linear import Planted, Settings, exact_bound, judged, plant, unlearn
 from theory.unlearning.planted import plant_linear, start_linear
 from theory.unlearning.recomputed import forget_linear
 
 
-def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
+def trial(settings: Settings, key, fraction: Number = 1.0) -> Trial:
     """Measured: ε, δ, τ of the predictor after the step; λ_max before it. Predicted: their bounds;
     of τ = 0 the scale of a cosine.
 
@@ -39,7 +39,7 @@ def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
     return forget(settings, plant(settings, key), fraction)
 
 
-def forget(settings: Settings, planted: Planted, fraction: float = 1.0) -> Trial:
+def forget(settings: Settings, planted: Planted, fraction: Number = 1.0) -> Trial:
     """What the theorem says of one predictor."""
     unlearned = unlearn(planted, fraction=fraction)
     before, psi, phi = unlearned.before, unlearned.psi, unlearned.phi
@@ -92,7 +92,7 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="a step 1.1 times as long",
-        trial=lambda settings, key: trial(settings, key, fraction=1.1),
+        numbers={"fraction": 1.1},
     ),
     search=Search(
         settings=Settings(samples=3, epsilon_d=2.0),

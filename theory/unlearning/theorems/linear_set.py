@@ -18,7 +18,7 @@ import numpy as np
 
 from theory.claims import AtMost, Identity
 from theory.settings import Count
-from theory.theorem import Control, Search, Theorem, Trial
+from theory.theorem import Control, Number, Search, Theorem, Trial
 from theory.unlearning import linear
 from theory.unlearning.linear import Planted, exact_bound, judged, plant, unlearn
 from theory.unlearning.planted import plant_linear, start_linear
@@ -38,7 +38,7 @@ class Settings(linear.Settings):
         check_some_kept(self.forgotten, self.samples)
 
 
-def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
+def trial(settings: Settings, key, fraction: Number = 1.0) -> Trial:
     """Measured: ε, δ, τ of the predictor after the step. Predicted: their bounds; of τ = 0 the
     scale of a cosine.
 
@@ -47,7 +47,7 @@ def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
     return forget(settings, plant(settings, key), fraction)
 
 
-def forget(settings: Settings, planted: Planted, fraction: float = 1.0) -> Trial:
+def forget(settings: Settings, planted: Planted, fraction: Number = 1.0) -> Trial:
     """What the theorem says of one predictor."""
     unlearned = unlearn(planted, settings.forgotten, fraction)
     measured, predicted = judged(unlearned, exact_bound(unlearned))
@@ -94,7 +94,7 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="a step 1.1 times as long",
-        trial=lambda settings, key: trial(settings, key, fraction=1.1),
+        numbers={"fraction": 1.1},
     ),
     search=Search(
         settings=Settings(samples=4, forgotten=2, epsilon_d=1.0),

@@ -31,7 +31,7 @@ from theory.claims import Law
 from theory.networks import Linear
 from theory.sampling import gaussian_mixture, mixture_points
 from theory.settings import Count, NonNegative, Positive, Sample
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Number, Theorem, Trial
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import kkt
 from theory.unlearning.margin import train_to_large_margin
@@ -87,7 +87,7 @@ def signal(w: Float[Array, " d"], mean: Float[Array, " d"]) -> Float[Array, ""]:
     return len(mean) ** 0.5 * (w @ mean) / jnp.linalg.norm(w)
 
 
-def trial(settings: Settings, key: Key[Array, ""], noise: float = 1.0) -> Trial:
+def trial(settings: Settings, key: Key[Array, ""], noise: Number = 1.0) -> Trial:
     """Measured: the integral transform of the number of errors. Predicted: ½, its mean.
 
     The noise of the fresh points is ``noise`` times what is believed.
@@ -138,6 +138,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="noise 1.25 times as large",
-        trial=lambda settings, key: trial(settings, key, noise=1.25),
+        numbers={"noise": 1.25},
     ),
 )

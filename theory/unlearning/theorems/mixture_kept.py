@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Key
 from theory.claims import AtMost
 from theory.networks import Linear
 from theory.sampling import gaussian_mixture
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Number, Theorem, Trial
 from theory.unlearning.certificate import angle
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import kkt
@@ -41,7 +41,7 @@ def accuracy(w: Float[Array, " d"], mean: Float[Array, " d"]) -> Float[Array, ""
     return norm.cdf(signal(w, mean))
 
 
-def trial(settings: Settings, key: Key[Array, ""], fraction: float = 1.0) -> Trial:
+def trial(settings: Settings, key: Key[Array, ""], fraction: Number = 1.0) -> Trial:
     """Measured: by how much the exact accuracy of w' differs from that of the original and of the
     retrained predictor. Predicted: √d‖μ‖ times the distance of the unit vectors, over √(2π), of the
     predictor after the theorem's step.
@@ -89,7 +89,5 @@ theorem = Theorem(
         "paper": Settings(d=2000, trials=688),
     },
     trial=trial,
-    control=Control(
-        name="eight times the step", trial=lambda settings, key: trial(settings, key, fraction=8.0)
-    ),
+    control=Control(name="eight times the step", numbers={"fraction": 8.0}),
 )

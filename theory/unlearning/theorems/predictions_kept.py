@@ -24,7 +24,7 @@ from jaxtyping import Array, Key
 from theory.claims import AtMost
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.sampling import gaussian_mixture, mixture_points
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Number, Theorem, Trial
 from theory.unlearning.gradient_ascent import gradient_ascent
 from theory.unlearning.kkt import kkt
 from theory.unlearning.pattern import combine
@@ -39,7 +39,7 @@ FRESH = 500
 """Fresh points of the mixture."""
 
 
-def trial(settings: Settings, key: Key[Array, ""], fraction: float = 1.0) -> Trial:
+def trial(settings: Settings, key: Key[Array, ""], fraction: Number = 1.0) -> Trial:
     """Measured: the largest |N(x, θ') − N(x, θ)|/|⟨x_r, x⟩| over fresh points, and by how much the
     accuracy on them changes. Predicted: B_r, and the share of points with |N(x)| ≤ B_r|⟨x_r, x⟩|.
 
@@ -91,7 +91,5 @@ theorem = Theorem(
         "paper": Settings(d=2000, samples=20, margin=300.0, trials=688),
     },
     trial=trial,
-    control=Control(
-        name="eight times the step", trial=lambda settings, key: trial(settings, key, fraction=8.0)
-    ),
+    control=Control(name="eight times the step", numbers={"fraction": 8.0}),
 )

@@ -12,13 +12,13 @@ The proof asks nothing of the data; tried are Gaussian, correlated, clustered an
 by `theory.unlearning.certified`.
 """
 
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Number, Theorem, Trial
 from theory.unlearning import searches
 from theory.unlearning.certified import PARTS, certified
 from theory.unlearning.settings import Settings
 
 
-def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
+def trial(settings: Settings, key, fraction: Number = 1.0) -> Trial:
     """Measured: ε and δ of θ̃ with the retained multipliers, its ε with multipliers found anew, its
     smallest retained margin, and τ. Predicted: ε₁ + D twice, δ₁, 1, and 1 − √(1 − (D + s)²/‖θ̃‖²).
 
@@ -40,6 +40,6 @@ theorem = Theorem(
         "paper": Settings(d=10_000, margin=300.0, trials=688),
     },
     trial=trial,
-    control=Control(name="twice the step", trial=lambda settings, key: trial(settings, key, 2.0)),
+    control=Control(name="twice the step", numbers={"fraction": 2.0}),
     search=searches.certificate,
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from theory.claims import AtMost
 from theory.settings import Count
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Number, Theorem, Trial
 from theory.unlearning import settings as unlearning
 from theory.unlearning.certified import PARTS, ROUNDING, certified
 from theory.unlearning.settings import check_some_kept
@@ -30,7 +30,7 @@ class Settings(unlearning.Settings):
         check_some_kept(self.forgotten, self.samples)
 
 
-def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
+def trial(settings: Settings, key, fraction: Number = 1.0) -> Trial:
     """Measured: ε and δ of θ̃ with the retained multipliers, its ε with multipliers found anew, its
     smallest retained margin, τ, and D_F. Predicted: ε₁ + D_F twice, δ₁, 1,
     1 − √(1 − (D_F + s)²/‖θ̃‖²), and Σ_F D_r.
@@ -54,5 +54,5 @@ theorem = Theorem(
         "paper": Settings(d=10_000, margin=300.0, trials=688),
     },
     trial=trial,
-    control=Control(name="twice the step", trial=lambda settings, key: trial(settings, key, 2.0)),
+    control=Control(name="twice the step", numbers={"fraction": 2.0}),
 )

@@ -24,12 +24,12 @@ import jax
 import jax.numpy as jnp
 
 from theory.claims import AtMost
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Number, Theorem, Trial
 from theory.unlearning.certificate import angle
 from theory.unlearning.linear import ITERATIONS, Settings, plant, unlearn
 
 
-def trial(settings: Settings, key, fraction: float = 1.0) -> Trial:
+def trial(settings: Settings, key, fraction: Number = 1.0) -> Trial:
     """Measured: ‖w̃ − w*‖² and 1 − cos(w', w*). Predicted: a² and 1 − √(1 − a²/‖w̃‖²).
 
     The step is ``fraction`` of the theorem's.
@@ -81,7 +81,5 @@ theorem = Theorem(
         "paper": Settings(samples=20, slack=0.1, trials=688),
     },
     trial=trial,
-    control=Control(
-        name="twice the step", trial=lambda settings, key: trial(settings, key, fraction=2.0)
-    ),
+    control=Control(name="twice the step", numbers={"fraction": 2.0}),
 )

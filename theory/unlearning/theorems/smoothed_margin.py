@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from theory.claims import AtLeast
-from theory.theorem import Control, Paper, Theorem, Trial
+from theory.theorem import Control, Number, Paper, Theorem, Trial
 from theory.unlearning.lyu_li import smoothed_margin
 from theory.unlearning.margin import exponential_slope
 from theory.unlearning.pattern import autograd_pattern, combine
@@ -36,7 +36,7 @@ MOVED = 0.01
 """The least share of its norm by which a step that counts moves θ; kinks may be nearer."""
 
 
-def trial(settings: Settings, key: Key[Array, ""], sign: float = 1.0) -> Trial:
+def trial(settings: Settings, key: Key[Array, ""], sign: Number = 1.0) -> Trial:
     """Measured: ψ(θ') − ψ and γ̃(θ')/γ̃(θ). Predicted: a‖∇ψ‖²(1 − aR²/2) and 1.
 
     The step is the longest with a ≤ a* that changes no gate; up the gradient where ``sign`` is −1.
@@ -103,6 +103,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="a step up the gradient",
-        trial=lambda settings, key: trial(settings, key, -1.0),
+        numbers={"sign": -1.0},
     ),
 )

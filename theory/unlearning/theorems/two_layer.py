@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from theory.claims import AtMost
-from theory.theorem import Control, Search, Theorem, Trial
+from theory.theorem import Control, Number, Search, Theorem, Trial
 from theory.unlearning import near_orthogonal
 from theory.unlearning.near_orthogonal import EPSILON_D, Bounds, Outcome, draw_near_orthogonal
 from theory.unlearning.planted import start_near_orthogonal, unlearn_near_orthogonal
@@ -42,7 +42,7 @@ def bound(settings: Settings, outcome: Outcome) -> Bounds:
     return promised(settings.samples, before.stationarity, before.slackness)
 
 
-def trial(settings: Settings, key, share: float = 1.0) -> Trial:
+def trial(settings: Settings, key, share: Number = 1.0) -> Trial:
     """Measured: ε, δ, τ of the proof's construction. Predicted: their bounds.
 
     The step is ``share`` of the theorem's.
@@ -83,9 +83,7 @@ theorem = Theorem(
         "paper": Settings(d=20, samples=20, scale=1e-9, trials=688),
     },
     trial=trial,
-    control=Control(
-        name="twice the step", trial=lambda settings, key: trial(settings, key, share=2.0)
-    ),
+    control=Control(name="twice the step", numbers={"share": 2.0}),
     search=Search(
         settings=Settings(samples=4, width=4),
         start=start_near_orthogonal,

@@ -7,7 +7,7 @@ measures by how much the assumptions are missed; U3, which assumes nothing of th
 the same networks.
 """
 
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Number, Theorem, Trial
 from theory.unlearning import near_orthogonal
 from theory.unlearning.scene import draw_gaussian
 from theory.unlearning.settings import Settings
@@ -15,7 +15,7 @@ from theory.unlearning.theorems.two_layer import bound
 from theory.unlearning.theorems.two_layer import theorem as two_layer
 
 
-def trial(settings: Settings, key, share: float = 1.0) -> Trial:
+def trial(settings: Settings, key, share: Number = 1.0) -> Trial:
     """Measured: ε, δ, τ of the construction of Theorem 4.1. Predicted: the theorem's bounds.
 
     The step is ``share`` of the theorem's.
@@ -36,7 +36,5 @@ theorem = Theorem(
         "paper": Settings(d=10_000, trials=688),
     },
     trial=trial,
-    control=Control(
-        name="twice the step", trial=lambda settings, key: trial(settings, key, share=2.0)
-    ),
+    control=Control(name="twice the step", numbers={"share": 2.0}),
 )
