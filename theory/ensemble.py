@@ -31,8 +31,9 @@ def ensemble(fn: Callable[[PyTree], PyTree], keys: PyTree, strategy: Strategy = 
         fn: a traceable function of one key, or of whatever a member is.
         keys: n keys, or any pytree whose leaves have a leading axis of n members.
         strategy: ``"map"`` runs the members one after another, ``"vmap"`` in batches that fit in
-            `MEMORY_BUDGET`, ``"sharded"`` splits them over all devices first. ``"auto"`` is
-            sharded where there are several devices, and otherwise batched up to `BATCH_BYTES`.
+            `MEMORY_BUDGET`, ``"sharded"`` splits them over all devices of this process first.
+            ``"auto"`` is sharded where there are several, and otherwise batched up to
+            `BATCH_BYTES`.
 
     Returns:
         The pytree of ``fn``, each leaf stacked over the keys.
@@ -47,7 +48,7 @@ def ensemble(fn: Callable[[PyTree], PyTree], keys: PyTree, strategy: Strategy = 
     """
     if strategy not in get_args(Strategy):
         raise ValueError(f"strategy is {strategy!r} and must be one of {get_args(Strategy)}")
-    if strategy == "sharded" or (strategy == "auto" and jax.device_count() > 1):
+    if strategy == "sharded" or (strategy == "auto" and jax.local_device_count() > 1):
         return _sharded(fn, keys)
     return _run(fn, keys, strategy)
 
@@ -94,9 +95,9 @@ def _jaxpr_bytes(jaxpr) -> int:
 
 def _sharded(fn, keys):
     """Split the keys over all devices (the last key repeated to make the shares equal)."""
-    mesh = Mesh(np.array(jax.devices()), ("members",))
+    mesh = Mesh(np.array(jax.local_devices()), ("members",))
     spec = PartitionSpec("members")
-    n, shares = _members(keys), jax.device_count()
+    n, shares = _members(keys), jax.local_device_count()
     which = jnp.minimum(jnp.arange(-(-n // shares) * shares), n - 1)
     padded = jax.tree.map(lambda leaf: leaf[which], keys)
     run = jax.shard_map(

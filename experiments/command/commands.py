@@ -50,6 +50,27 @@ Shared = Annotated[Common, tyro.conf.OmitArgPrefixes]
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """Several processes as one run: the same command for each, but for --process."""
+
+    coordinator: str | None = None
+    """HOST:PORT of process 0, where several share the work; auto: as SLURM or a cloud TPU says"""
+    processes: int | None = None
+    """how many there are"""
+    process: int | None = None
+    """which one this is, from 0; that one prints the verdicts"""
+
+    def prepare(self) -> None:
+        """Find the other processes, if there are any."""
+        if self.coordinator is not None:
+            from experiments.command.cluster import join
+
+            join(self.coordinator, self.processes, self.process)
+        elif (self.processes, self.process) != (None, None):
+            raise UsageError("--processes and --process need --coordinator beside them.")
+
+
+@dataclass(frozen=True)
 class List:
     """Show every theorem and experiment: name, kind, paper, label."""
 
@@ -87,15 +108,20 @@ class Verify:
     json: bool = False
     """print verdicts as JSON on stdout, and nothing else there"""
     common: Shared = Common()
+    cluster: Annotated[Cluster, tyro.conf.OmitArgPrefixes] = Cluster()
 
     def __call__(self) -> int:
         chosen = select("theorem", self.names)
+        self.cluster.prepare()
         self.common.prepare(self.preset)
+        import jax
+
         from experiments.results import store, verdict_table, verification
 
         asked = chosen, self.preset, self.common.seed, self.out
+        first = jax.process_index() == 0
         with bar("verify") as progress:
-            if self.json:
+            if self.json or not first:
                 verdicts = verification.verify_all(*asked, progress)
             else:
                 console = _console()
@@ -108,7 +134,7 @@ class Verify:
                 verdicts = verification.verify_all(*asked, progress, show)
                 progress.pause()
                 verdict_table.print_foot(console, verdicts)
-        if self.json:
+        if self.json and first:
             summary = verification.summary_json(verdicts)
             print(store.to_json({"verdicts": verdicts, "summary": summary}), end="")
         return 0 if verification.succeeded(verdicts) else 1

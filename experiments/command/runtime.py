@@ -57,7 +57,5 @@ def configure(precision: str, devices: int | None, effort: int) -> None:
             raise UsageError(f"--devices is {devices} and must be from 1 to {MOST_DEVICES}.")
         jax.config.update("jax_num_cpu_devices", devices)
         jax.config.update("jax_cuda_visible_devices", ",".join(map(str, range(devices))))
-        if jax.device_count() != devices:
-            raise UsageError(
-                f"--devices is {devices} but {jax.device_count()} are there; give at most as many."
-            )
+        if (there := jax.local_device_count()) != devices:
+            raise UsageError(f"--devices is {devices} but {there} are there; give at most as many.")

@@ -79,11 +79,11 @@ def environment() -> dict[str, Any]:
     """The versions and the device behind a result."""
     import jax
 
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]  # what other processes have changes no number
     return {
         "python": platform.python_version(),
         "jax": jax.__version__,
-        "device": f"{jax.device_count()} × {device.platform}"
+        "device": f"{jax.local_device_count()} × {device.platform}"
         + (f" ({device.device_kind})" if device.device_kind != device.platform else ""),
         "x64": jax.numpy.zeros(()).dtype == "float64",
         "matmul_precision": jax.config.jax_default_matmul_precision,  # pyright: ignore

@@ -1,19 +1,13 @@
-"""`verify`: trials from the store or run now, and verdicts as JSON."""
+"""`verify`: the verdicts on trials, as JSON."""
 
 import math
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from experiments.experiment import Progress
-from experiments.results import store, worst
+from experiments.results import store, trials, worst
 from experiments.results.catalog import Entry
-from experiments.results.closure import code_digest
 from theory.claims import AtLeast
 from theory.theorem import (
     PHASES,
@@ -23,12 +17,8 @@ from theory.theorem import (
     Theorem,
     Trials,
     Verdict,
-    arm_settings,
-    arms_by_program,
-    compiled,
     expected,
     judge,
-    simulate,
 )
 
 COLOURS = {
@@ -66,104 +56,27 @@ def verify_all(
         The verdicts as JSON objects.
     """
     store.open_folder(out)
-    loaded: list[tuple[Entry, Theorem]] = [(entry, entry.load()) for entry in chosen]
-    total, done = sum(len(arms_by_program(theorem)) for _, theorem in loaded), count(1)
-
-    def run(theorem: Theorem, code: str, arms: tuple[Arm, ...]) -> dict[Arm, Trials]:
-        trials = _trials(code, theorem, theorem.presets[preset], seed, out, arms)
-        progress(next(done) / total, theorem.name)
-        return trials
-
-    # A program is compiled by one core and mostly run by one; JAX lets others work meanwhile.
-    pool = ThreadPoolExecutor(cores())
-    try:
-        running = [
-            # The digest here: CPython's syntax trees are not made for threads.
-            [pool.submit(run, theorem, code, arms) for arms in arms_by_program(theorem)]
-            for (_, theorem), code in zip(loaded, map(code_digest, chosen), strict=True)
-        ]
-        verdicts = []
-        for (entry, theorem), programs in zip(loaded, running, strict=True):
-            trials = dict(pair for future in programs for pair in future.result().items())
-            verdicts.append(_judged(entry, theorem, trials, preset, seed, out))
-            programs.clear()  # frees the trials
-            show(verdicts[-1])
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    programs = [trials.programs(entry, preset, seed, out) for entry in chosen]
+    verdicts, arms = [], trials.run_all(sum(programs, []), out, progress)
+    for entry, theirs in zip(chosen, programs, strict=True):
+        found = dict(next(arms) for program in theirs for _ in program.paths)
+        verdicts.append(_judged(entry, entry.load(), found, preset, seed, out))
+        show(verdicts[-1])
     return verdicts
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _judged(
-    entry: Entry, theorem: Theorem, trials: dict[Arm, Trials], preset: Preset, seed: int, out: Path
+    entry: Entry, theorem: Theorem, arms: dict[Arm, Trials], preset: Preset, seed: int, out: Path
 ) -> dict[str, Any]:
     """The verdict as a JSON object, written to its file too."""
     settings = theorem.presets[preset]
-    verdict = judge(theorem, settings, trials["theorem"], trials["control"])
+    verdict = judge(theorem, settings, arms["theorem"], arms["control"])
     found = {part: worst.known(entry, theorem, seed, out, part) for part in theorem.parts}
     searched = {part: case for part, case in found.items() if case is not None}
     shown = verdict_json(entry, theorem, verdict, settings, preset, seed, searched)
     path = out / "verdicts" / f"{preset}-{seed}" / f"{entry.name}.json"
     store.write_atomically(path, store.to_json(shown))
     return shown
-
-
-def _trials(
-    code: str, theorem: Theorem, settings: Any, seed: int, out: Path, arms: tuple[Arm, ...]
-) -> dict[Arm, Trials]:
-    """The trials of arms that share a program, from the store if they are there."""
-    ready, found = None, {}
-    for arm in arms:
-        used = arm_settings(theorem, settings, arm)
-        key = store.result_key(theorem.name, code, used, seed, arm=arm)
-        path = out / "trials" / theorem.name / f"{arm}-{key}.npz"
-        stored = store.load(path)
-        if stored is not None:
-            found[arm] = _from_arrays(*stored)
-            continue
-        ready = ready or compiled(theorem, settings, arm)
-        found[arm] = simulate(theorem, settings, seed, arm, ready)
-        ready = ready._replace(seconds=dict.fromkeys(ready.seconds, 0.0))  # paid once
-        description = {
-            "theorem": theorem.name,
-            "arm": arm,
-            "seed": seed,
-            "settings": used,
-            "environment": store.environment(),
-            "seconds": found[arm].seconds,
-        }
-        arrays = {
-            f"{kind}: {name}": array
-            for kind in BY_NAME
-            for name, array in getattr(found[arm], kind).items()
-        }
-        store.save(path, arrays | {"given": found[arm].given}, description)
-    return found
-
-
-def _from_arrays(arrays: dict[str, np.ndarray], description: dict[str, Any]) -> Trials:
-    """Trials as they were before they were stored."""
-
-    def named(kind: str) -> dict[str, np.ndarray]:
-        start = f"{kind}: "
-        return {
-            name.removeprefix(start): array
-            for name, array in arrays.items()
-            if name.startswith(start)
-        }
-
-    measured, predicted, assumptions = map(named, BY_NAME)
-    return Trials(measured, predicted, assumptions, arrays["given"], description["seconds"])
-
-
-BY_NAME = ("measured", "predicted", "assumptions")
-"""What trials hold by the names of parts and assumptions."""
 
 
 def verdict_json(

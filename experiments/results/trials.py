@@ -1,0 +1,145 @@
+"""The trials of theorems: from the store, or run by every core and every process there is."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments.experiment import Progress
+from experiments.results import store
+from experiments.results.catalog import Entry
+from experiments.results.closure import code_digest
+from experiments.results.exchange import exchange
+from theory.theorem import (
+    Arm,
+    Preset,
+    Theorem,
+    Trials,
+    arm_settings,
+    arms_by_program,
+    compiled,
+    simulate,
+)
+
+
+class Program(NamedTuple):
+    """One program, and where the trials of the arms that it runs are kept."""
+
+    theorem: Theorem
+    settings: Any
+    seed: int
+    paths: dict[Arm, Path]
+
+
+def programs(entry: Entry, preset: Preset, seed: int, out: Path) -> list[Program]:
+    """The programs of a theorem."""
+    theorem, code = entry.load(), code_digest(entry)
+    settings = theorem.presets[preset]
+
+    def path(arm: Arm) -> Path:
+        used = arm_settings(theorem, settings, arm)
+        key = store.result_key(theorem.name, code, used, seed, arm=arm)
+        return out / "trials" / theorem.name / f"{arm}-{key}.npz"
+
+    return [
+        Program(theorem, settings, seed, {arm: path(arm) for arm in arms})
+        for arms in arms_by_program(theorem)
+    ]
+
+
+def run_all(chosen: list[Program], out: Path, progress: Progress) -> Iterator[tuple[Arm, Trials]]:
+    """Arms and their trials, in the order of the programs and as soon as they are there.
+
+    Where several processes are one run, each runs its share and gives the others what it stored.
+    """
+    if jax.process_count() > 1:
+        share = chosen[jax.process_index() :: jax.process_count()]
+        for _ in _run(share, progress):
+            pass
+        exchange(out, [path for program in share for path in program.paths.values()])
+    for arms in _run(chosen, progress):
+        yield from arms.items()
+
+
+def _run(chosen: list[Program], progress: Progress) -> Iterator[dict[Arm, Trials]]:
+    """Run as many programs at once as there are cores."""
+    done = count(1)
+
+    def run(program: Program) -> dict[Arm, Trials]:
+        arms = _arms(program)
+        progress(next(done) / len(chosen), program.theorem.name)
+        return arms
+
+    # A program is compiled by one core and mostly run by one; JAX lets others work meanwhile.
+    pool = ThreadPoolExecutor(cores())
+    try:
+        running: list[Future] = [pool.submit(run, program) for program in chosen]
+        while running:
+            yield running.pop(0).result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def cores() -> int:
+    """The cores that this process may use.
+
+    Example:
+        >>> cores() >= 1
+        True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _arms(program: Program) -> dict[Arm, Trials]:
+    """The trials of a program's arms, from the store if they are there."""
+    theorem, settings, seed, paths = program
+    ready, found = None, {}
+    for arm, path in paths.items():
+        stored = store.load(path)
+        if stored is not None:
+            found[arm] = _from_arrays(*stored)
+            continue
+        ready = ready or compiled(theorem, settings, arm)
+        found[arm] = simulate(theorem, settings, seed, arm, ready)
+        ready = ready._replace(seconds=dict.fromkeys(ready.seconds, 0.0))  # paid once
+        description = {
+            "theorem": theorem.name,
+            "arm": arm,
+            "seed": seed,
+            "settings": arm_settings(theorem, settings, arm),
+            "environment": store.environment(),
+            "seconds": found[arm].seconds,
+        }
+        arrays = {
+            f"{kind}: {name}": array
+            for kind in BY_NAME
+            for name, array in getattr(found[arm], kind).items()
+        }
+        store.save(path, arrays | {"given": found[arm].given}, description)
+    return found
+
+
+def _from_arrays(arrays: dict[str, np.ndarray], description: dict[str, Any]) -> Trials:
+    """Trials as they were before they were stored."""
+
+    def named(kind: str) -> dict[str, np.ndarray]:
+        start = f"{kind}: "
+        return {
+            name.removeprefix(start): array
+            for name, array in arrays.items()
+            if name.startswith(start)
+        }
+
+    measured, predicted, assumptions = map(named, BY_NAME)
+    return Trials(measured, predicted, assumptions, arrays["given"], description["seconds"])
+
+
+BY_NAME = ("measured", "predicted", "assumptions")
+"""What trials hold by the names of parts and assumptions."""
