@@ -10,15 +10,22 @@ REPEATS = 3
 """Runs of which the fastest counts."""
 
 
-def timed(function: Callable[..., Any], *args: Any) -> tuple[float, float, Any]:
+def timed(
+    function: Callable[..., Any], *args: Any, options: dict[str, Any] | None = None
+) -> tuple[float, float, Any]:
     """Seconds to compile and to run a traceable function, and its value.
+
+    Args:
+        function: the function.
+        args: what it is called with.
+        options: of XLA, for this program.
 
     Example:
         >>> timed(lambda x: x + 1, jax.numpy.ones(()))[2].item()
         2.0
     """
     began = time.perf_counter()
-    compiled = jax.jit(function).lower(*args).compile()
+    compiled = jax.jit(function).lower(*args).compile(options)
     compiling, times, value = time.perf_counter() - began, [], None
     for _ in range(REPEATS):
         began = time.perf_counter()

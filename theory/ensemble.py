@@ -1,7 +1,7 @@
 """One function over thousands of keys, or of other members, as one program."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 import jax
@@ -12,16 +12,37 @@ from jaxtyping import PyTree
 
 Strategy = Literal["auto", "vmap", "map", "sharded"]
 
-BATCH_BYTES = {"cpu": 0}
-"""Bytes of intermediates worth batching together, by backend; `MEMORY_BUDGET` elsewhere.
+BATCHED = {"cpu": False}
+"""Whether members are worth batching, by backend; they are elsewhere.
 
 On a CPU batches take a third off the running, or add to it, but cost more in compiling, which
 is most of the time there. An accelerator wants all the batch its memory can hold. Measured by
 ``relu-theory bench ensemble``; the numbers are in ``figures/bench/ensemble.json``.
 """
 
-MEMORY_BUDGET = 2**30
-"""Bytes of intermediates that one batch may hold on an accelerator."""
+UNREPORTED = 2**30
+"""Bytes of intermediates that one batch may hold where the device does not report its memory."""
+
+
+def memory_budget(stats: Mapping[str, int] | None) -> int:
+    """Bytes of intermediates that one batch may hold on a device.
+
+    A quarter of what is free, since several programs may be there at once, down to a power of two:
+    the size of a batch is part of its program, which a little less memory need not compile anew.
+
+    Args:
+        stats: as `jax.Device.memory_stats` reports them.
+
+    Example:
+        >>> memory_budget({"bytes_limit": 60 * 2**30, "bytes_in_use": 2**30}) // 2**30
+        8
+        >>> memory_budget(None) == UNREPORTED
+        True
+    """
+    if not stats or "bytes_limit" not in stats:
+        return UNREPORTED
+    free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    return 2 ** max(0, int(math.log2(max(1, free // 4))))
 
 
 def ensemble(fn: Callable[[PyTree], PyTree], keys: PyTree, strategy: Strategy = "auto") -> PyTree:
@@ -31,9 +52,8 @@ def ensemble(fn: Callable[[PyTree], PyTree], keys: PyTree, strategy: Strategy = 
         fn: a traceable function of one key, or of whatever a member is.
         keys: n keys, or any pytree whose leaves have a leading axis of n members.
         strategy: ``"map"`` runs the members one after another, ``"vmap"`` in batches that fit in
-            `MEMORY_BUDGET`, ``"sharded"`` splits them over all devices of this process first.
-            ``"auto"`` is sharded where there are several, and otherwise batched up to
-            `BATCH_BYTES`.
+            the device's `memory_budget`, ``"sharded"`` splits them over all devices of this process
+            first. ``"auto"`` is sharded where there are several, and otherwise as `BATCHED` says.
 
     Returns:
         The pytree of ``fn``, each leaf stacked over the keys.
@@ -55,10 +75,10 @@ def ensemble(fn: Callable[[PyTree], PyTree], keys: PyTree, strategy: Strategy = 
 
 def _run(fn, keys, strategy):
     """``map`` or batches on one device; a batch is a whole number of members, at least one."""
-    limit = BATCH_BYTES.get(jax.default_backend(), MEMORY_BUDGET)
-    limit = {"map": 0, "vmap": MEMORY_BUDGET}.get(strategy, limit)
-    if limit == 0:  # nothing to measure, and tracing a member once more is not free
+    batched = BATCHED.get(jax.default_backend(), True)
+    if strategy == "map" or (strategy != "vmap" and not batched):
         return jax.lax.map(fn, keys)
+    limit = memory_budget(jax.local_devices()[0].memory_stats())
     first = jax.tree.map(lambda leaf: leaf[0], keys)
     batch = max(1, min(limit // max(1, footprint(fn, first)), _members(keys)))
     return jax.lax.map(fn, keys, batch_size=None if batch == 1 else batch)

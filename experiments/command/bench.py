@@ -1,6 +1,7 @@
 """`bench`: the performance comparisons, each a ratio of times measured in one run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from experiments.results.catalog import select
 from experiments.timing import timed
 from theory.ensemble import ensemble, footprint
 from theory.networks import two_layer_relu
-from theory.theorem import Theorem, trial_keys
+from theory.theorem import Theorem, numbers_of, program, trial_keys
 from theory.training import hidden_layer_only, train, train_in_span
 
 Row = dict[str, Any]
@@ -81,7 +82,37 @@ def bench_span(progress: Progress) -> list[Row]:
     return rows
 
 
+DEFAULT = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
+"""What XLA does unless it is told."""
+
+
+def bench_compile(progress: Progress) -> list[Row]:
+    """XLA's default against less effort, on eighths of the trials of theorems of all rooms."""
+    rows = []
+    chosen = (
+        *("attribution.calibrated-agreement", "healing.exact-zeros", "subspace.any-descent"),
+        *("unlearning.two-layer", "unlearning.linear"),
+    )
+    for done, name in enumerate(chosen):
+        progress(done / len(chosen), f"compile, {name}")
+        theorem: Theorem = select("theorem", (name,))[0].load()
+        settings = theorem.presets["course"]
+        settings = replace(settings, trials=settings.trials // 8)
+        keys, numbers = trial_keys(theorem, settings, 0, "theorem"), numbers_of(theorem, "theorem")
+        run = program(theorem, settings)
+        first = timed(run, keys, numbers, options=DEFAULT)[:2]
+        for level in (1, 0):
+            options = DEFAULT | {
+                "xla_backend_optimization_level": level,
+                "xla_cpu_use_fusion_emitters": False,
+            }
+            times = {"default": first, "less": timed(run, keys, numbers, options=options)[:2]}
+            rows.append(_row(f"{name}, {len(keys)} trials: level {level} against 3", times))
+    return rows
+
+
 COMPARISONS: dict[str, Callable[[Progress], list[Row]]] = {
+    "compile": bench_compile,
     "ensemble": bench_ensemble,
     "span": bench_span,
 }
@@ -109,9 +140,12 @@ def run(names: tuple[str, ...], out: Path) -> dict[str, dict[str, Any]]:
 
 def table(results: dict[str, dict[str, Any]]) -> Table:
     """The comparisons for reading."""
-    shown = Table("comparison", "speed-up", "with compiling", "seconds running")
+    shown = Table("comparison", "speed-up", "with compiling", "seconds compiling", "running")
     for row in (row for result in results.values() for row in result["rows"]):
-        times = ", ".join(f"{name} {value:.3g}" for name, value in row["run"].items())
         ratios = (f"{row[key]:.2f} ×" for key in ("speed_up", "speed_up_with_compiling"))
-        shown.add_row(row["what"], *ratios, times)
+        times = (
+            ", ".join(f"{way} {seconds:.3g}" for way, seconds in row[phase].items())
+            for phase in ("compile", "run")
+        )
+        shown.add_row(row["what"], *ratios, *times)
     return shown
