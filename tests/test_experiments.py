@@ -35,10 +35,22 @@ class Done(NamedTuple):
     settings: Any
 
 
+LONG = {
+    *("attribution.dead-directions", "attribution.highlight", "attribution.planted"),
+    *("attribution.scatter", "healing.sparsity", "healing.states", "healing.structures"),
+    *("healing.transformer", "subspace.chessboard", "subspace.diagonal", "subspace.real-data"),
+    *("subspace.scaling", "unlearning.baselines", "unlearning.correlation"),
+    *("unlearning.generalisation", "unlearning.many-points", "unlearning.step-size"),
+}
+"""Those that take more than ten seconds at smoke, nearly all of them compiling."""
+
+
 def each(entry):
     """Those of a system go to one process, because they share compiled programs."""
-    group = pytest.mark.xdist_group(f"experiments of {entry.system}")
-    return pytest.param(entry, id=entry.name, marks=group)
+    marks = [pytest.mark.xdist_group(f"experiments of {entry.system}")]
+    return pytest.param(
+        entry, id=entry.name, marks=marks + [pytest.mark.slow] * (entry.name in LONG)
+    )
 
 
 @pytest.fixture(scope="module", params=map(each, EXPERIMENTS))

@@ -42,7 +42,7 @@ def test_theory_does_no_input_or_output(path):
                 assert name.split(".")[0] in {
                     *("jax", "jaxtyping", "numpy", "optax", "scipy", "theory"),
                     *("collections", "dataclasses", "enum", "functools", "math", "time", "typing"),
-                    *("itertools", "types", "zlib"),
+                    *("inspect", "itertools", "types", "zlib"),
                     *("evosax", "lime", "shap", "contextlib", "warnings"),
                 }, f"{path.name} imports {name}"
         if isinstance(node, ast.Call):

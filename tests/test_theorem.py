@@ -412,6 +412,9 @@ def test_arms_that_differ_in_numbers_share_a_program():
 def test_a_control_of_numbers_changes_nothing_else():
     with pytest.raises(ValueError, match="something else too"):
         Control("broken", settings={"trials": 3}, numbers={"fraction": 2.0})
+    theorem = replace(BANK["law"][0], control=Control("broken", numbers={"fraction": 2.0}))
+    with pytest.raises(ValueError, match="no trial takes"):
+        verify(theorem, theorem.presets["smoke"])
 
 
 @pytest.mark.parametrize("trials", [0, -3])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 ALPHA = 0.001
 """The level of every verdict: each one errs with at most this probability."""
@@ -28,11 +28,10 @@ def violation_bounds(violations: int, trials: int, alpha: float = ALPHA) -> tupl
         (0.0, True)
     """
 
-    def bound(alternative):
-        test = stats.binomtest(violations, trials, alternative=alternative)
-        return test.proportion_ci(confidence_level=1 - alpha, method="exact")
-
-    return float(bound("greater").low), float(bound("less").high)
+    kept = trials - violations
+    lower = special.betaincinv(violations, kept + 1, alpha) if violations else 0.0
+    upper = special.betaincinv(violations + 1, kept, 1 - alpha) if kept else 1.0
+    return float(lower), float(upper)
 
 
 def unseen_rate(trials: int, alpha: float = ALPHA) -> float:

@@ -247,8 +247,10 @@ def numbers_of(theorem: Theorem, arm: Arm) -> dict[str, float]:
     changed = theorem.control.numbers
     if arm == "control":
         return dict(changed)
-    parameters = inspect.signature(theorem.trial).parameters
-    return {name: parameters[name].default for name in changed}
+    taken = inspect.signature(theorem.trial).parameters
+    if not set(changed) <= set(taken):
+        raise ValueError(f"{theorem.name}: the control changes {[*changed]}, which no trial takes.")
+    return {name: taken[name].default for name in changed}
 
 
 def program(theorem: Theorem, settings: Any, arm: Arm = "theorem") -> jax.stages.Wrapped:

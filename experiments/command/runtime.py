@@ -1,5 +1,6 @@
 """What the command line sets in JAX before anything is computed; the library never does."""
 
+import gc
 import os
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -43,6 +44,11 @@ def configure(precision: str, devices: int | None, effort: int) -> None:
     compile_quickly(effort)
     import jax
     import pooch
+
+    # Tracing makes many small objects that live long: to look through all of them at Python's
+    # default pace is a quarter of its time.
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 50)
 
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore
         # Compiling is most of a laptop run, and programs differ by settings, not by seed.

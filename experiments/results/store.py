@@ -19,6 +19,7 @@ import warnings
 import zipfile
 import zlib
 from dataclasses import asdict, is_dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,10 +99,16 @@ def result_key(name: str, code: str, settings: Any, seed: int, **more: Any) -> s
         "seed": seed,
         "code": code,
         "environment": environment(),
-        "versions": {name: version(name) for name in ("jaxlib", "numpy", "optax", "scipy")},
+        "versions": _versions(),
         **more,
     }
     return hashlib.sha256(to_json(content).encode()).hexdigest()[:20]
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Of the libraries that compute."""
+    return {name: version(name) for name in ("jaxlib", "numpy", "optax", "scipy")}
 
 
 def open_folder(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,15 +70,18 @@ def _run(chosen: list[Program], progress: Progress) -> Iterator[dict[Arm, Trials
     """Run as many programs at once as there are cores."""
     done = count(1)
 
-    def run(program: Program) -> dict[Arm, Trials]:
-        arms = _arms(program)
+    def run(program: Program, stored: dict[Arm, Trials]) -> dict[Arm, Trials]:
+        arms = _arms(program, stored)
         progress(next(done) / len(chosen), program.theorem.name)
         return arms
 
+    # All is read before anything runs: NumPy reads headers as syntax trees, which CPython 3.11
+    # cannot make in two threads at once.
+    found = [_stored(program) for program in chosen]
     # A program is compiled by one core and mostly run by one; JAX lets others work meanwhile.
     pool = ThreadPoolExecutor(cores())
     try:
-        running: list[Future] = [pool.submit(run, program) for program in chosen]
+        running = [pool.submit(run, *pair) for pair in zip(chosen, found, strict=True)]
         while running:
             yield running.pop(0).result()
     finally:
@@ -97,14 +100,21 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _arms(program: Program) -> dict[Arm, Trials]:
-    """The trials of a program's arms, from the store if they are there."""
+def _stored(program: Program) -> dict[Arm, Trials]:
+    """The trials of those arms that were run before."""
+    found = {}
+    for arm, path in program.paths.items():
+        if (kept := store.load(path)) is not None:
+            found[arm] = _from_arrays(*kept)
+    return found
+
+
+def _arms(program: Program, stored: dict[Arm, Trials]) -> dict[Arm, Trials]:
+    """The trials of a program's arms; what is not stored is run, and stored."""
     theorem, settings, seed, paths = program
-    ready, found = None, {}
+    ready, found = None, dict(stored)
     for arm, path in paths.items():
-        stored = store.load(path)
-        if stored is not None:
-            found[arm] = _from_arrays(*stored)
+        if arm in found:
             continue
         ready = ready or compiled(theorem, settings, arm)
         found[arm] = simulate(theorem, settings, seed, arm, ready)

@@ -32,6 +32,7 @@ def drawn(module, data: Dataset, settings):
     return figure
 
 
+@pytest.mark.slow
 def test_p_values_come_from_sets_of_as_many_untrained_copies_as_agree():
     settings = replace(highlight.experiment.presets["smoke"], which=2)
     data = highlight.run(settings, KEY, lambda *_: None)

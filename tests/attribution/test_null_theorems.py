@@ -75,6 +75,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 def test_mistakes_double_the_error_and_are_not_verified():
     """B + 1 is just below two times W/0.05: whatever lets a word pass at c = 2 doubles the rate.
 

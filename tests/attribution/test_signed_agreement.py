@@ -122,6 +122,7 @@ def test_a_reflected_start_ends_reflected():
         assert (missed < 1e-12) == kept and (missed > 1e-3) != kept
 
 
+@pytest.mark.slow
 def test_copies_that_share_a_start_or_learned_nothing_are_not_judged(monkeypatch):
     untrained = replace(SMOKE, steps=1, trials=5)
     verdict = verify(SIGNED, untrained)

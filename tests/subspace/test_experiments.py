@@ -37,6 +37,7 @@ def outcomes() -> dict[str, tuple]:
     return {module.__name__.split(".")[-1]: ran(module) for module in modules}
 
 
+@pytest.mark.slow
 def test_gradient_law_holds_at_all_times_and_only_off_the_subspace(outcomes):
     settings, data = outcomes["gradient_law"]
     summary = gradient_law.summary(data, settings).tables
@@ -49,6 +50,7 @@ def test_gradient_law_holds_at_all_times_and_only_off_the_subspace(outcomes):
     assert 0 < half["steps_median"] < end["steps_median"]
 
 
+@pytest.mark.slow
 def test_scaling_finds_the_exponents_and_nothing_near_them(outcomes):
     settings, data = outcomes["scaling"]
     summary = scaling.summary(data, settings).tables
@@ -59,6 +61,7 @@ def test_scaling_finds_the_exponents_and_nothing_near_them(outcomes):
         assert fit["held_out_low"] < 0 < fit["held_out_high"]
 
 
+@pytest.mark.slow
 def test_no_flip_is_nearer_than_certified(outcomes):
     settings, data = outcomes["scaling"]
     for sweep in scaling.sweeps(settings)[:2]:
@@ -93,6 +96,7 @@ def test_padding_changes_nothing():
     assert not wide.network.w[8:].any() and not wide.network.w[:, 20:].any()
 
 
+@pytest.mark.slow
 def test_mitigation_shrinks_the_gradient_as_the_weights(outcomes):
     settings, data = outcomes["mitigation"]
     for remedy in mitigation.REMEDIES:
@@ -106,6 +110,7 @@ def test_mitigation_shrinks_the_gradient_as_the_weights(outcomes):
     assert float(strongest.flow / strongest.left) == pytest.approx(1.206, abs=0.001)
 
 
+@pytest.mark.slow
 def test_mitigation_makes_flips_longer_on_a_task_that_is_learnt(outcomes):
     settings, data = outcomes["mitigation"]
     for remedy, direction in (("scale", -1), ("decay", 1)):

@@ -1,6 +1,7 @@
 """What searches for worst cases find where it is known, and false lemmas that they falsify."""
 
 from dataclasses import replace
+from functools import wraps
 from itertools import islice
 
 import jax
@@ -43,10 +44,14 @@ def lowered(theorem, part, factor):
     def lower(trial):
         return trial._replace(predicted=trial.predicted | {part: factor * trial.predicted[part]})
 
+    @wraps(theorem.trial)
+    def trial(*args, **numbers):
+        return lower(theorem.trial(*args, **numbers))
+
     search = theorem.search
     return replace(
         theorem,
-        trial=lambda settings, key: lower(theorem.trial(settings, key)),
+        trial=trial,
         search=search._replace(
             trial=lambda settings, scene: lower(search.trial(settings, scene)),
             check=lambda settings, scene: lower(search.check(settings, scene)),
