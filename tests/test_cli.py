@@ -130,6 +130,16 @@ def test_a_second_call_computes_nothing(cli, smoke_out):
     assert {path: after[path] for path in stamps} == stamps
 
 
+def test_rows_come_in_order_and_a_log_is_short(cli, smoke_out):
+    names = [entry.name for entry in select("theorem", ())]
+    result = cli("verify", "--preset", "smoke", "--out", smoke_out)
+    first = [line.split()[0] for line in result.stdout.splitlines() if line.strip()]
+    assert [word for word in first if word in names] == names
+    lines = result.stderr.splitlines()
+    assert 1 < len(lines) <= 11
+    assert lines[-1].startswith("verify: 100%")
+
+
 def test_a_damaged_result_is_computed_again_with_a_warning(cli, tmp_path):
     command = ("verify", ONE, "--preset", "smoke", "--out", tmp_path, "--json")
     tightness = json.loads(cli(*command).stdout)["verdicts"][0]["tightness"]
