@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import optax
 from rich.table import Table
 
+from experiments import effort
+from experiments.command import bench_kernels as kernels
 from experiments.command.progress import bar
 from experiments.errors import UsageError
 from experiments.experiment import Progress
@@ -82,10 +84,6 @@ def bench_span(progress: Progress) -> list[Row]:
     return rows
 
 
-DEFAULT = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
-"""What XLA does unless it is told."""
-
-
 def bench_compile(progress: Progress) -> list[Row]:
     """XLA's default against less effort, on eighths of the trials of theorems of all rooms."""
     rows = []
@@ -100,14 +98,21 @@ def bench_compile(progress: Progress) -> list[Row]:
         settings = replace(settings, trials=settings.trials // 8)
         keys, numbers = trial_keys(theorem, settings, 0, "theorem"), numbers_of(theorem, "theorem")
         run = program(theorem, settings)
-        first = timed(run, keys, numbers, options=DEFAULT)[:2]
+        first = timed(run, keys, numbers, options=effort.options(3))[:2]
         for level in (1, 0):
-            options = DEFAULT | {
-                "xla_backend_optimization_level": level,
-                "xla_cpu_use_fusion_emitters": False,
-            }
-            times = {"default": first, "less": timed(run, keys, numbers, options=options)[:2]}
+            less = timed(run, keys, numbers, options=effort.options(level))[:2]
+            times = {"default": first, "less": less}
             rows.append(_row(f"{name}, {len(keys)} trials: level {level} against 3", times))
+    return rows
+
+
+def bench_kernels(progress: Progress) -> list[Row]:
+    """A network's values at the points of a grid: a scan over neurons against matmuls."""
+    rows = []
+    for done, name in enumerate(kernels.SIZES):
+        progress(done / len(kernels.SIZES), f"kernels, {name}")
+        what, times, measured = kernels.compare(name)
+        rows.append(_row(what, times) | measured)
     return rows
 
 
@@ -115,6 +120,7 @@ COMPARISONS: dict[str, Callable[[Progress], list[Row]]] = {
     "compile": bench_compile,
     "ensemble": bench_ensemble,
     "span": bench_span,
+    "kernels": bench_kernels,
 }
 
 

@@ -35,7 +35,8 @@ class Common:
 
     def prepare(self, preset: Preset = "course") -> None:
         """Check the options and configure JAX for work of this preset."""
-        from experiments.command.runtime import EFFORT, configure
+        from experiments import effort
+        from experiments.command.runtime import configure
 
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed is {self.seed} and must be from 0 to 2^32 - 1.")
@@ -43,7 +44,7 @@ class Common:
             if not self.data.is_dir():
                 raise UsageError(f"--data {self.data} is no folder; give one with the data files.")
             os.environ["RELU_THEORY_DATA"] = str(self.data)
-        configure(self.precision, self.devices, EFFORT[preset])
+        configure(self.precision, self.devices, effort.BY_PRESET[preset])
 
 
 Shared = Annotated[Common, tyro.conf.OmitArgPrefixes]

@@ -20,10 +20,12 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from xarray import Dataset
 
 from experiments.cells import over
+from experiments.effort import full_effort
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.style import grid
 from experiments.subspace import planar
 from experiments.subspace.planar import CLASSES, FARTHEST
+from theory.kernels import relu_sum
 from theory.settings import Positive, Real
 from theory.subspace.planar import METHODS, SIDE, chessboard, initial_on_a_board, trainer
 from theory.subspace.surface import brightness, solid, zero_set
@@ -97,9 +99,7 @@ def _surface(ax: Axes, one: Dataset, settings: Settings, height: float) -> None:
     low, high = height - settings.reach, height + settings.reach
     side = np.linspace(0, 1, settings.resolution, dtype=np.float32)
     z = np.linspace(low, high, settings.resolution, dtype=np.float32)
-    points = np.stack(np.meshgrid(side, side, z, indexing="ij"), axis=-1)
-    # Slice by slice: a network of width m holds m numbers per point.
-    values = np.asarray(jax.lax.map(planar.network(one), jnp.asarray(points)))
+    values = _on_grid(one, (side, side, z))
     x, y, _ = (np.asarray(part) for part in chessboard(height))
     scale = np.array([1, 1, 2 * settings.reach / DEPTH])
     quads = [zero_set(values, (side, side, z))]
@@ -120,6 +120,15 @@ def _surface(ax: Axes, one: Dataset, settings: Settings, height: float) -> None:
     for axis, label, pad in zip((ax.xaxis, ax.yaxis, ax.zaxis), "xyz", (-10, -10, -3), strict=True):
         axis.set_label_text(f"${label}$")
         axis.labelpad = pad
+
+
+def _on_grid(one: Dataset, axes: tuple[np.ndarray, ...]) -> np.ndarray:
+    """N on the grid. A bias is the weight of one more coordinate, which is 1 everywhere."""
+    (w, u), (b, c) = planar.network(one)
+    points = np.stack(np.broadcast_arrays(*np.ix_(*axes), np.float32(1)), axis=-1)
+    fused = jax.jit(relu_sum, compiler_options=full_effort())
+    values = fused(jnp.asarray(points.reshape(-1, 4)), jnp.column_stack([w, b]), u[0])
+    return np.asarray(values + c).reshape(points.shape[:-1])
 
 
 def _lit(quads: np.ndarray, colour: tuple[float, float, float], alpha: float = 1) -> np.ndarray:

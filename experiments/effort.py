@@ -1,0 +1,53 @@
+"""How hard XLA tries on a CPU, where compiling is most of a short run."""
+
+import os
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+
+BY_PRESET = {"smoke": 0, "course": 1, "paper": 1}
+"""XLA's optimisation level by preset.
+
+At level 1 compiling takes about half of the time that it takes at the default, 3, and programs run
+about as fast; at level 0 a third, and they run three to five times slower, which is right where
+that takes milliseconds. Measured by ``relu-theory bench compile``; the numbers are in
+``figures/bench/compile.json``.
+"""
+
+
+def compile_quickly(level: int) -> None:
+    """Ask XLA for this optimisation level, unless the user chose, or there is an accelerator.
+
+    XLA reads it once, before its first program.
+    """
+    chosen = os.environ.get("XLA_FLAGS", "")
+    accelerators = entry_points(group="jax_plugins") or find_spec("libtpu")
+    if "xla_backend_optimization_level" in chosen or accelerators:
+        return
+    flags = " ".join(f"--{name}={str(value).lower()}" for name, value in options(level).items())
+    os.environ["XLA_FLAGS"] = f"{chosen} {flags}".strip()
+
+
+def options(level: int) -> dict[str, bool | int]:
+    """The compiler's options at an optimisation level, its default 3.
+
+    Example:
+        >>> options(1)
+        {'xla_backend_optimization_level': 1, 'xla_cpu_use_fusion_emitters': False}
+    """
+    return {"xla_backend_optimization_level": level, "xla_cpu_use_fusion_emitters": level == 3}
+
+
+def full_effort() -> dict[str, bool | int]:
+    """Compiler options of one program that is worth compiling well, whatever the others get.
+
+    ``jax.jit(function, compiler_options=full_effort())``: loops over many numbers become vector
+    instructions, which they do not where programs are compiled quickly; a sum over neurons at the
+    points of a grid runs several times as fast.
+
+    Example:
+        >>> full_effort()["xla_backend_optimization_level"]
+        3
+    """
+    import jax
+
+    return options(3) if jax.default_backend() == "cpu" else {}
