@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import get_args
 
 import jax
 import jax.export
@@ -12,7 +13,19 @@ from tracing import entered
 from experiments.results import closure
 from experiments.results.catalog import entries, select
 from theory.claims import Scaling
-from theory.theorem import arm_settings, by_part, expected, numbers_of, program, trial_keys
+from theory.theorem import (
+    Arm,
+    arm_settings,
+    arms_by_program,
+    by_part,
+    compiled,
+    expected,
+    judge,
+    numbers_of,
+    program,
+    simulate,
+    trial_keys,
+)
 
 THEOREMS = [entry for entry in entries() if entry.kind == "theorem"]
 
@@ -75,10 +88,19 @@ def test_a_fresh_seed_gives_the_expected_statuses(cli, smoke_out):
 
 
 @pytest.mark.slow
-def test_thirty_fresh_seeds_give_the_expected_statuses(cli, smoke_out):
+def test_thirty_fresh_seeds_give_the_expected_statuses(theorem):
+    settings = theorem.presets["smoke"]
+    programs = {
+        arm: ready
+        for arms in arms_by_program(theorem)
+        for ready in [compiled(theorem, settings, arms[0])]
+        for arm in arms
+    }
+    right = expected(theorem, settings, "smoke", "float64")
     for seed in range(100, 130):
-        result = cli("verify", "--preset", "smoke", "--seed", seed, "--out", smoke_out)
-        assert result.returncode == 0, result.stdout + result.stderr
+        trials = [simulate(theorem, settings, seed, arm, programs[arm]) for arm in get_args(Arm)]
+        verdict = judge(theorem, settings, *trials)
+        assert (verdict.status, verdict.detected is not False) == (right, True), seed
 
 
 EXPECTED = {
