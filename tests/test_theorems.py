@@ -98,8 +98,10 @@ def test_thirty_fresh_seeds_give_the_expected_statuses(theorem):
     }
     right = expected(theorem, settings, "smoke", "float64")
     for seed in range(100, 130):
-        trials = [simulate(theorem, settings, seed, arm, programs[arm]) for arm in get_args(Arm)]
-        verdict = judge(theorem, settings, *trials)
+        trials, control = (
+            simulate(theorem, settings, seed, arm, programs[arm]) for arm in get_args(Arm)
+        )
+        verdict = judge(theorem, settings, trials, control)
         assert (verdict.status, verdict.detected is not False) == (right, True), seed
 
 
