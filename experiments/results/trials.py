@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -109,6 +111,12 @@ def _stored(program: Program) -> dict[Arm, Trials]:
     return found
 
 
+LAPACK = Lock()
+"""Held by a program that calls LAPACK while it runs: on two cores, two that call `eigvalsh` at once
+were seen to wait for each other for ever, since each keeps a thread of XLA's pool and waits for
+another."""
+
+
 def _arms(program: Program, stored: dict[Arm, Trials]) -> dict[Arm, Trials]:
     """The trials of a program's arms; what is not stored is run, and stored."""
     theorem, settings, seed, paths = program
@@ -117,7 +125,8 @@ def _arms(program: Program, stored: dict[Arm, Trials]) -> dict[Arm, Trials]:
         if arm in found:
             continue
         ready = ready or compiled(theorem, settings, arm)
-        found[arm] = simulate(theorem, settings, seed, arm, ready)
+        with LAPACK if "lapack" in ready.call.as_text() else nullcontext():
+            found[arm] = simulate(theorem, settings, seed, arm, ready)
         ready = ready._replace(seconds=dict.fromkeys(ready.seconds, 0.0))  # paid once
         description = {
             "theorem": theorem.name,
