@@ -1,6 +1,5 @@
 """Numerics as the command line sets them, one cache of compiled programs, and the CLI itself."""
 
-import gc
 import os
 import subprocess
 import sys
@@ -11,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments.command.runtime import collect_seldom
+from experiments.effort import compile_quickly
+
 # One empty cache of compiled programs for all processes of a session: they inherit it. What
 # another session, or a user, compiled is never used.
 CACHE = "JAX_COMPILATION_CACHE_DIR"
@@ -18,21 +20,11 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     SESSION = tempfile.TemporaryDirectory()
     os.environ |= {CACHE: SESSION.name, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2"}
 
-# Tests compile much and run little, so the compiler need not try hard: a third of the time.
-os.environ["XLA_FLAGS"] = " ".join(
-    [
-        os.environ.get("XLA_FLAGS", ""),
-        "--xla_backend_optimization_level=0",
-        "--xla_cpu_use_fusion_emitters=false",
-    ]
-)
+compile_quickly(0)  # tests compile much and run little
 
 import jax  # noqa: E402
 
-# Tracing makes many small objects that live long; looking through all of them at Python's default
-# pace took a quarter of the time.
-gc.freeze()
-gc.set_threshold(200_000, 50, 50)
+collect_seldom()
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_default_matmul_precision", "highest")

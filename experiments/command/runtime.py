@@ -9,6 +9,16 @@ MOST_DEVICES = 1024
 """CPU devices are threads, and JAX makes as many as it is told."""
 
 
+def collect_seldom() -> None:
+    """Look for garbage less often than Python does by itself.
+
+    Tracing makes many small objects that live long, and to look through all of them at the default
+    pace was a quarter of its time.
+    """
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 50)
+
+
 def configure(precision: str, devices: int | None, level: int) -> None:
     """Set precision, promotion rules, the number of devices, how hard the compiler tries, and a
     cache of compiled programs.
@@ -20,11 +30,7 @@ def configure(precision: str, devices: int | None, level: int) -> None:
     import jax
     import pooch
 
-    # Tracing makes many small objects that live long: to look through all of them at Python's
-    # default pace is a quarter of its time.
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 50)
-
+    collect_seldom()
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore
         # Compiling is most of a laptop run, and programs differ by settings, not by seed.
         jax.config.update("jax_compilation_cache_dir", str(pooch.os_cache("relu-theory") / "xla"))

@@ -120,12 +120,14 @@ another."""
 def _arms(program: Program, stored: dict[Arm, Trials]) -> dict[Arm, Trials]:
     """The trials of a program's arms; what is not stored is run, and stored."""
     theorem, settings, seed, paths = program
-    ready, found = None, dict(stored)
+    ready, turn, found = None, nullcontext(), dict(stored)
     for arm, path in paths.items():
         if arm in found:
             continue
-        ready = ready or compiled(theorem, settings, arm)
-        with LAPACK if "lapack" in ready.call.as_text() else nullcontext():
+        if ready is None:
+            ready = compiled(theorem, settings, arm)
+            turn = LAPACK if "lapack" in ready.call.as_text() else nullcontext()
+        with turn:
             found[arm] = simulate(theorem, settings, seed, arm, ready)
         ready = ready._replace(seconds=dict.fromkeys(ready.seconds, 0.0))  # paid once
         description = {
