@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Protocol
 
 from rich.console import Console
@@ -39,12 +40,14 @@ class _Logged:
     def __init__(self, title: str, console: Console):
         self.title, self.console = title, console
         self.written, self.began = 0.0, time.monotonic()
+        self.lock = Lock()
 
     def __call__(self, fraction: float, what: str) -> None:
-        if fraction >= min(self.written + 1 / LINES, 1) and self.written < 1:
-            self.written = fraction
-            seconds = time.monotonic() - self.began
-            self.console.print(f"{self.title}: {fraction:.0%} after {seconds:.0f} s, {what}")
+        with self.lock:  # or a later line is written first, and its share is forgotten
+            if fraction >= min(self.written + 1 / LINES, 1) and self.written < 1:
+                self.written = fraction
+                seconds = time.monotonic() - self.began
+                self.console.print(f"{self.title}: {fraction:.0%} after {seconds:.0f} s, {what}")
 
     def pause(self) -> None:
         pass
