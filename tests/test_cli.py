@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 
 from experiments.errors import UsageError
+from experiments.results import standing
 from experiments.results.catalog import entries, select
-from experiments.results.verification import succeeded
+from experiments.results.standing import STAMPS
+from experiments.results.verdicts import succeeded
 
 PART_KEYS = {"name", "statement", "violations", "violation_bound", "tightness"}
 VERDICT_KEYS = {
@@ -132,12 +135,61 @@ def test_a_second_call_computes_nothing(cli, smoke_out):
 
 def test_rows_come_in_order_and_a_log_is_short(cli, smoke_out):
     names = [entry.name for entry in select("theorem", ())]
+    (smoke_out / "verdicts" / "smoke-0" / STAMPS).unlink()  # so that they are judged again
     result = cli("verify", "--preset", "smoke", "--out", smoke_out)
     first = [line.split()[0] for line in result.stdout.splitlines() if line.strip()]
     assert [word for word in first if word in names] == names
     lines = result.stderr.splitlines()
     assert 1 < len(lines) <= 11
     assert lines[-1].startswith("verify: 100%")
+
+
+def test_what_stands_is_shown_without_jax(environment, smoke_out):
+    """And as if it had been judged again: the table, the JSON and the exit code."""
+    code = "import sys; sys.argv = {}; from experiments.command.cli import main\n"
+    code += "try: main()\nfinally: print('jax' in sys.modules, file=sys.stderr)"
+    for words in ((), ("--json",)):
+        args = ["relu-theory", "verify", "subspace", "--preset", "smoke", "--out", str(smoke_out)]
+        command = [sys.executable, "-c", code.format([*args, *words])]
+        options = {"capture_output": True, "text": True, "env": environment}
+        shown = [subprocess.run(command, **options)]
+        (smoke_out / "verdicts" / "smoke-0" / STAMPS).unlink()
+        shown += [subprocess.run(command, **options) for _ in range(2)]
+        assert [result.stderr.split()[-1] for result in shown] == ["False", "True", "False"]
+        assert shown[0].stdout == shown[1].stdout == shown[2].stdout
+        assert {result.returncode for result in shown} == {0}
+
+
+def test_verdicts_stand_until_anything_changes(cli, tmp_path, monkeypatch):
+    chosen = select("theorem", (ONE,))
+    result = cli("verify", ONE, "--preset", "smoke", "--json", "--out", tmp_path)
+    asked = {"precision": "float64", "devices": None}
+
+    def found(**changed):
+        return standing.standing(chosen, "smoke", 0, tmp_path, **asked | changed)
+
+    assert found() == json.loads(result.stdout)["verdicts"]
+    assert found(devices=2) is None and found(precision="float32") is None
+    (trials, *_) = tmp_path.glob("trials/*/*.npz")
+    (verdict,) = tmp_path.glob("verdicts/*/*.json")
+    for path in (trials, verdict):
+        content, status = path.read_bytes(), path.stat()
+        path.write_bytes(content[:-1] + b" ")
+        assert found() is None
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert found() is not None
+    stamps = verdict.parent / STAMPS
+    stamps.write_text(stamps.read_text()[:-4])
+    assert found() is None
+    standing.keep(chosen, "smoke", 0, tmp_path, **asked)
+    searched = tmp_path / "worst" / ONE / "statement.npz"
+    searched.parent.mkdir(parents=True)
+    searched.touch()
+    assert found() is None
+    standing.keep(chosen, "smoke", 0, tmp_path, **asked)
+    monkeypatch.setattr(standing, "_code", lambda: ["other sources"])
+    assert found() is None
 
 
 def test_a_damaged_result_is_computed_again_with_a_warning(cli, tmp_path):

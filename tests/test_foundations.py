@@ -10,6 +10,7 @@ from theory.checks import check_points
 from theory.ensemble import ensemble, footprint
 from theory.geometry import Subspace, numerical_rank, orthonormalise, random_subspace, span
 from theory.networks import MLP, Linear, mlp, two_layer_relu
+from theory.spectrum import largest_eigenvalue
 from theory.training import train, train_to_margin
 
 EPS = 2.3e-16
@@ -66,6 +67,18 @@ def test_random_subspace_is_orthonormal_and_splits_space(d, dim):
     assert jnp.max(jnp.abs(on + off - x)) < 1e-13
     assert jnp.max(jnp.abs(off @ subspace.basis)) < 1e-12
     assert jnp.max(subspace.off_share(on)) < 1e-13
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-15, 1e-12, 1e-3, 0.5])
+def test_the_largest_eigenvalue_whatever_is_close_to_it(gap):
+    """Sums of d² products of matrices of norm one err by d roundings each, less than 10⁻¹³."""
+    for seed, d in enumerate((1, 2, 7, 40)):
+        basis = np.linalg.qr(np.random.default_rng(seed).normal(size=(d, d)))[0]
+        values = np.linspace(0, 2.0, d)
+        values[-2:] = [2 * (1 - gap), 2][-d:]
+        matrix = jnp.asarray((basis * values) @ basis.T)
+        assert float(largest_eigenvalue(matrix)) == pytest.approx(2, rel=1e-13)
+    assert float(largest_eigenvalue(jnp.zeros((3, 3)))) == 0
 
 
 def test_orthonormalise_agrees_with_qr_and_survives_bad_conditioning():

@@ -36,13 +36,15 @@ def theorem(request):
 
 
 @pytest.mark.parametrize("arm", ["theorem", pytest.param("control", marks=pytest.mark.slow)])
-def test_lowers_for_gpu_and_tpu_and_enters_its_closure_only(theorem, arm):
+def test_lowers_for_every_backend_without_lapack_and_enters_its_closure_only(theorem, arm):
     settings = theorem.presets["smoke"]
     keys = trial_keys(theorem, settings, 0, arm)
-    export = jax.export.export(program(theorem, settings, arm), platforms=["cuda", "tpu"])
+    export = jax.export.export(program(theorem, settings, arm), platforms=["cpu", "cuda", "tpu"])
     with entered() as found:
         exported = export(keys, numbers_of(theorem, arm))
-    assert set(exported.platforms) == {"cuda", "tpu"}
+    assert set(exported.platforms) == {"cpu", "cuda", "tpu"}
+    # Calls of LAPACK wait for each other where several programs or devices make them at once.
+    assert "lapack" not in exported.mlir_module()
     (entry,) = select("theorem", (theorem.name,))
     # What was traced before, and is inlined by JAX, is not entered again.
     assert found and found <= closure.reach(entry).keys()

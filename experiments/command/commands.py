@@ -14,7 +14,9 @@ from rich.table import Table
 
 from experiments.command.progress import bar
 from experiments.errors import UsageError
-from experiments.results.catalog import entries, select
+from experiments.results import verdict_table
+from experiments.results.catalog import Entry, entries, select
+from experiments.results.verdicts import succeeded, summary_json
 
 Preset = Literal["smoke", "course", "paper"]
 Names = tyro.conf.Positional[tuple[str, ...]]
@@ -33,17 +35,21 @@ class Common:
     data: Path | None = None
     """folder with the data sets, otherwise $RELU_THEORY_DATA, the user's cache, a download"""
 
-    def prepare(self, preset: Preset = "course") -> None:
-        """Check the options and configure JAX for work of this preset."""
-        from experiments import effort
-        from experiments.command.runtime import configure
-
+    def check(self) -> None:
+        """Refuse options that cannot be, before anything is done."""
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed is {self.seed} and must be from 0 to 2^32 - 1.")
         if self.data is not None:
             if not self.data.is_dir():
                 raise UsageError(f"--data {self.data} is no folder; give one with the data files.")
             os.environ["RELU_THEORY_DATA"] = str(self.data)
+
+    def prepare(self, preset: Preset = "course") -> None:
+        """Check the options and configure JAX for work of this preset."""
+        from experiments import effort
+        from experiments.command.runtime import configure
+
+        self.check()
         configure(self.precision, self.devices, effort.BY_PRESET[preset])
 
 
@@ -112,20 +118,45 @@ class Verify:
     cluster: Annotated[Cluster, tyro.conf.OmitArgPrefixes] = Cluster()
 
     def __call__(self) -> int:
+        from experiments.results import standing
+
         chosen = select("theorem", self.names)
+        self.common.check()
+        asked = chosen, self.preset, self.common.seed, self.out
+        options = {"precision": self.common.precision, "devices": self.common.devices}
+        alone = self.cluster == Cluster()
+        verdicts = standing.standing(*asked, **options) if alone else None
+        if verdicts is None:
+            verdicts = self._judge(chosen)
+            if alone:
+                standing.keep(*asked, **options)
+        elif self.json:
+            _print_json(verdicts)
+        else:
+            console = _console()
+            verdict_table.print_head(console)
+            for verdict in verdicts:
+                verdict_table.print_verdict(console, verdict)
+            verdict_table.print_foot(console, verdicts)
+        return 0 if succeeded(verdicts) else 1
+
+    def _judge(self, chosen: list[Entry]) -> list[dict[str, Any]]:
+        """Run what is not stored, judge all, and print the verdicts, a table's rows as they come.
+
+        Of several processes the first prints.
+        """
         self.cluster.prepare()
         self.common.prepare(self.preset)
         import jax
 
-        from experiments.results import store, verdict_table, verification
+        from experiments.results import verification
 
         asked = chosen, self.preset, self.common.seed, self.out
-        first = jax.process_index() == 0
+        first, console = jax.process_index() == 0, _console()
         with bar("verify") as progress:
             if self.json or not first:
                 verdicts = verification.verify_all(*asked, progress)
             else:
-                console = _console()
 
                 def show(verdict: dict[str, Any]) -> None:
                     progress.pause()
@@ -136,9 +167,14 @@ class Verify:
                 progress.pause()
                 verdict_table.print_foot(console, verdicts)
         if self.json and first:
-            summary = verification.summary_json(verdicts)
-            print(store.to_json({"verdicts": verdicts, "summary": summary}), end="")
-        return 0 if verification.succeeded(verdicts) else 1
+            _print_json(verdicts)
+        return verdicts
+
+
+def _print_json(verdicts: list[dict[str, Any]]) -> None:
+    from experiments.results.store import to_json
+
+    print(to_json({"verdicts": verdicts, "summary": summary_json(verdicts)}), end="")
 
 
 @dataclass(frozen=True)
@@ -276,7 +312,7 @@ class Report:
         page = report.render(verdicts, results, self.results)
         store.write_atomically(self.out, page)
         print(self.out, file=sys.stderr)
-        return 0 if verification.succeeded(verdicts) else 1
+        return 0 if succeeded(verdicts) else 1
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from experiments.results import verdict_table, verification
+from experiments.results import verdict_table
 from experiments.results.catalog import room
 from experiments.results.gallery import FIGURE, PAGE
+from experiments.results.verdicts import summary_json
 
 NONE = "–"
 INFINITE = 3e38
@@ -38,7 +39,7 @@ def render(verdicts: list[dict[str, Any]], results: list[dict[str, Any]], folder
     figures = [result | _files(folder / result["experiment"]) for result in results]
     return template(Path(__file__).with_suffix(".html")).render(
         verdicts=verdicts,
-        summary=verification.summary_json(verdicts),
+        summary=summary_json(verdicts),
         caption=verdict_table.caption(verdicts),
         sections=_sections(verdicts, figures),
         runs=_distinct({"preset": x["preset"], "seed": x["seed"]} for x in verdicts + results),

@@ -6,8 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.results import worst
-from experiments.results.verification import COLOURS, summary_json
+from experiments.results.verdicts import COLOURS, summary_json
 
 COLUMNS = {
     "theorem": 34,
@@ -117,8 +116,13 @@ def tightness(part: dict[str, Any]) -> str:
     if t is None:
         return "–"
     words = f"{t['median']:.3g} ({t['min']:.3g} … {t['max']:.3g})"
-    searched = f", worst {worst.ratio_in_words(part['worst']['ratio'])}" if part["worst"] else ""
+    searched = f", worst {ratio_in_words(part['worst']['ratio'])}" if part["worst"] else ""
     return words + searched + (" vacuous" if part["vacuous"] else "")
+
+
+def ratio_in_words(ratio: float | None) -> str:
+    """A ratio, with enough digits to tell it from 1."""
+    return "–" if ratio is None else f"{ratio:.6g}"
 
 
 def caption(verdicts: list[dict[str, Any]]) -> str:

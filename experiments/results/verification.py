@@ -8,9 +8,9 @@ from typing import Any
 from experiments.experiment import Progress
 from experiments.results import store, trials, worst
 from experiments.results.catalog import Entry
+from experiments.results.standing import folder
 from theory.claims import AtLeast
 from theory.theorem import (
-    PHASES,
     Arm,
     Part,
     Preset,
@@ -20,14 +20,6 @@ from theory.theorem import (
     expected,
     judge,
 )
-
-COLOURS = {
-    "verified": "green",
-    "consistent": "green",
-    "falsified": "bold red",
-    "inconclusive": "yellow",
-    "not applicable": "blue",
-}
 
 
 def verify_all(
@@ -74,7 +66,7 @@ def _judged(
     found = {part: worst.known(entry, theorem, seed, out, part) for part in theorem.parts}
     searched = {part: case for part, case in found.items() if case is not None}
     shown = verdict_json(entry, theorem, verdict, settings, preset, seed, searched)
-    path = out / "verdicts" / f"{preset}-{seed}" / f"{entry.name}.json"
+    path = folder(preset, seed, out) / f"{entry.name}.json"
     store.write_atomically(path, store.to_json(shown))
     return shown
 
@@ -156,31 +148,3 @@ def _part_json(theorem: Theorem, part: Part, found: dict[str, Any] | None) -> di
     keys = ("ratio", "violated", "seconds", "generations")
     says = worst.words(found | {"random_max": worst.largest(shown)})
     return shown | {"worst": {key: found[key] for key in keys} | {"says": says}}
-
-
-def succeeded(verdicts: list[dict[str, Any]]) -> bool:
-    """Every verdict is the expected one, and no control that counts is missed."""
-    return all(
-        v["status"] == v["expected"] and v["control"]["detected"] is not False for v in verdicts
-    )
-
-
-def summary_json(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
-    """The counts under a list of verdicts."""
-    statuses = [v["status"] for v in verdicts]
-    return {
-        "theorems": len(verdicts),
-        "parts": sum(len(v["parts"]) for v in verdicts),
-        "statuses": {status: statuses.count(status) for status in COLOURS},
-        "unexpected": [v["theorem"] for v in verdicts if v["status"] != v["expected"]],
-        "controls_detected": sum(v["control"]["detected"] is True for v in verdicts),
-        "controls_missed": [v["theorem"] for v in verdicts if v["control"]["detected"] is False],
-        "trials": sum(v["trials"] for v in verdicts),
-        "error_bound": sum(v["alpha"] for v in verdicts if _bounded(v)),
-        "seconds": {part: sum(v["seconds"][part] for v in verdicts) for part in PHASES},
-    }
-
-
-def _bounded(v: dict[str, Any]) -> bool:
-    """Whether α bounds a false "verified" too: some part claims a rate between 0 and 1."""
-    return any(part["delta"] not in (None, 0) for part in v["parts"])

@@ -17,6 +17,7 @@ from experiments.experiment import Progress
 from experiments.results import store
 from experiments.results.catalog import Entry
 from experiments.results.closure import search_digest
+from experiments.results.verdict_table import ratio_in_words
 from theory.claims import AtLeast, AtMost
 from theory.theorem import WHOLE, Search, Theorem, by_part
 
@@ -280,11 +281,6 @@ def table(found: list[dict[str, Any]]) -> Table:
             f"{case['seconds']:.0f}",
         )
     return columns
-
-
-def ratio_in_words(ratio: float | None) -> str:
-    """A ratio, with enough digits to tell it from 1."""
-    return "–" if ratio is None else f"{ratio:.6g}"
 
 
 CAPTION = (

@@ -485,7 +485,7 @@ def test_frozen_weights():
         "optimiser linear in gradients": ROUNDING,
         "no weight decay": ROUNDING,
         "moved on P by a fiftieth": -0.02,
-        "every layer and bias moved by a hundredth": -0.01,
+        "both layers and the biases moved by a hundredth": -0.01,
         "loss fell by a tenth": -0.1,
     }
     theorem = frozen_weights.theorem

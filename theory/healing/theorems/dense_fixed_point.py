@@ -102,7 +102,7 @@ def draw_masks(net: MLP, key: Key[Array, ""], share: float) -> MLP:
 NAMES: dict[Method, str] = {"starfish": "cosine", "mse": "mse"}
 """What the statement calls the distances."""
 
-ALIVE = 0.1
+ALIVE = 0.01
 """The least share of a layer's states that are not 0: of zeros alone nothing would be said."""
 
 

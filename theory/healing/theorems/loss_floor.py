@@ -34,6 +34,7 @@ from theory.healing import ridge_descent
 from theory.healing.descent import masked_descent
 from theory.healing.ridge_descent import QUARTER, draw
 from theory.settings import Count
+from theory.spectrum import largest_eigenvalue
 from theory.theorem import Control, Theorem, Trial
 
 RELATIVE = 0.01
@@ -99,13 +100,14 @@ def extremes(
     gram = x.T @ x
 
     def row(kept):
-        # On the rest the mean of the diagonal of what is left, which is between the two.
-        rest = jnp.mean(jnp.diag(gram), where=kept)
         both = kept[:, None] & kept[None, :]
-        return jnp.linalg.eigvalsh(jnp.where(both, gram, jnp.diag(jnp.where(kept, 0, rest))))
+        largest = largest_eigenvalue(jnp.where(both, gram, 0))
+        # λI − AᵀA, 0 too where the mask left nothing, has the largest eigenvalue λ − μ.
+        turned = jnp.where(both, largest * jnp.eye(len(kept), dtype=gram.dtype) - gram, 0)
+        return largest - largest_eigenvalue(turned), largest
 
-    values = jax.vmap(row)(mask.astype(bool))
-    return jnp.min(values), jnp.max(values)
+    least, largest = jax.vmap(row)(mask.astype(bool))
+    return jnp.min(least), jnp.max(largest)
 
 
 def trial(settings: Settings, key: Key[Array, ""], keep: bool = True) -> Trial:
