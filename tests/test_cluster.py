@@ -1,13 +1,18 @@
 """Several processes on this machine as one run: the same verdicts, and an end if one dies."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import xarray
+
+from experiments.results.store import load_data
 
 NAMES = ("subspace.large-gradient", "unlearning.linear", "unlearning.linear-exact")
 
@@ -19,9 +24,10 @@ def start(environment, tmp_path):
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
 
-    def run(process: int) -> subprocess.Popen:
-        command = [sys.executable, "-m", "experiments", "verify", *NAMES, "--preset", "smoke"]
-        command += ["--json", "--out", str(tmp_path / str(process)), "--coordinator", address]
+    def run(process: int, *words: str) -> subprocess.Popen:
+        words = words or ("verify", *NAMES, "--json")
+        command = [sys.executable, "-m", "experiments", *words, "--preset", "smoke"]
+        command += ["--out", str(tmp_path / str(process)), "--coordinator", address]
         return subprocess.Popen(
             [*command, "--processes", "2", "--process", str(process)],
             env=environment,
@@ -50,6 +56,30 @@ def test_two_processes_give_the_verdicts_of_one(start, cli, tmp_path):
         for process in (0, 1)
     ]
     assert kept[0] == kept[1] and len(kept[0]) == 2 * len(NAMES)
+
+
+def data(out: Path) -> xarray.Dataset:
+    stored = load_data(out / "subspace.gradient-law" / "data.nc")
+    assert stored is not None
+    return stored[0]
+
+
+def test_two_processes_run_an_experiment_as_one(start, cli, tmp_path):
+    """Each trains half of the networks; the data of all, and what is printed, are those of one."""
+    words = ("run", "subspace.gradient-law")
+    both = [start(process, *words) for process in (0, 1)]
+    outputs = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    alone = cli(*words, "--preset", "smoke", "--out", tmp_path / "alone")
+    assert outputs[0][0] == alone.stdout and outputs[1][0] == ""
+    right = data(tmp_path / "alone")
+    assert data(tmp_path / "0").equals(right) and data(tmp_path / "1").equals(right)
+    # Where one process has the result and the other has not, both run again.
+    shutil.rmtree(tmp_path / "1")
+    both = [start(process, *words) for process in (0, 1)]
+    outputs = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert data(tmp_path / "1").equals(right)
 
 
 # Where process 0 lives on, JAX needs its 20 s to find the other dead.

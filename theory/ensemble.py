@@ -6,8 +6,7 @@ from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import AxisType, Mesh, PartitionSpec
 from jaxtyping import PyTree
 
 Strategy = Literal["auto", "vmap", "map", "sharded"]
@@ -52,11 +51,14 @@ def ensemble(fn: Callable[[PyTree], PyTree], keys: PyTree, strategy: Strategy = 
         fn: a traceable function of one key, or of whatever a member is.
         keys: n keys, or any pytree whose leaves have a leading axis of n members.
         strategy: ``"map"`` runs the members one after another, ``"vmap"`` in batches that fit in
-            the device's `memory_budget`, ``"sharded"`` splits them over all devices of this process
-            first. ``"auto"`` is sharded where there are several, and otherwise as `BATCHED` says.
+            the device's `memory_budget`, ``"sharded"`` splits them first over the devices of the
+            mesh that is set (`jax.set_mesh`, one axis), which may be those of several processes, or
+            else over all of this process. ``"auto"`` is sharded where a mesh is set or there are
+            several devices, and otherwise as `BATCHED` says.
 
     Returns:
-        The pytree of ``fn``, each leaf stacked over the keys.
+        The pytree of ``fn``, each leaf stacked over the keys; where a mesh is set, every device has
+        all of it.
 
     Raises:
         ValueError: for a strategy of another name.
@@ -68,7 +70,8 @@ def ensemble(fn: Callable[[PyTree], PyTree], keys: PyTree, strategy: Strategy = 
     """
     if strategy not in get_args(Strategy):
         raise ValueError(f"strategy is {strategy!r} and must be one of {get_args(Strategy)}")
-    if strategy == "sharded" or (strategy == "auto" and jax.local_device_count() > 1):
+    several = _mesh_is_set() or jax.local_device_count() > 1
+    if strategy == "sharded" or (strategy == "auto" and several):
         return _sharded(fn, keys)
     return _run(fn, keys, strategy)
 
@@ -113,11 +116,18 @@ def _jaxpr_bytes(jaxpr) -> int:
     return total
 
 
+def _mesh_is_set() -> bool:
+    """Whether `jax.set_mesh` was called, and this is not a share of a device of it already."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return not mesh.empty and AxisType.Manual not in mesh.axis_types
+
+
 def _sharded(fn, keys):
     """Split the keys over all devices (the last key repeated to make the shares equal)."""
-    mesh = Mesh(np.array(jax.local_devices()), ("members",))
-    spec = PartitionSpec("members")
-    n, shares = _members(keys), jax.local_device_count()
+    whole = _mesh_is_set()
+    mesh = jax.sharding.get_abstract_mesh() if whole else Mesh(jax.local_devices(), ("members",))
+    spec = PartitionSpec(*mesh.axis_names)
+    n, shares = _members(keys), mesh.size
     which = jnp.minimum(jnp.arange(-(-n // shares) * shares), n - 1)
     padded = jax.tree.map(lambda leaf: leaf[which], keys)
     run = jax.shard_map(
@@ -127,4 +137,6 @@ def _sharded(fn, keys):
         out_specs=spec,
         check_vma=False,
     )
-    return jax.tree.map(lambda leaf: leaf[:n], run(padded))
+    stacked = jax.tree.map(lambda leaf: leaf[:n], run(padded))
+    # What other processes computed cannot be read until it is here.
+    return jax.lax.with_sharding_constraint(stacked, PartitionSpec()) if whole else stacked

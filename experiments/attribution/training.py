@@ -76,7 +76,8 @@ def train(
         table: the embedding.
         key: of initialisation and order of the texts.
         progress: told after every epoch.
-        keep: keep the state after every epoch in the user's cache, and go on from there.
+        keep: keep the state after every epoch in the user's cache, and go on from there; not
+            where several processes train together, whose caches may differ.
 
     Raises:
         UsageError: weights are no longer finite.
@@ -91,6 +92,7 @@ def train(
     parts = BUCKETS if kind == "lstm" and words >= 64 else 1
     sizes = tuple(-(-words * (i + 1) // parts) for i in range(parts))
     ids, y = jnp.asarray(corpus.x_train), jnp.asarray(corpus.y_train)
+    keep = keep and jax.process_count() == 1
     done, path = 0, _path(settings, kind, corpus, table, key) if keep else None
     if path is not None:
         state, done = _resume(path, state)

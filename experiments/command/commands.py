@@ -65,7 +65,7 @@ class Cluster:
     processes: int | None = None
     """how many there are"""
     process: int | None = None
-    """which one this is, from 0; that one prints the verdicts"""
+    """which one this is, from 0; that one prints"""
 
     def prepare(self) -> None:
         """Find the other processes, if there are any."""
@@ -237,16 +237,22 @@ class Run:
     format: tuple[Literal["svg", "pdf"], ...] = ()
     """draw the figure in these formats too"""
     common: Shared = Common()
+    cluster: Annotated[Cluster, tyro.conf.OmitArgPrefixes] = Cluster()
 
     def with_settings(self, settings: Any) -> int:
         """Run with these settings."""
         (entry,) = select("experiment", (self.name,))
+        self.cluster.prepare()
         self.common.prepare()
+        import jax
+
         from experiments.results import gallery, store
 
         with bar(self.name) as progress:
             asked = gallery.Run(settings, self.preset, self.common.seed)
             result = gallery.run(entry, asked, self.out, progress, self.format)
+        if jax.process_index():
+            return 0
         print(store.to_json(result["summary"]), end="")
         for made in (gallery.FIGURE, *([gallery.PAGE] if entry.load().page else [])):
             print(self.out / entry.name / made, file=sys.stderr)

@@ -1,16 +1,17 @@
-"""What each process of a run has stored, given to all the others."""
+"""What the processes of a run tell each other."""
 
 import io
 import os
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import jax
 import numpy as np
 from jax.experimental.multihost_utils import process_allgather
+from jax.sharding import Mesh
 
 from experiments.results import store
 
@@ -41,6 +42,26 @@ def exchange(folder: Path, paths: Iterable[Path]) -> None:
             for name in archive.namelist():
                 if not (folder / name).exists():
                     store.write_atomically(folder / name, archive.read(name))
+
+
+def agreed(holds: bool) -> bool:
+    """Whether something holds in every process of the run; all must call it.
+
+    Example:
+        >>> agreed(True), agreed(False)
+        (True, False)
+    """
+    if jax.process_count() == 1:
+        return holds
+    with _quiet():
+        return bool(process_allgather(np.array(holds)).all())
+
+
+def spread() -> AbstractContextManager:
+    """In this context JAX computes on the devices of all processes, which must run the same."""
+    if jax.process_count() == 1:
+        return nullcontext()
+    return jax.set_mesh(Mesh(jax.devices(), ("members",)))
 
 
 @contextmanager

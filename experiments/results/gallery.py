@@ -54,6 +54,8 @@ def run(
     """
     import jax
 
+    from experiments.results.exchange import agreed, spread
+
     folder, kept = store.open_folder(out / entry.name), out / "runs" / entry.name
     experiment: Experiment = entry.load()
     settings, preset, seed = asked
@@ -66,8 +68,11 @@ def run(
         if shown is not None and not (before := kept / f"{shown[1].get('key')}.nc").exists():
             store.save_data(before, *shown)  # a gallery has come without the folder of runs
         stored = store.load_data(kept / f"{key}.nc")
-    if stored is None:
-        found = experiment.run(settings, jax.random.key(seed), progress)
+    # What one process has to run needs all of them.
+    everywhere = agreed(stored is not None)
+    if stored is None or not everywhere:
+        with spread():
+            found = experiment.run(settings, jax.random.key(seed), progress)
         description = {
             "experiment": entry.name,
             "title": experiment.title,
