@@ -304,6 +304,7 @@ def test_kill_and_resume(cli, environment, tmp_path):
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
 
 
+@pytest.mark.slow
 def test_two_at_once_share_a_folder(environment, tmp_path):
     command = [sys.executable, "-m", "experiments", "verify", ONE, "--preset", "smoke", "--json"]
     both = [
@@ -327,6 +328,7 @@ def test_programs_that_call_lapack_do_not_wait_for_each_other(cli, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_float32_and_three_devices(cli, tmp_path):
     """Three CPU devices give the numbers of one, though they cannot share 118 keys equally."""
     verdicts = []

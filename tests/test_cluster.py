@@ -64,6 +64,7 @@ def data(out: Path) -> xarray.Dataset:
     return stored[0]
 
 
+@pytest.mark.slow
 def test_two_processes_run_an_experiment_as_one(start, cli, tmp_path):
     """Each trains half of the networks; the data of all, and what is printed, are those of one."""
     words = ("run", "subspace.gradient-law")

@@ -165,6 +165,7 @@ def _both(out):
     run(out)
 
 
+@pytest.mark.slow
 def test_two_processes_in_one_folder(tmp_path):
     context = multiprocessing.get_context("spawn")
     both = [context.Process(target=_both, args=(tmp_path,)) for _ in range(2)]

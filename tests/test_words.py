@@ -78,6 +78,7 @@ def test_tokens_of_a_script_are_tokens_again(text):
     assert all(tokens) and tokenise_script(" ".join(tokens)) == tokens
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOKENISERS)
 @pytest.mark.parametrize("part", ["a", "1", "'", "<br", "<br />", "<", "é", "\0", "\ud800"])
 def test_ten_megabytes_of_one_kind_take_seconds(name, part):

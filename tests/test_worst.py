@@ -191,6 +191,7 @@ def test_random_trials_may_be_worse_than_what_a_search_finds():
 ONE = "healing.masked-ridge"
 
 
+@pytest.mark.slow
 def test_the_command_goes_on_and_its_certificates_are_shown(cli, tmp_path):
     command = ("worst", ONE, "--preset", "smoke", "--out", tmp_path, "--json")
     first = cli(*command, "--seconds", 0.1)

@@ -80,6 +80,7 @@ def test_batches_hold_texts_once_and_cut_no_word(texts):
     assert set(np.array(batches.bucket)) == {0, 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sum", "lstm"])
 def test_an_epoch_is_a_loop_over_copies_and_batches(kind, texts, table):
     rule = optimizer(kind, 0.05, steps=12)
@@ -179,7 +180,10 @@ def test_the_noise_of_smooth_grad_grows_with_the_text(texts, table):
     np.testing.assert_allclose(one["SmoothGrad"], other["SmoothGrad"], atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["flat", "sum", "max", "lstm"])
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("sum", "max", "lstm")]
+
+
+@pytest.mark.parametrize("kind", ["flat", *SLOW])
 def test_all_scores_of_one_text(kind, texts, table):
     copies, x = draw(kind), table[texts.ids[0]]
     found = explain(copies, x, jax.random.key(5), steps=64)

@@ -44,6 +44,7 @@ def member():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "arm"),
     [("states", arm) for arm in MLP_ARMS] + [("transformer", arm) for arm in ARMS],

@@ -58,6 +58,7 @@ def floored(h, target, epsilon=1e-12):
     return jnp.mean(1 - jnp.sum(h / next(lengths) * (target / next(lengths)), axis=1))
 
 
+@pytest.mark.slow
 def test_usual_cosine_losses_are_not_zero_at_the_dense_network(states):
     h = states[-1]
     for loss in (naive, floored):

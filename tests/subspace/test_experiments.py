@@ -145,6 +145,7 @@ def check_pictures(settings, data) -> None:
         assert np.sign(output(x[index] + z * 0.998)) == np.sign(before)
 
 
+@pytest.mark.slow
 def test_images_flip_off_their_span(outcomes):
     settings, data = outcomes["real_data"]
     assert data.ell == 48

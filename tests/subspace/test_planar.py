@@ -41,6 +41,7 @@ def test_weights_across_the_diagonal_are_frozen(line):
     assert line[0].drift.max() < 1e-12
 
 
+@pytest.mark.slow
 def test_weights_are_frozen_only_on_the_board_through_the_origin():
     data, _ = ran(chessboard, steps=3000)
     assert data.drift.sel(board="shifted").max() < 1e-12

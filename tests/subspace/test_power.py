@@ -43,6 +43,7 @@ def test_a_dimension_off_by_a_tenth_is_caught(statistics, factor):
     assert claim.judge(statistics, statistics, COURSE).status == "falsified"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.9, 1.1])
 def test_power_against_a_tenth_is_at_least_999_in_1000(factor):
     """2000 simulated runs at the course preset's number of trials: at most 8 misses.

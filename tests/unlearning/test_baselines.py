@@ -155,6 +155,7 @@ def test_every_baseline_may_be_asked_for():
     assert get_args(Method) == ("gradient ascent", "certificate", *BASELINES)
 
 
+@pytest.mark.slow
 def test_experiment_judges_every_method(outcome):
     settings, data = outcome
     tables = experiment_module.summary(data, settings).tables

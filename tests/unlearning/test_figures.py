@@ -74,6 +74,7 @@ def test_margins_by_numpy():
     assert forgotten["mixture"]["after"] > 0.1 > abs(forgotten["gaussian"]["after"])
 
 
+@pytest.mark.slow
 def test_correlation_by_numpy():
     settings, data = outcome(correlation)
     key = jax.random.split(jax.random.fold_in(KEY, 0), settings.trials)[0]
@@ -104,6 +105,7 @@ def test_theorem_4_1_is_drawn_only_where_it_applies():
     assert correlation.summary(beyond, none).tables["theorem"]["networks_within_phi"] == 0
 
 
+@pytest.mark.slow
 def test_no_bound_of_the_certificate_is_exceeded():
     _, data = outcome(correlation)
     for kind in correlation.Data:
@@ -169,6 +171,7 @@ def test_fields_that_do_not_go_together(module, changes, message):
         module.Settings(**changes)
 
 
+@pytest.mark.slow
 def test_networks_that_cannot_fit_their_points_are_refused():
     settings = replace(margins.experiment.presets["smoke"], d=2, steps=200)
     with pytest.raises(UsageError, match="did not reach the margin asked for"):
