@@ -13,15 +13,23 @@ and they run two to six times as long, which is right where that takes milliseco
 ``relu-theory bench compile``; the numbers are in ``figures/bench/compile.json``.
 """
 
+DEFAULT = 3
+"""XLA's own level."""
+
+
+def accelerators() -> bool:
+    """Whether JAX has a backend beside the CPU's; without importing it."""
+    return bool(entry_points(group="jax_plugins") or find_spec("libtpu"))
+
 
 def compile_quickly(level: int) -> None:
     """Ask XLA for this optimisation level, unless the user chose, or there is an accelerator.
 
-    XLA reads it once, before its first program.
+    XLA reads it once, before its first program. What it does anyway it is not asked for, so that
+    processes that this one starts can ask for something else.
     """
     chosen = os.environ.get("XLA_FLAGS", "")
-    accelerators = entry_points(group="jax_plugins") or find_spec("libtpu")
-    if "xla_backend_optimization_level" in chosen or accelerators:
+    if level == DEFAULT or "xla_backend_optimization_level" in chosen or accelerators():
         return
     flags = " ".join(f"--{name}={str(value).lower()}" for name, value in options(level).items())
     os.environ["XLA_FLAGS"] = f"{chosen} {flags}".strip()

@@ -32,32 +32,3 @@ def timed(
         value = jax.block_until_ready(compiled(*args))
         times.append(time.perf_counter() - began)
     return compiling, min(times), value
-
-
-def interleaved(
-    ways: dict[str, Callable[..., Any]], *args: Any, options: dict[str, Any] | None = None
-) -> dict[str, tuple[float, float]]:
-    """Seconds to compile and to run each way, the ways taking turns: what else the machine does
-    falls on all of them.
-
-    Args:
-        ways: traceable functions of the same arguments, by name.
-        args: the arguments.
-        options: of the compiler, for all ways.
-
-    Example:
-        >>> list(interleaved({"sum": jax.numpy.sum, "mean": jax.numpy.mean}, jax.numpy.ones(3)))
-        ['sum', 'mean']
-    """
-    programs, times = {}, {}
-    for name, way in ways.items():
-        began = time.perf_counter()
-        programs[name] = jax.jit(way, compiler_options=options).lower(*args).compile()
-        times[name] = time.perf_counter() - began, float("inf")
-    for _ in range(REPEATS):
-        for name, program in programs.items():
-            began = time.perf_counter()
-            jax.block_until_ready(program(*args))
-            compiling, fastest = times[name]
-            times[name] = compiling, min(fastest, time.perf_counter() - began)
-    return times

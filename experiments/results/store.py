@@ -160,6 +160,24 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             raise
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file, which is created where there is none; what is there stays.
+
+    One call of the system writes it, so that lines of several processes do not mix. A last line
+    without an end, of a process that was killed, gets one.
+
+    Raises:
+        UsageError: if the disk refuses, or something other than a file is there.
+    """
+    with _clear_errors(path):
+        with open(path, "ab+", buffering=0) as file:
+            file.seek(0, os.SEEK_END)
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read() == b"\n" else f"\n{line}"
+            file.write(f"{line}\n".encode())
+
+
 def save(path: Path, arrays: dict[str, np.ndarray], description: dict[str, Any]) -> None:
     """Write arrays and their description into one NPZ, atomically."""
     text = np.array(to_json(description | {"arrays": sorted(arrays)}))

@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from experiments.bench.proof import agree
+from experiments.bench.timing import compare, compiled
 from experiments.effort import full_effort
-from experiments.timing import interleaved
+from experiments.experiment import Progress
 from theory.kernels.gated import by_matmuls, by_neurons
 
 WAYS = {"matmuls": by_matmuls, "neurons": by_neurons}
@@ -19,12 +21,9 @@ WAYS = {"matmuls": by_matmuls, "neurons": by_neurons}
 SIZES = {
     "a drawn surface": (64, 400, "float32"),
     "float64": (100, 1000, "float64"),
-    "a fine grid": (200, 4000, "float32"),
+    "a fine grid": (100, 4000, "float32"),
 }
 """Grid points per side of a cube, neurons and precision."""
-
-EQUAL = 1e-6
-"""By how much of the largest value the ways may differ in float64 before they are timed."""
 
 
 def problem(side: int, width: int, dtype: str) -> tuple[Float[Array, "..."], ...]:
@@ -44,14 +43,16 @@ def problem(side: int, width: int, dtype: str) -> tuple[Float[Array, "..."], ...
 def difference(side: int, width: int) -> float:
     """The largest difference between the ways in float64, over the largest value.
 
+    Raises:
+        Unequal: it is too large.
+
     Example:
-        >>> difference(4, 10) < EQUAL
+        >>> difference(4, 10) < 1e-14
         True
     """
     with jax.enable_x64(True):
         given = problem(side, width, "float64")
-        one, other = (jax.jit(way)(*given) for way in WAYS.values())
-        return float(jnp.max(jnp.abs(one - other)) / jnp.max(jnp.abs(one)))
+        return agree({name: compiled(way, *given) for name, way in WAYS.items()})
 
 
 def peak(way: str, side: int, width: int, dtype: str) -> int:
@@ -75,21 +76,26 @@ def _high_water() -> int:
 
 def memory(*arguments: Any) -> int:
     """`peak` in a process of its own."""
-    code = f"from experiments.command.bench_kernels import peak; print(peak(*{arguments!r}))"
+    code = f"from experiments.bench.kernels import peak; print(peak(*{arguments!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return int(done.stdout)
 
 
-def compare(name: str) -> tuple[str, dict[str, tuple[float, float]], dict[str, Any]]:
-    """What is compared, seconds by way, and what else is measured, of one of the `SIZES`."""
-    side, width, dtype = SIZES[name]
-    apart = difference(min(side, 50), width)
-    if not apart <= EQUAL:
-        raise AssertionError(f"the ways differ by {apart:.1e} of the largest value")
-    with jax.enable_x64(dtype == "float64"):
-        times = interleaved(WAYS, *problem(side, width, dtype), options=full_effort())
-    measured: dict[str, Any] = {"largest_difference": apart}
-    if sys.platform == "linux" and jax.default_backend() == "cpu":
-        measured["peak_bytes"] = {way: memory(way, side, width, dtype) for way in WAYS}
-    what = f"{name}, {side}³ points, {width} neurons, {dtype}: neurons against matmuls"
-    return what, times, measured
+def kernels(progress: Progress) -> list[dict[str, Any]]:
+    """A network's values at the points of a grid: a scan over neurons against matmuls."""
+    rows = []
+    for done, (name, (side, width, dtype)) in enumerate(SIZES.items()):
+        progress(done / len(SIZES), name)
+        measured: dict[str, Any] = {"largest_difference": difference(min(side, 50), width)}
+        with jax.enable_x64(dtype == "float64"):
+            given = problem(side, width, dtype)
+            ready = {
+                way: compiled(function, *given, options=full_effort())
+                for way, function in WAYS.items()
+            }
+            what = f"{name}, {side}³ points, {width} neurons, {dtype}"
+            row = compare(what, "neurons", ready)
+        if sys.platform == "linux" and jax.default_backend() == "cpu":
+            measured["peak_bytes"] = {way: memory(way, side, width, dtype) for way in WAYS}
+        rows.append(row | measured)
+    return rows

@@ -1,0 +1,1 @@
+"""`relu-theory bench`: performance comparisons, each in a process of its own."""
