@@ -68,7 +68,7 @@ def throughput(result: dict[str, Any]) -> "Figure":
     curves(ax, rate, x="networks", series="way")
     n, d, m = (sizes[name] for name in ("n", "d", "m"))
     bound = gemm / (2 * n * n * m)
-    ax.axhline(bound, **THEORY, label="product of matrices at the measured GEMM rate, nothing else")
+    ax.axhline(bound, **THEORY, label="products at the GEMM rate, nothing else")
     logarithmic(ax, data.networks.values.tolist())
     ax.set(
         xlabel="networks in the ensemble",
