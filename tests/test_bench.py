@@ -31,6 +31,7 @@ from experiments.bench import (
 from experiments.bench.comparisons import COMPARISONS
 from experiments.bench.problems import Problem, Ready, Shape, as_numpy, descend, problem
 from experiments.bench.timing import Repeat
+from theory.theorem import Trial
 
 SHAPE = Shape(6, 9, 5)
 STEPS = 20
@@ -139,6 +140,20 @@ def test_ways_that_differ_are_refused():
     for wrong in ((np.full(3, 1.001), np.zeros(2)), (np.ones(3), np.full(2, np.nan))):
         with pytest.raises(proof.Unequal, match="one and other"):
             proof.agree(ways | {"other": Ready(lambda wrong=wrong: wrong)})
+
+
+def test_trials_agree_but_for_rounding():
+    """An identity's residuals and the margins of assumptions are rounding and differ freely."""
+
+    def way(residual, value):
+        measured = {"identity": np.full(4, residual), "law": np.full(4, value)}
+        predicted = {"identity": np.ones(4), "law": np.full(4, value)}
+        return Ready(lambda: Trial(measured, predicted, {"none moved": np.full(4, residual)}))
+
+    one = way(1e-16, 2.0)
+    assert proof.agree(theorems.compared({"one": one, "other": way(3e-16, 2.0)})) < 1e-15
+    with pytest.raises(proof.Unequal):
+        proof.agree(theorems.compared({"one": one, "other": way(1e-16, 2.001)}))
 
 
 def test_noisy_repeats_are_dropped_and_counted():

@@ -21,7 +21,7 @@ WAYS = {"matmuls": by_matmuls, "neurons": by_neurons}
 SIZES = {
     "a drawn surface": (64, 400, "float32"),
     "float64": (100, 1000, "float64"),
-    "a fine grid": (100, 4000, "float32"),
+    "a fine grid": (200, 4000, "float32"),
 }
 """Grid points per side of a cube, neurons and precision."""
 
