@@ -83,8 +83,7 @@ def _stamp(entry: Entry, text: bytes, out: Path, options: dict[str, Any]) -> str
         for path in sorted((out / kind / entry.name).glob("*"))
         for status in [path.stat()]
     ]
-    from_outside = entry.path.read_text(encoding="utf-8")
-    content = [_code(), from_outside, files, sorted(options.items())]
+    content = [_code(), files, sorted(options.items())]
     return hashlib.sha256(text + json.dumps(content).encode()).hexdigest()
 
 
