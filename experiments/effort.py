@@ -7,8 +7,8 @@ from importlib.util import find_spec
 BY_PRESET = {"smoke": 0, "course": 1, "paper": 1}
 """XLA's optimisation level by preset.
 
-At level 1 compiling takes .3 to .4 of the time that it takes at the default, 3 (of one program in
-five more than all of it), and programs run .6 to 1.3 times as long; at level 0 it takes .15 to .4,
+At level 1 compiling takes .4 to .6 of the time that it takes at the default, 3 (of one program in
+five more than all of it), and programs run .8 to 1.3 times as long; at level 0 it takes .15 to .6,
 and they run two to six times as long, which is right where that takes milliseconds. Measured by
 ``relu-theory bench compile``; the numbers are in ``figures/bench/compile.json``.
 """
