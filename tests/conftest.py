@@ -34,6 +34,10 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 ROOT = Path(__file__).parent.parent
 
 
+SMOKE = {"smoke_out", "few_out"}
+"""The fixtures that put theorems on trial."""
+
+
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     """Tests that share what is slow to make go to one process: those of a file, unless they say."""
@@ -41,10 +45,10 @@ def pytest_collection_modifyitems(items):
     items[:] = [item for item in items if "._" not in item.name]
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            together = "smoke" if "smoke_out" in item.fixturenames else str(item.path)
+            together = "smoke" if SMOKE & {*item.fixturenames} else str(item.path)
             item.add_marker(pytest.mark.xdist_group(together))
     # What takes longest begins first, or one process would wait for it at the end.
-    items.sort(key=lambda item: "smoke_out" not in item.fixturenames)
+    items.sort(key=lambda item: not SMOKE & {*item.fixturenames})
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +87,24 @@ def in_process(capsys, monkeypatch) -> Callable[..., subprocess.CompletedProcess
         )
 
     return run
+
+
+FEW = (
+    *("attacks.boxed-distance", "attacks.paper-gradient", "attribution.training-input-law"),
+    *("healing.masked-ridge", "subspace.flip-scaling", "subspace.gradient-law"),
+    *("unlearning.closed-form", "unlearning.linear", "unlearning.two-layer-gaussian"),
+)
+"""Theorems of every room, status and kind of claim, which are put on trial wherever tests run; all
+others are where slow tests do too."""
+
+
+@pytest.fixture(scope="session")
+def few_out(cli, tmp_path_factory) -> Path:
+    """A folder in which `verify --preset smoke` has run on `FEW` theorems."""
+    out = tmp_path_factory.mktemp("few")
+    result = cli("verify", *FEW, "--preset", "smoke", "--out", out)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return out
 
 
 @pytest.fixture(scope="session")

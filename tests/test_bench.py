@@ -241,6 +241,7 @@ def check(rows):
     suite.table({"toy": {"rows": rows}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("torch", [False, True], ids=["without PyTorch", "with PyTorch"])
 def test_training_compares_what_is_there(quick, monkeypatch, torch):
     if torch:
@@ -271,6 +272,7 @@ def results(quick) -> dict:
     return json.loads(json.dumps(found))
 
 
+@pytest.mark.slow
 def test_results_leave_json_figures_and_a_history_that_only_grows(results, tmp_path, monkeypatch):
     monkeypatch.setattr(suite, "measure", results.get)
     history = tmp_path / suite.HISTORY
@@ -290,6 +292,7 @@ def test_results_leave_json_figures_and_a_history_that_only_grows(results, tmp_p
     assert len(list(tmp_path.iterdir())) == 2 * len(names) + 1
 
 
+@pytest.mark.slow
 def test_what_is_left_out_without_pytorch_is_one_sentence(results, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(suite, "measure", results.get)
     suite.run(("throughput",), tmp_path)

@@ -36,13 +36,16 @@ class Done(NamedTuple):
 
 
 LONG = {
+    *("attribution.faithfulness", "healing.calibration", "healing.frozen-noise"),
+    *("subspace.mitigation", "unlearning.margins", "unlearning.multipliers"),
+    *("unlearning.step-size-linear", "unlearning.trajectory"),
     *("attribution.dead-directions", "attribution.highlight", "attribution.planted"),
     *("attribution.scatter", "healing.sparsity", "healing.states", "healing.structures"),
     *("healing.transformer", "subspace.chessboard", "subspace.diagonal", "subspace.real-data"),
     *("subspace.scaling", "unlearning.baselines", "unlearning.correlation"),
     *("unlearning.generalisation", "unlearning.many-points", "unlearning.step-size"),
 }
-"""Those that take more than ten seconds at smoke, nearly all of them compiling."""
+"""Those that take more than four seconds at smoke, nearly all of them compiling."""
 
 
 def each(entry):

@@ -101,6 +101,7 @@ def worst(theorem, part, **options):
     return list(islice(hunt(theorem, part, KEY, restarts=4, **options), 4))[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["above", "below"])
 def test_it_finds_the_worst_case(part):
     found = worst(theorem(1.0), part)

@@ -70,6 +70,7 @@ def test_two_copies_have_the_exact_p_value(gradients):
     np.testing.assert_allclose(found.p_value, exact_p_value(found.score, D))
 
 
+@pytest.mark.slow
 def test_independent_pairs_would_be_too_liberal():
     """The null of the mean over pairs has heavier tails than that of independent cosines."""
     models, pairs, samples = 8, 28, 20_000
@@ -80,6 +81,7 @@ def test_independent_pairs_would_be_too_liberal():
     assert violation_bounds(exceeded, samples)[0] > 0.001
 
 
+@pytest.mark.slow
 def test_family_wise_error_of_untrained_copies_is_what_holm_promises():
     """Any of 8 words rejected at 5 %, in 400 texts: at most 5 % of them, by the exact interval."""
     texts, words, copies, d = 400, 8, 3, 16

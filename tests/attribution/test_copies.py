@@ -183,6 +183,7 @@ def test_the_noise_of_smooth_grad_grows_with_the_text(texts, table):
 SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("sum", "max", "lstm")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["flat", *SLOW])
 def test_all_scores_of_one_text(kind, texts, table):
     copies, x = draw(kind), table[texts.ids[0]]

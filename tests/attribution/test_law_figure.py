@@ -17,6 +17,7 @@ def outcome():
     return settings, law.experiment.run(settings, jax.random.key(0), lambda *_: None)
 
 
+@pytest.mark.slow
 def test_every_pair_of_copies_is_measured_after_training(outcome):
     settings, data = outcome
     pairs = settings.copies * (settings.copies - 1) // 2
@@ -33,6 +34,7 @@ def test_copies_agree_on_the_span_and_not_off_it(outcome):
         assert abs(data.off.sel(recipe=recipe)).mean() < 0.2
 
 
+@pytest.mark.slow
 def test_the_mean_of_copies_falls_as_one_over_the_root_of_their_number():
     """Of a sum over √M the exponent is 0, of a sum ½; of the mean of Adam's copies above −½."""
     settings = replace(law.experiment.presets["smoke"], trials=40)

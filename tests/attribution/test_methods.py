@@ -76,6 +76,7 @@ def test_without_biases_one_step_from_padding_is_exact(relu, x):
     assert jnp.max(jnp.abs(attributions - gradient_times_input(relu, x))) < 1e-14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["relu", "biased"])
 def test_integrated_gradients_complete_across_kinks(name, x, request):
     logit = request.getfixturevalue(name)
@@ -129,6 +130,7 @@ def test_padding_gets_nothing(biased, x):
         assert jnp.array_equal(scores != 0, ~PADDING)
 
 
+@pytest.mark.slow
 def test_methods_compile_and_take_batches(relu, x):
     texts = jnp.stack([x, 2 * x[::-1]])
     for method in (gradient, gradient_times_input, occlusion, integrated_gradients):

@@ -149,6 +149,7 @@ def labelled():
     return scene, jnp.einsum("mi,mid->md", out, ends.w - starts.w)
 
 
+@pytest.mark.slow
 def test_every_copy_learns_every_text_with_the_sign_of_its_label(labelled):
     scene, learned = labelled
     found = coefficients(scene.x, learned)

@@ -189,6 +189,7 @@ def test_a_refused_model_leaves_no_trace(method, kept, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_in_a_fresh_process_nothing_is_printed_and_no_warning_is_an_error(environment):
     program = """
 from theory.attribution.perturbation import kernel_shap, lime

@@ -27,6 +27,7 @@ def test_positions_weigh_as_many_words_as_they_have():
     assert position_share(scores, words) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_constant_scores_have_no_rank_correlation(outcome, monkeypatch):
     settings, _ = outcome
     monkeypatch.setattr(sanity, "adebayo", lambda *_: float("nan"))

@@ -89,6 +89,7 @@ def judge(p_values):
     return claim.judge(np.asarray(p_values), np.asarray(p_values), SMOKE).status
 
 
+@pytest.mark.slow
 def test_other_p_values_of_dead_directions_are_falsified(dead):
     """|cos| against uniform directions, and coefficients without their signs."""
     signed = jax.vmap(signed_p_values)(dead)[:, 0]
@@ -100,6 +101,7 @@ def test_other_p_values_of_dead_directions_are_falsified(dead):
     assert judge(sizes) == "falsified"
 
 
+@pytest.mark.slow
 def test_a_reflected_start_ends_reflected():
     """Descent keeps a reflection along a dead direction; Adam does not."""
     settings = replace(SMOKE, copies=7)

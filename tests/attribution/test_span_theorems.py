@@ -59,6 +59,7 @@ def test_words_are_those_of_one_table():
     assert len(np.unique(words, axis=0)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theorem", THEOREMS, ids=lambda theorem: theorem.name)
 def test_dependent_texts_are_not_judged(theorem):
     settings = replace(theorem.presets["smoke"], vocabulary=1, steps=50, **SMALL)

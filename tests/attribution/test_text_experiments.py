@@ -45,6 +45,7 @@ def outcomes() -> dict[str, tuple]:
     }
 
 
+@pytest.mark.slow
 def test_sentences_come_from_the_numbers(outcomes):
     settings, data = outcomes["planted"]
     made = data.assign(score=xr.full_like(data.score, 0.5))

@@ -129,6 +129,7 @@ def test_the_floor_of_another_mask_is_falsified(monkeypatch):
     assert "floor" in falsified(FLOOR)
 
 
+@pytest.mark.slow
 def test_layers_without_a_floor_or_without_healing_are_not_judged(monkeypatch):
     assert missed(FLOOR, samples=4) >= {"f* > 0"}
     monkeypatch.setattr(loss_floor, "LEARNING_RATE", 0.0)

@@ -113,6 +113,7 @@ def test_linear_cka_sees_no_rotation_scale_or_shift_but_stretching(states):
     assert abs(linear_cka(stretched, b) - linear_cka(a, b)) > 1e-3
 
 
+@pytest.mark.slow
 def test_linear_cka_of_what_does_not_vary_is_zero():
     """0.1 less the mean of 13 times 0.1 is not 0, and points the same way in every state."""
     n = 13

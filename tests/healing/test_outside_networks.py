@@ -97,6 +97,7 @@ def test_a_residual_network_of_tokens_in_dicts():
     check(states, outputs, dense, masks, draw(24), draw(100), trainable=True)
 
 
+@pytest.mark.slow
 def test_an_equinox_mlp_through_partition_and_vmap():
     """States before the ReLU, and the outputs as one more."""
     key, key_x, key_test = jax.random.split(jax.random.key(1), 3)

@@ -225,6 +225,7 @@ def test_magnitude_in_the_place_of_wanda_is_falsified(monkeypatch):
     assert (measured["(a)"] > 0.02 * predicted["(a)"]).all()
 
 
+@pytest.mark.slow
 def test_an_untrained_network_is_not_judged():
     settings = replace(NOISE.presets["smoke"], steps=1, trials=5)
     verdict = verify(NOISE, settings)

@@ -152,6 +152,7 @@ def test_images_flip_off_their_span(outcomes):
     check_pictures(settings, data)
 
 
+@pytest.mark.slow
 def test_theory_holds_at_the_training_images(outcomes):
     summary = real_data.summary(*outcomes["real_data"][::-1]).tables
     assert summary["S1"] == "verified" and summary["S1_drift_in_epsilons"] < 32

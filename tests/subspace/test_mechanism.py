@@ -133,6 +133,7 @@ def test_flip_distance_is_confirmed_by_the_network(scene, net):
     assert jnp.sign(before) == jnp.sign(net(scene.x0)) != jnp.sign(after)
 
 
+@pytest.mark.slow
 def test_no_flip_below_the_certified_radius(scene, net):
     """5000 directions, adversarial ones among them."""
     radius = certified_radius(net, scene.x0, scene.subspace)
@@ -226,6 +227,7 @@ def test_anisotropy_is_seen_along_axes_where_the_norm_is_blind():
         assert found == failing
 
 
+@pytest.mark.slow
 def test_search_finds_nearer_flips_and_none_inside_the_radius(scene, net):
     noise = scene.subspace.reject(jax.random.normal(jax.random.key(3), (20, 30)))
     search = partial(nearest_flip, net, scene.x0, scene.subspace, noise)

@@ -28,6 +28,7 @@ def line():
     return ran(diagonal)
 
 
+@pytest.mark.slow
 def test_no_seed_at_the_margin_is_reported(line):
     data, settings = line
     unmet = replace(settings, margin=1e6)

@@ -186,6 +186,7 @@ def test_large_and_bounded_gradient(small):
         assert failures(theorem, Settings(d=90, ell=80)) == {WHOLE: pytest.approx(exp(-5))}
 
 
+@pytest.mark.slow
 def test_small_initialisation():
     beta = 0.05 / 12**0.5
     settings = tiny(scale=beta)

@@ -169,6 +169,7 @@ def test_experiment_judges_every_method(outcome):
     assert {found[0] for found in tables["membership_auc"]["retrained"].values()} == {0.5}
 
 
+@pytest.mark.slow
 def test_a_network_that_misclassifies_is_counted_not_hidden(outcome):
     settings, data = outcome
     broken = data.copy(deep=True)

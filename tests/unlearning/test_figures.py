@@ -88,6 +88,7 @@ def test_correlation_by_numpy():
     assert (gram.inner <= gram.value).all()
 
 
+@pytest.mark.slow
 def test_theorem_4_1_is_drawn_only_where_it_applies():
     settings, data = outcome(correlation)
     gram = correlation.of_kind(data, correlation.Data.GRAM)
@@ -117,6 +118,7 @@ def test_no_bound_of_the_certificate_is_exceeded():
     assert (data.best <= data.certificate.sel(quantity="epsilon") * (1 + 1e-7)).all()
 
 
+@pytest.mark.slow
 def test_many_points_by_numpy():
     settings, data = outcome(many_points)
     scene = draw_gaussian(settings, jax.random.split(KEY, settings.trials)[0])

@@ -24,6 +24,7 @@ def worst(theorem, part):
     return recheck(theorem, theorem.search, part, jax.tree.map(np.asarray, scene))
 
 
+@pytest.mark.slow
 def test_a_derived_bound_is_attained_and_not_violated_by_rounding():
     ratio, violated = worst(linear_exact.theorem, "ε")
     assert ratio == pytest.approx(1, abs=0.01) and not violated

@@ -236,6 +236,7 @@ def project(x, onto):
     return onto.T @ np.linalg.lstsq(onto.T, x, rcond=None)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "settings", "k"),
     [

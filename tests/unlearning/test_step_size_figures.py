@@ -32,6 +32,7 @@ def outcome(module) -> tuple[Any, xr.Dataset, dict[str, Any]]:
     return OUTCOMES[experiment.name]
 
 
+@pytest.mark.slow
 def test_the_v_curve_has_its_tip_at_the_step_and_stays_in_the_sandwich():
     _, _, tables = outcome(step_size)
     assert tables["outside_band"] == 0
