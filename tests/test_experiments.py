@@ -36,6 +36,7 @@ class Done(NamedTuple):
 
 
 LONG = {
+    *("attacks.almost-linearity", "attacks.budget", "attacks.images", "attacks.rank"),
     *("attribution.faithfulness", "healing.calibration", "healing.frozen-noise"),
     *("subspace.mitigation", "unlearning.margins", "unlearning.multipliers"),
     *("unlearning.step-size-linear", "unlearning.trajectory"),

@@ -36,6 +36,7 @@ def nearest(
     y: int,
     norm: Norm = "linf",
     box: tuple[float, float] | None = (0.0, 1.0),
+    target: int | None = None,
 ) -> Nearest:
     """The nearest adversarial example of one input, to the solver's rounding; not compiled.
 
@@ -45,6 +46,7 @@ def nearest(
         y: its label.
         norm: of the perturbation.
         box: lowest and highest value; None for none.
+        target: the class to reach; any but the label when None.
 
     Raises:
         ValueError: the network has more than one hidden layer.
@@ -72,15 +74,15 @@ def nearest(
     in_box = [(side, end - side @ point) for side, end in sides]
     best = Nearest(np.inf, point, -1)
 
-    def leaf(signs, target):
-        """The nearest point of the target's half-space where the neurons have these signs."""
+    def leaf(signs, aim):
+        """The nearest point of a class's half-space where the neurons have these signs."""
         on = (signs > 0).astype(float)
         if hidden:
-            slope = (last[target] - last[y]) @ (on[:, None] * w)
-            value = (last[target] - last[y]) @ (on * before) + bias[target] - bias[y]
+            slope = (last[aim] - last[y]) @ (on[:, None] * w)
+            value = (last[aim] - last[y]) @ (on * before) + bias[aim] - bias[y]
         else:
-            slope = last[target] - last[y]
-            value = slope @ point + bias[target] - bias[y]
+            slope = last[aim] - last[y]
+            value = slope @ point + bias[aim] - bias[y]
         kept = [(-signs[:, None] * w, signs * before), (-slope[None], np.array([value])), *in_box]
         rows, most = (np.concatenate([pair[i] for pair in kept]) for i in (0, 1))
         return _shortest(rows, most, norm)
@@ -99,10 +101,10 @@ def nearest(
                 if reached is not None and _length(reached, norm) < best.distance:
                     descend(turned, depth + 1)
             return
-        for target in range(len(last)):
-            step = None if target == y else leaf(signs, target)
+        for aim in range(len(last)) if target is None else (target,):
+            step = None if aim == y else leaf(signs, aim)
             if step is not None and _length(step, norm) < best.distance:
-                best = Nearest(_length(step, norm), point + step, target)
+                best = Nearest(_length(step, norm), point + step, aim)
 
     descend(np.where(before >= 0, 1.0, -1.0), 0)
     return best

@@ -1,0 +1,244 @@
+"""Attacks on networks of images, trained on images alone or on adversarial examples of them."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from jax.tree_util import Partial
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from xarray import Dataset
+
+from experiments.cells import over
+from experiments.data.images import load_images
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.estimates import mean, numbers
+from experiments.plots.style import BLUE, ORANGE, legend
+from theory.attacks import apgd, auto, malt, square
+from theory.attacks.prototypes import Points, train_robust
+from theory.networks import mlp
+from theory.settings import Count, Positive, Sample
+from theory.settings import Settings as Foundation
+
+KINDS = {"images": 0, "adversarial examples": 5}
+"""What networks are trained on, with the steps of APGD that make it."""
+
+COLOURS = {"images": ORANGE, "adversarial examples": BLUE}
+
+ATTACKS = {
+    "cross-entropy": lambda s, **ball: partial(apgd, loss="ce", steps=s.steps, **ball),
+    "DLR": lambda s, **ball: partial(apgd, loss="dlr", steps=s.steps, **ball),
+    "targets by logits": lambda s, **ball: partial(
+        malt, order="logits", targets=s.targets, steps=s.steps, **ball
+    ),
+    "MALT": lambda s, **ball: partial(malt, targets=s.targets, steps=s.steps, **ball),
+    "Square": lambda s, **ball: partial(square, queries=s.queries, **ball),
+    "auto": lambda s, **ball: partial(
+        auto, targets=s.targets, steps=s.steps, queries=s.queries, **ball
+    ),
+}
+
+SHOWN = 4
+"""Pictures of each kind of network."""
+
+
+class Suited(NamedTuple):
+    """What suits a set of images."""
+
+    eps: float
+    training: int
+
+
+SUITED = {"digits": Suited(0.1, 800), "cifar10": Suited(8 / 255, 2000)}
+"""Radius and training steps by set; MNIST's for any other."""
+
+
+@dataclass(frozen=True)
+class Settings(Foundation):
+    """MLPs on images, attacked in L∞."""
+
+    dataset: str = "digits"
+    """digits, mnist, fashion_mnist, cifar10, or an .npz file in Keras's layout"""
+    trials: Sample = 3
+    """networks, each with its own start and order of images"""
+    width: Count = 128
+    """neurons of each of two hidden layers"""
+    eps: Positive | None = None
+    """radius ε; what suits the set when None"""
+    training: Count | None = None
+    """training steps of 128 images; what suits the set when None"""
+    points: Count = 300
+    """test images attacked"""
+    targets: Count = 9
+    """classes aimed at"""
+    steps: Count = 50
+    """steps of APGD"""
+    queries: Count = 500
+    """points that Square evaluates"""
+
+    @property
+    def suited(self) -> Suited:
+        """Radius and training steps, with what suits the set where nothing is given."""
+        found = SUITED.get(self.dataset, Suited(0.1, 2000))
+        return Suited(self.eps or found.eps, self.training or found.training)
+
+
+def logits(net, x):
+    """Of pictures, whatever their shape."""
+    return net.logits(x.reshape(len(x), -1))
+
+
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """Over kind, attack and trial: ``kept``, the accuracy left, and mean ``gradients`` and
+    ``forwards`` of an image; over kind and trial its ``accuracy`` before; for some images that MALT
+    changes: ``image``, ``changed``, and the classes ``before`` and ``after``."""
+    images = load_images(settings.dataset)
+    eps, training = settings.suited
+    key_train, key_test, key_attack = jax.random.split(key, 3)
+    chosen = jax.random.permutation(key_test, len(images.x_test))[: settings.points]
+    x = jnp.asarray(images.x_test, jnp.float32)[chosen]
+    y = jnp.asarray(images.y_test)[chosen]
+    seen = Points(
+        jnp.asarray(images.x_train, jnp.float32).reshape(len(images.x_train), -1),
+        jnp.asarray(images.y_train),
+    )
+    classes = 1 + int(max(images.y_train.max(), images.y_test.max()))
+    widths = (seen.x.shape[1], settings.width, settings.width, classes)
+    made: dict[str, Any] = {}
+
+    def cell(kind, attack):
+        if kind not in made:
+            keys = jax.random.split(key_train, settings.trials)
+            start = jax.vmap(lambda key: mlp(key, widths))(keys)
+            start = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), start)
+            made[kind] = train_robust(
+                start, keys, seen, 2e-3, eps, steps=training, batch=128, ascents=KINDS[kind]
+            )
+        run_of = ATTACKS[attack](settings, eps=eps)
+        found = [
+            run_of(Partial(logits, jax.tree.map(lambda leaf, i=i: leaf[i], made[kind])), key, x, y)
+            for i, key in enumerate(jax.random.split(key_attack, settings.trials))
+        ]
+
+        def stacked(measure):
+            return ("trial",), np.stack([np.asarray(measure(one)) for one in found])
+
+        net = Partial(logits, jax.tree.map(lambda leaf: leaf[0], made[kind]))
+        fell = np.argsort(~np.asarray(found[0].success), stable=True)[:SHOWN]
+        picture = ("shown", *("height", "width", "colour")[: x.ndim - 1])
+        return {
+            "kept": stacked(lambda one: jnp.mean(~(one.misclassified | one.success))),
+            "accuracy": stacked(lambda one: jnp.mean(~one.misclassified)),
+            "gradients": stacked(lambda one: jnp.mean(one.gradients.astype(float))),
+            "forwards": stacked(lambda one: jnp.mean(one.forwards.astype(float))),
+            "image": (picture, np.asarray(x[fell])),
+            "changed": (picture, np.asarray(found[0].inputs[fell])),
+            "before": (("shown",), np.asarray(y[fell])),
+            "after": (("shown",), np.asarray(net(found[0].inputs[fell]).argmax(axis=1))),
+        }
+
+    sizes = dict(zip(("height", "width", "colour"), x.shape[1:], strict=False))
+    labels = {"trial": range(settings.trials), "shown": range(min(SHOWN, len(x)))}
+    labels |= {name: range(size) for name, size in sizes.items()}
+    data = over(cell, progress, labels, kind=list(KINDS), attack=list(ATTACKS))
+    once = {
+        name: data[name].sel(attack="MALT", drop=True)
+        for name in ("accuracy", "image", "changed", "before", "after")
+    }
+    return data.assign(once).assign_attrs(eps=eps)
+
+
+def draw(data: Dataset, settings: Settings) -> Figure:
+    """What every attack leaves and takes above; images, perturbations and results below."""
+    figure = plt.figure(figsize=(7.2, 6.4))
+    rows = figure.add_gridspec(2, 1, height_ratios=(3, 3.6))
+    top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
+    axes = top.subplots(1, 2, sharey=True)
+    at = np.arange(data.sizes["attack"])
+    for ax, name in zip(axes, ("kept", "gradients"), strict=True):
+        for i, kind in enumerate(data.kind.values.tolist()):
+            found = mean(data[name].sel(kind=kind))
+            place = at + 0.2 * (i - 0.5)
+            marks = {
+                "fmt": "os"[i],
+                "color": COLOURS[kind],
+                "capsize": 2,
+                "label": f"trained on {kind}",
+            }
+            ax.errorbar(np.asarray(found.centre), place, xerr=found.bars, **marks)
+            if name == "kept":
+                level = float(data.accuracy.sel(kind=kind).mean())
+                ax.axvline(level, color=COLOURS[kind], lw=0.8, ls=":", label="accuracy before")
+    axes[0].set_yticks(at, data.attack.values)
+    axes[0].invert_yaxis()
+    axes[0].set(
+        xlabel=f"accuracy left, $\\varepsilon$ = {data.attrs['eps']:.3g}", xlim=(-0.02, 1.02)
+    )
+    axes[1].set(xlabel="gradients of an image")
+    legend(top, [({}, ax) for ax in axes], ncols=4)
+    grid = bottom.subplots(3, data.sizes["kind"] * data.sizes["shown"], squeeze=False)
+    for i, kind in enumerate(data.kind.values.tolist()):
+        for j in range(data.sizes["shown"]):
+            one = data.sel(kind=kind).isel(shown=j)
+            _pictures(grid[:, i * data.sizes["shown"] + j], one, data.attrs["eps"])
+    for ax, label in zip(
+        grid[:, 0],
+        ("image", "change by MALT\n$[-\\varepsilon, \\varepsilon]$", "result"),
+        strict=True,
+    ):
+        ax.set_ylabel(label)
+    bottom.suptitle("trained on images, on adversarial examples", fontsize=9)
+    return figure
+
+
+def _pictures(column: Any, one: Dataset, eps: float) -> None:
+    change = (one.changed - one.image).values
+    shown = one.image.values, change / (2 * eps) + 0.5, one.changed.values
+    ax: Axes
+    for ax, picture in zip(column, shown, strict=True):
+        ax.imshow(np.clip(picture, 0, 1), cmap="gray", vmin=0, vmax=1)
+        ax.set_xticks([])
+        ax.set_yticks([])
+    column[0].set_title(f"{int(one.before)}", fontsize=8)
+    column[2].set_xlabel(f"taken for {int(one.after)}", fontsize=7)
+
+
+def summary(data: Dataset, settings: Settings) -> Summary:
+    """The accuracy that each attack leaves, and what it takes."""
+    tables = {}
+    for kind in data.kind.values.tolist():
+        one = data.sel(kind=kind)
+        tables[kind] = {"accuracy": numbers(mean(one.accuracy))} | {
+            name: numbers(mean(one[name])) for name in ("kept", "gradients", "forwards")
+        }
+    robust = data.sel(kind="adversarial examples")
+    left = {name: mean(robust.kept.sel(attack=name)).text(3) for name in ("MALT", "auto")}
+    spent = {
+        name: float((robust.gradients + robust.forwards).sel(attack=name).mean()) for name in left
+    }
+    sentence = (
+        f"Of networks trained on adversarial examples MALT leaves {left['MALT']} of accuracy with "
+        f"{spent['MALT']:.0f} passes of an image, APGD-CE, targets and Square together "
+        f"{left['auto']} with {spent['auto']:.0f}."
+    )
+    return Summary((sentence,), tables)
+
+
+experiment = Experiment(
+    name="attacks.images",
+    title="Attacks on networks of images",
+    label="attacks on images",
+    provenance="derived",
+    presets={
+        "smoke": Settings(trials=2, width=16, training=60, points=20, steps=5, queries=10),
+        "course": Settings(),
+        "paper": Settings(trials=5, points=1000, steps=100, queries=5000, width=256),
+    },
+    run=run,
+    draw=draw,
+    summary=summary,
+)
