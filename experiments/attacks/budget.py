@@ -42,7 +42,10 @@ def within(data: Dataset, budget: DataArray | int) -> DataArray:
 def draw(data: Dataset, settings: Settings) -> Figure:
     """Success against gradients, a panel for each scene."""
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.4), sharey=False)
-    given = {name: {"label": ORDERS[name], "color": COLOURS[name]} for name in settings.orders}
+    given = {
+        name: {"label": ORDERS[name], "color": COLOURS[name], "ls": "--" if name == "box" else "-"}
+        for name in settings.orders
+    }
     at = xr.DataArray(budgets(settings), dims="budget", coords={"budget": budgets(settings)})
     for ax, scene in zip(axes, data.scene.values, strict=True):
         one = data.sel(scene=scene)

@@ -25,7 +25,10 @@ from theory.settings import Count, Positive, Sample
 from theory.settings import Settings as Foundation
 
 BOXES = {"no box": None, "box [0, 1]": (0.0, 1.0)}
-COLOURS = {"no box": BLUE, "box [0, 1]": ORANGE}
+MARKS = {
+    "no box": {"color": BLUE, "marker": "o", "ms": 4, "mfc": "none", "mew": 0.6},
+    "box [0, 1]": {"color": ORANGE, "marker": ".", "ms": 2.5},
+}
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,11 @@ class Settings(Foundation):
     """input dimension"""
     classes: Sample = 6
     """classes"""
-    width: Count = 12
+    width: Count = 8
     """hidden neurons"""
-    spread: Positive = 0.2
+    spread: Positive = 0.35
     """standard deviation of the coordinates of the classes' centres"""
-    points: Count = 30
+    points: Count = 20
     """points of each network"""
     training: Count = 600
     """training steps"""
@@ -108,9 +111,9 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     """r against s of all classes, and r/s against α with the band of M2."""
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.4))
     ratios = ratio(data)
-    for box, color in COLOURS.items():
+    for box, marks in MARKS.items():
         r = data.r.where(data.right).sel(box=box)
-        style = {"color": color, "ls": "none", "marker": ".", "ms": 2.5, "label": box}
+        style = marks | {"ls": "none", "label": box}
         axes[0].plot(data.s.where(data.right).values.ravel(), r.values.ravel(), **style)
         axes[1].plot(data.alpha.values.ravel(), ratios.sel(box=box).values.ravel(), **style)
     ends = np.array([1e-3, 2.0])
@@ -175,7 +178,7 @@ experiment = Experiment(
     presets={
         "smoke": Settings(trials=2, points=5, training=200, width=6),
         "course": Settings(),
-        "paper": Settings(trials=20, points=50, width=16),
+        "paper": Settings(trials=20, points=50, width=12),
     },
     run=run,
     draw=draw,
