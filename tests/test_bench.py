@@ -191,6 +191,7 @@ def test_ways_take_turns_and_each_round_begins_with_another(monkeypatch):
     assert "".join(called[-9:]) == "abcbcacab"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 5, 6, 7, 12])
 def test_the_interval_covers_the_median_as_often_as_it_says(count):
     rng = np.random.default_rng(count)

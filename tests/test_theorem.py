@@ -105,6 +105,7 @@ def test_the_planned_sample_verifies_a_true_claim_999_times_in_1000():
     assert at_most_alpha(RUNS - counts["verified"])
 
 
+@pytest.mark.slow
 def test_a_true_law_is_falsified_at_most_alpha():
     rng = np.random.default_rng(5)
     claim = Law(lambda values, settings: stats.norm.cdf(values))
@@ -124,6 +125,7 @@ def test_a_true_scaling_is_falsified_at_most_alpha():
     assert at_most_alpha(falsified)
 
 
+@pytest.mark.slow
 def test_a_false_law_at_the_stated_deviation_is_verified_at_most_alpha():
     """A Gaussian as much wider than claimed as the verdict says would have shown."""
     rng = np.random.default_rng(9)

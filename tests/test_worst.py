@@ -60,7 +60,10 @@ def agree(found, expected):
         assert value == right, name
 
 
-@pytest.mark.parametrize("name", SEARCHED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (i > 2)) for i, name in enumerate(SEARCHED)],
+)
 def test_a_trial_of_a_scene_is_what_numpy_computes(name):
     search = select("theorem", (name,))[0].load().search
 

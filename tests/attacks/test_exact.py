@@ -48,6 +48,7 @@ def test_no_point_of_a_grid_is_nearer_and_its_own_is_at_the_boundary(scene, norm
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_attacks_succeed_nowhere_inside_the_exact_distance_and_mostly_outside(scene, norm):
     net, x, y = scene

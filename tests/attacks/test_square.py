@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from theory.attacks import apgd, auto, malt, square
+from theory.attacks.draws import averaged, misclassified_share
 from theory.attacks.square import HALVED, Grid, schedule
 from theory.networks import mlp
 
@@ -92,3 +93,19 @@ def test_what_has_no_grid_is_refused():
     x = jnp.zeros((2, 2, 2, 2, 2))
     with pytest.raises(ValueError, match=r"give \(n, d\), \(n, H, W\) or \(n, H, W, C\)"):
         square(lambda x: x.reshape(2, -1), KEY, x, jnp.zeros(2, int))
+
+
+def test_networks_that_draw_are_attacked_by_their_mean_and_judged_on_other_draws(scene):
+    logits, x, y = scene
+
+    def noisy(key, x):
+        return logits(x + 0.02 * jax.random.normal(key, x.shape))
+
+    seen, unseen = jax.random.split(jax.random.key(7), (2, 10))
+    mean = averaged(noisy, seen)
+    right = mean(x).argmax(axis=1)
+    found = malt(mean, KEY, x, right, eps=0.1, steps=10)
+    assert 3 < int(found.success.sum())
+    before, after = (misclassified_share(noisy, unseen, at, right) for at in (x, found.inputs))
+    assert float(after[found.success].mean()) > float(before.mean()) + 0.3
+    assert np.array_equal(after[~found.success], before[~found.success])

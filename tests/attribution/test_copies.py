@@ -67,6 +67,7 @@ def test_texts_that_cannot_be_planted(arguments):
         planted_texts(jax.random.key(0), 5, **sizes)
 
 
+@pytest.mark.slow
 def test_batches_hold_texts_once_and_cut_no_word(texts):
     sizes = (4, WORDS)
     batches = draw_batches(jax.random.key(4), texts.ids, 8, sizes)

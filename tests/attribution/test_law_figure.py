@@ -60,6 +60,7 @@ def test_labels_count_as_equivalent_only_if_the_interval_says_so(outcome):
     assert found[2]["cosine_difference"] == pytest.approx([-0.06] * 3)
 
 
+@pytest.mark.slow
 def test_before_training_nothing_agrees_on_the_span_either():
     settings = law.experiment.presets["smoke"]
     scene = draw_scene(settings, jax.random.key(0))

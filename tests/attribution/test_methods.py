@@ -87,6 +87,7 @@ def test_integrated_gradients_complete_across_kinks(name, x, request):
     assert jnp.abs(gaps[0]) > jnp.abs(gaps[1])
 
 
+@pytest.mark.slow
 def test_integrated_gradients_of_a_cubic(x):
     """∫ 3α²x²·x dα = x³, and halving the cells of the midpoint rule quarters its error."""
     cubes = jnp.sum(x**3, axis=1)
@@ -99,6 +100,7 @@ def test_integrated_gradients_of_a_cubic(x):
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1e-2, 1e-4, 1e-6])
 def test_integrated_gradients_complete_across_a_jump(width, x, a):
     """A logit that jumps by 1 within this share of the path, as that of an LSTM may."""

@@ -115,6 +115,7 @@ def test_rotations_are_orthogonal_and_uniform():
     assert abs(np.sign(np.linalg.det(turns)).mean()) < 4 / np.sqrt(n)
 
 
+@pytest.mark.slow
 def test_a_turned_copy_has_the_turned_gradient():
     settings = ROTATED.presets["smoke"]
     scene = draw_scene(settings, jax.random.key(0))

@@ -60,6 +60,7 @@ def ridge_shrinkage(words: int, samples: int) -> float:
     return float(1 / (1 + information))
 
 
+@pytest.mark.slow
 def test_on_a_linear_logit_every_method_gives_its_shares():
     words, d = 12, 5
     x, a = jax.random.normal(jax.random.key(0), (2, words, d))

@@ -89,6 +89,7 @@ DECAYED = replace(Settings(**SMALL), weight_decay=0.01, steps=70, margin=float("
 """Half of W_⊥ is left after 70 steps at rate 1."""
 
 
+@pytest.mark.slow
 def test_decay_changes_the_length_but_not_the_direction():
     cosine, length = off_span_cosine.theorem, training_input_law.theorem
     found = statuses(cosine, DECAYED)
@@ -104,6 +105,7 @@ def test_a_decay_of_the_other_sign_is_falsified(monkeypatch):
     assert statuses(off_span_cosine.theorem, DECAYED)["decay"] == "falsified"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theorem", THEOREMS, ids=lambda theorem: theorem.name)
 def test_untrained_copies_are_not_judged(theorem):
     settings = replace(theorem.presets["smoke"], **SMALL, learning_rate=1e-9, steps=3)

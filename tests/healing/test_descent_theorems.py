@@ -90,6 +90,7 @@ def test_the_whole_gradient_in_the_place_of_the_masked_one_is_falsified(monkeypa
     assert {"D cosine", "D mse"} & falsified(FALLS)
 
 
+@pytest.mark.slow
 def test_layers_that_hardly_moved_or_have_no_such_targets_are_not_judged(monkeypatch):
     assert missed(FALLS, step=1e-4) == {"weights moved"}
     trial = FALLS.trial

@@ -309,6 +309,7 @@ def test_annealed_adam_falls_as_a_cosine_and_stays():
     np.testing.assert_allclose(moved, rate * share, rtol=1e-5)  # shares are in single precision
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "close"), [(jnp.float16, 2e-3), (jnp.bfloat16, 2e-2)])
 def test_half_precision_heals_as_single_does(net, masks, x, kind, close):
     """Up to the rounding of weights and states, by Adam, whose ε is 0 in float16."""

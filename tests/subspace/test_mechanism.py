@@ -59,6 +59,7 @@ def test_gradient_is_the_sum_over_active_neurons(scene, net):
     assert jnp.max(jnp.abs(by_hand - measured)) < 1e-14
 
 
+@pytest.mark.slow
 def test_gradient_takes_batches_and_other_networks(scene):
     net = mlp(jax.random.key(1), (30, 9, 1))
     batch = scene.x.reshape(2, 3, 30)
@@ -125,6 +126,7 @@ def test_first_crossing_at_kinks(a, b, u, expected):
         assert found == expected
 
 
+@pytest.mark.slow
 def test_flip_distance_is_confirmed_by_the_network(scene, net):
     direction = -jnp.sign(net(scene.x0)) * universal_direction(net, scene.subspace)
     distance = flip_distance(net, scene.x0, direction)

@@ -29,6 +29,7 @@ def statistics():
     return simulate(gradient_law.theorem, COURSE, seed=11).measured["norm"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.9, 1.1])
 def test_a_variance_off_by_a_tenth_is_caught(statistics, factor):
     judgement = NORM.judge(statistics * factor, statistics, COURSE)

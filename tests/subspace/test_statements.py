@@ -432,6 +432,7 @@ def test_any_descent():
     assert "no weight decay" in trial.assumptions and len(trial.assumptions) == 7
 
 
+@pytest.mark.slow
 def test_flip_scaling():
     sizes = (4, 5, 6, 7, 8, 9)
     settings = flip_scaling.ScalingSettings(

@@ -60,6 +60,7 @@ def by_numpy(settings, scene, k: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_margins_by_numpy():
     settings, data = outcome(margins)
     scene = draw_mixture(settings, settings.mean_norm, jax.random.split(KEY, 3)[0])
@@ -133,6 +134,7 @@ def test_many_points_by_numpy():
     assert smallest == one.margins[k:].min()
 
 
+@pytest.mark.slow
 def test_linear_accuracy_by_scipy():
     settings, data = outcome(generalisation)
     m, d = settings.samples, settings.d

@@ -133,6 +133,7 @@ def test_linear_set():
     agree(trial, predicted, {"Λφ < 1": 1 - shift} | one["happened"])
 
 
+@pytest.mark.slow
 def test_retrained_cosine():
     settings = linear.Settings(samples=5)
     trial, one = planted(retrained_cosine, settings)
@@ -365,6 +366,7 @@ def test_smoothed_margin():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [closed_form, common_step])
 def test_scalings(module):
     sizes = (10.0, 20.0)
