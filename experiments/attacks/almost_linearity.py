@@ -27,6 +27,7 @@ from theory.attacks import apgd
 from theory.attacks.mesoscopic import play, worst_change
 from theory.attacks.prototypes import Points, train_robust
 from theory.attacks.settings import Smooth
+from theory.attacks.theorems.gradient_ratio import bound
 from theory.networks import mlp
 from theory.settings import Count, Positive
 
@@ -68,13 +69,6 @@ def varied(settings: Settings, quantity: str, factor: float) -> Smooth:
         return replace(base, ell=ell)
     kind = type(getattr(base, quantity))
     return replace(base, **{quantity: kind(getattr(base, quantity) * factor)})
-
-
-def bound(settings: Smooth) -> float:
-    """M4″."""
-    m, d, ell = settings.width, settings.d, settings.ell
-    spread = (m**0.5 + ell**0.5 + settings.deviation) ** 2 / (m * d * ell) ** 0.5
-    return 2**0.5 * settings.smoothness * settings.radius / settings.beta * spread
 
 
 def off_subspace(settings: Smooth, key) -> dict[str, Any]:

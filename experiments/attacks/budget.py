@@ -1,9 +1,9 @@
 """Which order of targets succeeds with how many gradients, those of scoring charged.
 
 On classes of unlike scale and frequency the class of the largest logit is often not the nearest
-one; on classes alike it is, and MALT only pays for its scores: K − 1 backward passes before the
-first step. Networks are trained on adversarial examples. All orders have the same APGD, starts and
-rule of success.
+one; on classes alike it mostly is, and MALT pays for its scores: K − 1 backward passes before
+the first step. Networks are trained on adversarial examples. All orders have the same APGD,
+starts and rule of success.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,15 @@ from matplotlib.figure import Figure
 from scipy import stats
 from xarray import DataArray, Dataset
 
-from experiments.attacks.orders import COLOURS, ORDERS, OrderSettings, run, share_of_right
+from experiments.attacks.orders import (
+    COLOURS,
+    ORDERS,
+    PAPER,
+    SMOKE,
+    OrderSettings,
+    run,
+    share_of_right,
+)
 from experiments.experiment import Experiment, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
@@ -29,7 +37,7 @@ class Settings(OrderSettings):
 
 def budgets(settings: Settings) -> np.ndarray:
     """Gradients at which the curves are drawn."""
-    scores = min(100, settings.classes - 1)
+    scores = settings.scores
     most = scores + settings.targets * (settings.steps + 1)
     return np.unique(np.geomspace(1, most, 200).astype(int))
 
@@ -72,7 +80,7 @@ def compared(data: Dataset, one: str, other: str, budget: int) -> dict[str, floa
 def summary(data: Dataset, settings: Settings) -> Summary:
     """Success of each order with 1, 3 and all targets, and MALT against the naive order at equal
     budgets."""
-    scores, run_of = min(100, settings.classes - 1), settings.steps + 1
+    scores, run_of = settings.scores, settings.steps + 1
     counts = sorted({min(a, settings.targets) for a in (1, 3, settings.targets)})
     sentences, tables = [], {}
     for scene in data.scene.values.tolist():
@@ -111,14 +119,11 @@ experiment = Experiment(
     label="success against budget",
     provenance="derived",
     presets={
-        "smoke": Settings(
-            trials=2, classes=20, d=32, width=32, samples=500, training=60, points=40, targets=3,
-            steps=10,
-        ),
+        "smoke": Settings(**SMOKE),
         "course": Settings(),
-        "paper": Settings(trials=5, points=2000, steps=100, samples=20_000, training=2000),
+        "paper": Settings(**PAPER),
     },
     run=run,
     draw=draw,
     summary=summary,
-)  # fmt: skip
+)

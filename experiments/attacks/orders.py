@@ -1,6 +1,7 @@
 """All orders of targets on the same points of the same networks, of many classes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +68,20 @@ class OrderSettings(Settings):
     """ε where classes are unlike; networks are trained at a third of it"""
     radius_alike: Positive = 0.07
     """ε where classes are alike, likewise at two thirds"""
+
+    @property
+    def scores(self) -> int:
+        """How many classes MALT scores."""
+        return min(100, self.classes - 1)
+
+
+SMOKE: dict[str, Any] = dict(
+    trials=2, classes=20, d=32, width=32, samples=500, training=60, points=40, targets=3, steps=10
+)
+"""Settings of the smallest run."""
+
+PAPER: dict[str, Any] = dict(trials=5, points=2000, steps=100, samples=20_000, training=2000)
+"""Settings of a run as large as a paper's."""
 
 
 def run(settings: OrderSettings, key, progress: Progress) -> Dataset:

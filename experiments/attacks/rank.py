@@ -12,7 +12,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.attacks.orders import COLOURS, ORDERS, OrderSettings, run, share_of_right
+from experiments.attacks.orders import (
+    COLOURS,
+    ORDERS,
+    PAPER,
+    SMOKE,
+    OrderSettings,
+    run,
+    share_of_right,
+)
 from experiments.experiment import Experiment, Summary
 from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import CHANCE, legend, looks
@@ -96,12 +104,9 @@ experiment = Experiment(
     label="Figure 4",
     provenance="paper",
     presets={
-        "smoke": Settings(
-            trials=2, classes=20, d=32, width=32, samples=500, training=60, points=40, targets=3,
-            steps=10,
-        ),
+        "smoke": Settings(**SMOKE),
         "course": Settings(),
-        "paper": Settings(trials=5, points=2000, steps=100, samples=20_000, training=2000),
+        "paper": Settings(**PAPER),
     },
     run=run,
     draw=draw,

@@ -7,11 +7,12 @@ import pytest
 from xarray import Dataset
 
 from experiments.attacks import budget, rank
-from experiments.attacks.almost_linearity import Settings, bound, varied
+from experiments.attacks.almost_linearity import Settings, varied
 from experiments.attacks.orders import share_of_right
 from theory.attacks.exact import nearest
 from theory.attacks.linearity import certified
 from theory.attacks.prototypes import points_of, prototypes
+from theory.attacks.theorems.gradient_ratio import bound
 from theory.networks import mlp
 
 

@@ -1,6 +1,6 @@
 """MALT: targeted APGD on the classes that would be nearest were the logits linear.
 
-Source: Melamed and Yehudai, arXiv 2407.02240, Algorithm 1.
+Source: Melamed, Yehudai and Shamir, arXiv 2407.02240, Algorithm 1.
 """
 
 from collections.abc import Callable
@@ -76,8 +76,9 @@ def malt(
     Raises:
         ValueError: as `apgd` does; also for the order ``box`` without a box, or in L2.
 
-    Source: Melamed and Yehudai (arXiv 2407.02240), Algorithm 1. A class without gradient comes
-        last, any misclassification succeeds, and misclassified inputs are counted, not attacked.
+    Source: Melamed, Yehudai and Shamir (arXiv 2407.02240), Algorithm 1. A class without gradient
+        comes last, any misclassification succeeds, and inputs that are misclassified already are
+        counted, not attacked.
 
     Example:
         >>> from theory.networks import mlp

@@ -123,6 +123,17 @@ def happened(settings: Smooth, scene: Scene) -> dict[str, Float[Array, ""]]:
     }
 
 
+def smoother(settings: Smooth, net: SmoothNetwork) -> Float[Array, ""]:
+    """The margin of "σ′ is L-Lipschitz", L as the settings say: σ′ is steepest at 0.
+
+    Example:
+        >>> sharp = SmoothNetwork(jnp.eye(2), jnp.ones(2), 0.5, 6.0)
+        >>> float(smoother(Smooth(beta=0.5, sharpness=2.0), sharp))
+        -0.5
+    """
+    return settings.smoothness - (1 - settings.beta) * jnp.asarray(net.sharpness) / 4
+
+
 def change(
     net: SmoothNetwork, x: Float[Array, " d"], v: Float[Array, " ell"]
 ) -> Float[Array, " ell"]:

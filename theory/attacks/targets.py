@@ -1,7 +1,7 @@
 """Which classes to aim at, and in which order.
 
-Source: Melamed and Yehudai, arXiv 2407.02240, Section 3 (MALT); the order by logits is that of
-AutoAttack (Croce and Hein 2020), the score that of DeepFool (Moosavi-Dezfooli et al. 2016).
+Source: Melamed, Yehudai and Shamir, arXiv 2407.02240, Section 3 (MALT); the order by logits is
+that of AutoAttack (Croce and Hein 2020), the score that of DeepFool (Moosavi-Dezfooli et al. 2016).
 """
 
 from typing import Literal

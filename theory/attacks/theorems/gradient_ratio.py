@@ -41,6 +41,18 @@ class Settings(Smooth):
     """ℓ where m is swept, at d = ℓ + dim P"""
 
 
+def bound(settings: Smooth) -> float:
+    """(√2LR/β)(√m + √ℓ + t)²/√(mdℓ).
+
+    Example:
+        >>> round(bound(Smooth(d=64, ell=56, width=64, radius=2.0)), 3)
+        0.949
+    """
+    m, d, ell = settings.width, settings.d, settings.ell
+    spread = (m**0.5 + ell**0.5 + settings.deviation) ** 2 / (m * d * ell) ** 0.5
+    return 2**0.5 * settings.smoothness * settings.radius / settings.beta * spread
+
+
 def rates(
     settings: Settings,
     key: Key[Array, ""],
@@ -90,9 +102,6 @@ def trial(settings: Settings, key, aligned: Number = 1.0) -> Trial:
     start = jax.random.normal(key_v, (settings.ell,))
     found = worst_change(scene.after, scene.x0, settings.radius, start)
     alpha = found / jnp.linalg.norm(scene.after.gradient(scene.x0, settings.ell))
-    d, ell, m = settings.d, settings.ell, settings.width
-    spread = (m**0.5 + ell**0.5 + settings.deviation) ** 2 / (m * d * ell) ** 0.5
-    bound = 2**0.5 * settings.smoothness * settings.radius / settings.beta * spread
     ells, sizes = [size - settings.dim for size in settings.sizes], jnp.array(settings.sizes)
     square = jnp.array([ells, ells]).T
     long = jnp.stack([settings.stretch * sizes, jnp.full_like(sizes, settings.few)], axis=1)
@@ -104,7 +113,7 @@ def trial(settings: Settings, key, aligned: Number = 1.0) -> Trial:
             "d": rates(settings, key_d, square, (ells[-1], ells[-1]), aligned),
             "m": rates(settings, key_m, long, most, aligned),
         },
-        {"ratio": jnp.asarray(bound, alpha.dtype), "d": shares**-0.5, "m": shares**0.5},
+        {"ratio": jnp.asarray(bound(settings), alpha.dtype), "d": shares**-0.5, "m": shares**0.5},
         happened(settings, scene) | {"u_i σ″ ≥ 0 in the scalings": jnp.asarray(aligned) - 1.0},
     )
 

@@ -17,7 +17,7 @@ Gaussian matrix of entries N(0, 1/d) (Davidson and Szarek 2001, Theorem II.13). 
 import jax
 import jax.numpy as jnp
 
-from theory.attacks.mesoscopic import happened, play, worst_change
+from theory.attacks.mesoscopic import happened, play, smoother, worst_change
 from theory.attacks.settings import Smooth
 from theory.claims import AtMost
 from theory.spectrum import largest_eigenvalue
@@ -38,16 +38,13 @@ def trial(settings: Smooth, key, sharper: Number = 1.0) -> Trial:
     m, ell, d = (jnp.asarray(size, norm.dtype) for size in (len(w), settings.ell, settings.d))
     start = jax.random.normal(key_v, (settings.ell,))
     found = worst_change(net, scene.x0, settings.radius, start)
-    # σ′ is steepest at 0.
-    steepest = (1 - settings.beta) * net.sharpness / 4 * jnp.ones_like(norm)
     return Trial(
         measured={"change": found, "‖Ŵ‖": norm},
         predicted={
             "change": settings.smoothness * settings.radius / jnp.sqrt(m) * norm**2,
             "‖Ŵ‖": (jnp.sqrt(m) + jnp.sqrt(ell) + settings.deviation) / jnp.sqrt(d),
         },
-        assumptions=happened(settings, scene)
-        | {"σ′ is L-Lipschitz": settings.smoothness - steepest},
+        assumptions=happened(settings, scene) | {"σ′ is L-Lipschitz": smoother(settings, net)},
     )
 
 

@@ -10,7 +10,7 @@ from math import log
 import jax
 import jax.numpy as jnp
 
-from theory.attacks.mesoscopic import change, happened, play, worst_change
+from theory.attacks.mesoscopic import change, happened, play, smoother, worst_change
 from theory.attacks.settings import Smooth
 from theory.claims import AtMost
 from theory.theorem import Control, Number, Theorem, Trial
@@ -40,11 +40,10 @@ def trial(settings: Smooth, key, sharper: Number = 1.0) -> Trial:
     v = settings.radius * v / jnp.linalg.norm(v)
     along = jnp.linalg.norm(change(net, scene.x0, v))
     most = jnp.asarray(bound(settings), along.dtype)
-    steepest = (1 - settings.beta) * net.sharpness / 4 * jnp.ones_like(along)
     return Trial(
         {"random v": along, "worst v": worst_change(net, scene.x0, settings.radius, v)},
         {"random v": most, "worst v": most},
-        happened(settings, scene) | {"σ′ is L-Lipschitz": settings.smoothness - steepest},
+        happened(settings, scene) | {"σ′ is L-Lipschitz": smoother(settings, net)},
     )
 
 
