@@ -3,8 +3,7 @@
 import sys
 from importlib import import_module
 
-from experiments import effort
-from experiments.bench import machine
+from experiments import effort, machine
 from experiments.bench.comparisons import COMPARISONS
 from experiments.command.progress import bar
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from experiments.bench import machine
+from experiments import machine
 from experiments.bench.problems import Ready
 from theory import intervals
 

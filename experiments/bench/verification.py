@@ -11,7 +11,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from experiments.bench import machine
+from experiments import machine
 from experiments.bench.timing import Repeat, interleaved, row
 from experiments.experiment import Progress
 from theory.theorem import PHASES

@@ -12,6 +12,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from experiments import effort
 from experiments.command.progress import bar
 from experiments.errors import UsageError
 from experiments.results import verdict_table
@@ -46,7 +47,6 @@ class Common:
 
     def prepare(self, preset: Preset = "course") -> None:
         """Check the options and configure JAX for work of this preset."""
-        from experiments import effort
         from experiments.command.runtime import configure
 
         self.check()
@@ -109,7 +109,8 @@ class Verify:
     names: Names = ()
     """theorems, systems or globs; all if none"""
     preset: Preset = "course"
-    """smoke: seconds; course: minutes on a laptop; paper: as many trials as its δ needs"""
+    """smoke: seconds; course: minutes on a laptop; both on the CPU, unless --devices is given;
+    paper: as many trials as its δ needs"""
     out: Path = Path("results")
     """folder for trials and verdicts; what is there already is not computed again"""
     json: bool = False
@@ -122,6 +123,7 @@ class Verify:
 
         chosen = select("theorem", self.names)
         self.common.check()
+        effort.prefer_cpu(self.preset, self.common.devices)
         asked = chosen, self.preset, self.common.seed, self.out
         options = {"precision": self.common.precision, "devices": self.common.devices}
         alone = self.cluster == Cluster()

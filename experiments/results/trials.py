@@ -1,6 +1,5 @@
 """The trials of theorems: from the store, or run by every core and every process there is."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -12,8 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from experiments import machine
 from experiments.experiment import Progress
-from experiments.results import store
+from experiments.results import executables, store
 from experiments.results.catalog import Entry
 from experiments.results.closure import code_digest
 from experiments.results.exchange import exchange
@@ -24,18 +24,18 @@ from theory.theorem import (
     Trials,
     arm_settings,
     arms_by_program,
-    compiled,
     simulate,
 )
 
 
 class Program(NamedTuple):
-    """One program, and where the trials of the arms that it runs are kept."""
+    """One program, where the trials of the arms that it runs are kept, and its code's digest."""
 
     theorem: Theorem
     settings: Any
     seed: int
     paths: dict[Arm, Path]
+    code: str
 
 
 def programs(entry: Entry, preset: Preset, seed: int, out: Path) -> list[Program]:
@@ -49,7 +49,7 @@ def programs(entry: Entry, preset: Preset, seed: int, out: Path) -> list[Program
         return out / "trials" / theorem.name / f"{arm}-{key}.npz"
 
     return [
-        Program(theorem, settings, seed, {arm: path(arm) for arm in arms})
+        Program(theorem, settings, seed, {arm: path(arm) for arm in arms}, code)
         for arms in arms_by_program(theorem)
     ]
 
@@ -81,25 +81,13 @@ def _run(chosen: list[Program], progress: Progress) -> Iterator[dict[Arm, Trials
     # cannot make in two threads at once.
     found = [_stored(program) for program in chosen]
     # A program is compiled by one core and mostly run by one; JAX lets others work meanwhile.
-    pool = ThreadPoolExecutor(cores())
+    pool = ThreadPoolExecutor(machine.cores())
     try:
         running = [pool.submit(run, *pair) for pair in zip(chosen, found, strict=True)]
         while running:
             yield running.pop(0).result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def cores() -> int:
-    """The cores that this process may use.
-
-    Example:
-        >>> cores() >= 1
-        True
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _stored(program: Program) -> dict[Arm, Trials]:
@@ -119,13 +107,13 @@ another."""
 
 def _arms(program: Program, stored: dict[Arm, Trials]) -> dict[Arm, Trials]:
     """The trials of a program's arms; what is not stored is run, and stored."""
-    theorem, settings, seed, paths = program
+    theorem, settings, seed, paths, _ = program
     ready, turn, found = None, nullcontext(), dict(stored)
     for arm, path in paths.items():
         if arm in found:
             continue
         if ready is None:
-            ready = compiled(theorem, settings, arm)
+            ready = executables.ready(theorem, settings, arm, program.code)
             turn = LAPACK if "lapack" in ready.call.as_text() else nullcontext()
         with turn:
             found[arm] = simulate(theorem, settings, seed, arm, ready)

@@ -1,4 +1,4 @@
-"""The machine behind the numbers, and what a process may use of it."""
+"""The machine that computes, and what a process may use of it."""
 
 import os
 import platform
@@ -34,14 +34,16 @@ def one_thread() -> None:
     one_core()
 
 
-def cores() -> int | None:
-    """The cores that this process may use; None where the system does not tell.
+def cores() -> int:
+    """The cores that this process may use.
 
     Example:
-        >>> cores() is None or cores() >= 1
+        >>> cores() >= 1
         True
     """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def facts() -> dict[str, Any]:
@@ -49,7 +51,7 @@ def facts() -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "cores_used": cores(),
         "memory_gb": _memory(),
@@ -66,7 +68,7 @@ def load() -> float | None:
 
 def commit() -> str | None:
     """The commit of the source, with a ``+`` where files of it have changed since."""
-    folder = Path(__file__).parent.parent.parent
+    folder = Path(__file__).parent.parent
     if not (folder / ".git").exists():  # installed: whatever repository is above is another
         return None
     try:
@@ -91,7 +93,13 @@ def _version(library: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's model, or what the system says instead.
+
+    Example:
+        >>> isinstance(processor(), str)
+        True
+    """
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

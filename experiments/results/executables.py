@@ -1,0 +1,79 @@
+"""Compiled programs of theorems, kept from one call to the next: a known one is not even traced.
+
+JAX finds what it compiled by what it has traced, and tracing takes one core about as long as
+running does. Here a program is found by its theorem, its settings and the code that they reach.
+"""
+
+import os
+import pickle
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.experimental import serialize_executable
+
+from experiments import machine
+from experiments.errors import UsageError
+from experiments.results import store
+from theory.ensemble import memory_budget
+from theory.theorem import Arm, Compiled, Theorem, arm_settings, compiled
+
+
+def ready(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Compiled:
+    """The program of an arm, as it was kept, or else compiled and kept.
+
+    Args:
+        theorem: the theorem.
+        settings: its settings.
+        arm: of the theorem.
+        code: the digest of the source that its trials reach.
+
+    Raises:
+        ValueError: as of `theory.theorem.compiled`.
+    """
+    path = _path(theorem, settings, arm, code)
+    began = time.perf_counter()
+    if path is not None and (kept := _load(path)) is not None:
+        return Compiled(kept, {"trace": 0.0, "compile": time.perf_counter() - began})
+    program = compiled(theorem, settings, arm)
+    if path is not None:
+        _keep(path, program.call)
+    return program
+
+
+def _path(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Path | None:
+    """Beside what JAX keeps; None where it keeps nothing, or a program is spread over processes."""
+    folder, enabled = jax.config.jax_compilation_cache_dir, jax.config.jax_enable_compilation_cache  # pyright: ignore
+    if not (folder and enabled) or jax.process_count() > 1:
+        return None
+    used = arm_settings(theorem, settings, arm)
+    compiled_for = {
+        "arm": arm,
+        "flags": os.environ.get("XLA_FLAGS", ""),
+        "processor": machine.processor(),  # a home folder may be that of many machines
+        "memory": memory_budget(jax.local_devices()[0].memory_stats()),  # sets the size of batches
+    }
+    key = store.result_key(theorem.name, code, used, seed=0, **compiled_for)
+    return Path(folder) / "relu-theory" / f"{theorem.name}-{arm}-{key}"
+
+
+def _load(path: Path) -> jax.stages.Compiled | None:
+    try:
+        parts = pickle.loads(zlib.decompress(path.read_bytes()))
+        return serialize_executable.deserialize_and_load(*parts)
+    except Exception:  # of any kind, for a file that is absent, cut short, or of another machine
+        return None
+
+
+def _keep(path: Path, call: jax.stages.Compiled) -> None:
+    try:
+        parts = serialize_executable.serialize(call)
+    except (ValueError, NotImplementedError):  # constants are held beside the program
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        store.write_atomically(path, zlib.compress(pickle.dumps(parts), level=1))
+    except (OSError, UsageError):
+        pass  # JAX has said that its folder cannot be written to
