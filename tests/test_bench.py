@@ -352,17 +352,14 @@ def test_a_problem_is_the_same_in_every_precision():
 
 def test_small_presets_leave_an_accelerator_alone(tmp_path, monkeypatch):
     """Unless devices are asked for. A module of a TPU's name is all that tells of one."""
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
-    effort.prefer_cpu("course", None)
-    assert "JAX_PLATFORMS" not in os.environ or effort.accelerators()
+    monkeypatch.setenv("JAX_PLATFORMS", "tpu")
     (tmp_path / "libtpu.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
+    effort.prefer_cpu("smoke", None)
+    assert os.environ["JAX_PLATFORMS"] == "tpu" and effort.accelerators()
+    del os.environ["JAX_PLATFORMS"]
     for preset, devices in (("paper", None), ("course", 1)):
         effort.prefer_cpu(preset, devices)
         assert "JAX_PLATFORMS" not in os.environ
-    monkeypatch.setenv("JAX_PLATFORMS", "tpu")
-    effort.prefer_cpu("smoke", None)
-    assert os.environ["JAX_PLATFORMS"] == "tpu" and effort.accelerators()
-    monkeypatch.delenv("JAX_PLATFORMS")
     effort.prefer_cpu("smoke", None)
     assert os.environ["JAX_PLATFORMS"] == "cpu" and not effort.accelerators()
