@@ -9,7 +9,7 @@ import pytest
 from theory.checks import check_points
 from theory.ensemble import ensemble, footprint
 from theory.geometry import Subspace, numerical_rank, orthonormalise, random_subspace, span
-from theory.networks import MLP, Linear, mlp, two_layer_relu
+from theory.networks import MLP, Linear, conv_net, mlp, two_layer_relu
 from theory.spectrum import largest_eigenvalue
 from theory.training import train, train_to_margin
 
@@ -54,6 +54,34 @@ def test_mlp_and_linear_shapes():
     bound = 3**-0.5
     assert jnp.max(jnp.abs(net.weights[0])) <= bound
     assert Linear(jnp.ones(3))(jnp.ones((4, 3))).tolist() == [3.0] * 4
+
+
+def halved(image, kernel, bias):
+    """A ReLU convolution of 3 × 3 at every other pixel, in loops: out[i] sees 2i + {0, 1, 2} of an
+    even side and 2i + {−1, 0, 1} of an odd one, with zeros outside."""
+    side, _, colours = image.shape
+    size, first = -(-side // 2), -(side % 2)
+    out = np.tile(bias, (size, size, 1)).astype(float)
+    for i, j, a, b, c in np.ndindex(size, size, 3, 3, colours):
+        row, column = 2 * i + a + first, 2 * j + b + first
+        if 0 <= row < side and 0 <= column < side:
+            out[i, j] += image[row, column, c] * kernel[a, b, c]
+    return np.maximum(out, 0)
+
+
+@pytest.mark.parametrize("side", [7, 8])
+def test_convolutions_against_loops(side):
+    net = conv_net(jax.random.key(0), side, channels=(3, 2, 4), classes=5)
+    x = jax.random.normal(jax.random.key(1), (2, side * side * 3))
+    for row, found in zip(np.asarray(x), net.logits(x), strict=True):
+        h = row.reshape(side, side, 3)
+        for kernel, bias in zip(net.kernels, net.biases, strict=True):
+            h = halved(h, np.asarray(kernel), np.asarray(bias))
+        expected = np.asarray(net.weight) @ h.ravel() + np.asarray(net.bias)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
+    assert jnp.max(jnp.abs(net.kernels[1])) <= 18**-0.5
+    with pytest.raises(ValueError, match="rows of 10 are no square images of 3 colours"):
+        net.logits(jnp.zeros((1, 10)))
 
 
 @pytest.mark.parametrize(("d", "dim"), [(5, 1), (60, 10), (300, 299)])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax
@@ -15,12 +16,13 @@ from xarray import Dataset
 
 from experiments.cells import over
 from experiments.data.images import load_images
+from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import BLUE, ORANGE, legend
 from theory.attacks import apgd, auto, malt, square
 from theory.attacks.prototypes import Points, train_robust
-from theory.networks import mlp
+from theory.networks import conv_net, mlp
 from theory.settings import Count, Positive, Sample
 from theory.settings import Settings as Foundation
 
@@ -28,6 +30,13 @@ KINDS = {"images": 0, "adversarial examples": 5}
 """What networks are trained on, with the steps of APGD that make it."""
 
 COLOURS = {"images": ORANGE, "adversarial examples": BLUE}
+
+NETWORKS = ("MLP", "CNN")
+
+MARKS = {"MLP": "o", "CNN": "s"}
+
+CHANNELS = (16, 32)
+"""Of the two convolutions."""
 
 ATTACKS = {
     "cross-entropy": lambda s, **ball: partial(apgd, loss="ce", steps=s.steps, **ball),
@@ -59,14 +68,14 @@ SUITED = {"digits": Suited(0.1, 800), "cifar10": Suited(8 / 255, 2000)}
 
 @dataclass(frozen=True)
 class Settings(Foundation):
-    """MLPs on images, attacked in L∞."""
+    """MLPs and small CNNs on square images, attacked in L∞."""
 
     dataset: str = "digits"
     """digits, mnist, fashion_mnist, cifar10, or an .npz file in Keras's layout"""
     trials: Sample = 3
-    """networks, each with its own start and order of images"""
+    """networks of each kind, each with its own start and order of images"""
     width: Count = 128
-    """neurons of each of two hidden layers"""
+    """neurons of each of an MLP's two hidden layers"""
     eps: Positive | None = None
     """radius ε; what suits the set when None"""
     training: Count | None = None
@@ -93,8 +102,8 @@ def logits(net, x):
 
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
-    """Over kind, attack and trial: ``kept``, the accuracy left, and mean ``gradients`` and
-    ``forwards`` of an image; over kind and trial its ``accuracy`` before; for some images that MALT
+    """Over network, kind, attack and trial: ``kept``, the accuracy left, and mean ``gradients`` and
+    ``forwards`` of an image; without attack the ``accuracy`` before; for some images that MALT
     changes: ``image``, ``changed``, and the classes ``before`` and ``after``."""
     images = load_images(settings.dataset)
     eps, training = settings.suited
@@ -107,27 +116,40 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         jnp.asarray(images.y_train),
     )
     classes = 1 + int(max(images.y_train.max(), images.y_test.max()))
-    widths = (seen.x.shape[1], settings.width, settings.width, classes)
-    made: dict[str, Any] = {}
+    side, colours = x.shape[1], x.shape[3] if x.ndim == 4 else 1
+    if x.shape[2] != side:
+        raise UsageError(
+            f"--dataset {settings.dataset} has images of {side} × {x.shape[2]} pixels, and the CNN "
+            "needs square ones; cut or pad them."
+        )
+    start_of = {
+        "MLP": lambda key: mlp(key, (seen.x.shape[1], settings.width, settings.width, classes)),
+        "CNN": lambda key: conv_net(key, side, (colours, *CHANNELS), classes),
+    }
+    made: dict[tuple[str, str], Any] = {}
 
-    def cell(kind, attack):
-        if kind not in made:
+    def trained(network, kind):
+        if (network, kind) not in made:
             keys = jax.random.split(key_train, settings.trials)
-            start = jax.vmap(lambda key: mlp(key, widths))(keys)
+            start = jax.vmap(start_of[network])(keys)
             start = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), start)
-            made[kind] = train_robust(
+            made[network, kind] = train_robust(
                 start, keys, seen, 2e-3, eps, steps=training, batch=128, ascents=KINDS[kind]
             )
+        return made[network, kind]
+
+    def cell(network, kind, attack):
+        nets = trained(network, kind)
         run_of = ATTACKS[attack](settings, eps=eps)
         found = [
-            run_of(Partial(logits, jax.tree.map(lambda leaf, i=i: leaf[i], made[kind])), key, x, y)
+            run_of(Partial(logits, jax.tree.map(lambda leaf, i=i: leaf[i], nets)), key, x, y)
             for i, key in enumerate(jax.random.split(key_attack, settings.trials))
         ]
 
         def stacked(measure):
             return ("trial",), np.stack([np.asarray(measure(one)) for one in found])
 
-        net = Partial(logits, jax.tree.map(lambda leaf: leaf[0], made[kind]))
+        net = Partial(logits, jax.tree.map(lambda leaf: leaf[0], nets))
         fell = np.argsort(~np.asarray(found[0].success), stable=True)[:SHOWN]
         picture = ("shown", *("height", "width", "colour")[: x.ndim - 1])
         return {
@@ -144,7 +166,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     sizes = dict(zip(("height", "width", "colour"), x.shape[1:], strict=False))
     labels = {"trial": range(settings.trials), "shown": range(min(SHOWN, len(x)))}
     labels |= {name: range(size) for name, size in sizes.items()}
-    data = over(cell, progress, labels, kind=list(KINDS), attack=list(ATTACKS))
+    lines = {"network": list(NETWORKS), "kind": list(KINDS), "attack": list(ATTACKS)}
+    data = over(cell, progress, labels, **lines)
     once = {
         name: data[name].sel(attack="MALT", drop=True)
         for name in ("accuracy", "image", "changed", "before", "after")
@@ -160,30 +183,32 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     axes = top.subplots(1, 2, sharey=True)
     at = np.arange(data.sizes["attack"])
     for ax, name in zip(axes, ("kept", "gradients"), strict=True):
-        for i, kind in enumerate(data.kind.values.tolist()):
-            found = mean(data[name].sel(kind=kind))
-            place = at + 0.2 * (i - 0.5)
+        for i, (network, kind) in enumerate(product(NETWORKS, KINDS)):
+            one = data.sel(network=network, kind=kind)
+            found = mean(one[name])
             marks = {
-                "fmt": "os"[i],
+                "fmt": MARKS[network],
+                "ms": 4,
                 "color": COLOURS[kind],
                 "capsize": 2,
-                "label": f"trained on {kind}",
+                "label": f"{network} trained on {kind}",
             }
+            place = at + 0.16 * (i - 1.5)
             ax.errorbar(np.asarray(found.centre), place, xerr=found.bars, **marks)
             if name == "kept":
-                level = float(data.accuracy.sel(kind=kind).mean())
-                ax.axvline(level, color=COLOURS[kind], lw=0.8, ls=":", label="accuracy before")
-    axes[0].set_yticks(at, data.attack.values)
+                level = float(one.accuracy.mean())
+                ax.plot(level, -0.75, MARKS[network], mfc="none", color=COLOURS[kind], ms=4)
+    axes[0].set_yticks([-0.75, *at], ["none", *data.attack.values])
     axes[0].invert_yaxis()
     axes[0].set(
         xlabel=f"accuracy left, $\\varepsilon$ = {data.attrs['eps']:.3g}", xlim=(-0.02, 1.02)
     )
     axes[1].set(xlabel="gradients of an image")
-    legend(top, [({}, ax) for ax in axes], ncols=4)
+    legend(top, [({}, ax) for ax in axes], ncols=2)
     grid = bottom.subplots(3, data.sizes["kind"] * data.sizes["shown"], squeeze=False)
-    for i, kind in enumerate(data.kind.values.tolist()):
+    for i, kind in enumerate(KINDS):
         for j in range(data.sizes["shown"]):
-            one = data.sel(kind=kind).isel(shown=j)
+            one = data.sel(network="CNN", kind=kind).isel(shown=j)
             _pictures(grid[:, i * data.sizes["shown"] + j], one, data.attrs["eps"])
     for ax, label in zip(
         grid[:, 0],
@@ -191,7 +216,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         strict=True,
     ):
         ax.set_ylabel(label)
-    bottom.suptitle("trained on images, on adversarial examples", fontsize=9)
+    bottom.suptitle("CNNs trained on images, on adversarial examples", fontsize=9)
     return figure
 
 
@@ -209,23 +234,23 @@ def _pictures(column: Any, one: Dataset, eps: float) -> None:
 
 def summary(data: Dataset, settings: Settings) -> Summary:
     """The accuracy that each attack leaves, and what it takes."""
-    tables = {}
-    for kind in data.kind.values.tolist():
-        one = data.sel(kind=kind)
-        tables[kind] = {"accuracy": numbers(mean(one.accuracy))} | {
+    tables, sentences = {}, []
+    for network, kind in product(NETWORKS, KINDS):
+        one = data.sel(network=network, kind=kind)
+        tables[f"{network} trained on {kind}"] = {"accuracy": numbers(mean(one.accuracy))} | {
             name: numbers(mean(one[name])) for name in ("kept", "gradients", "forwards")
         }
-    robust = data.sel(kind="adversarial examples")
-    left = {name: mean(robust.kept.sel(attack=name)).text(3) for name in ("MALT", "auto")}
-    spent = {
-        name: float((robust.gradients + robust.forwards).sel(attack=name).mean()) for name in left
-    }
-    sentence = (
-        f"Of networks trained on adversarial examples MALT leaves {left['MALT']} of accuracy with "
-        f"{spent['MALT']:.0f} passes of an image, APGD-CE, targets and Square together "
-        f"{left['auto']} with {spent['auto']:.0f}."
-    )
-    return Summary((sentence,), tables)
+    for network in NETWORKS:
+        robust = data.sel(network=network, kind="adversarial examples")
+        left = {name: mean(robust.kept.sel(attack=name)).text(3) for name in ("MALT", "auto")}
+        passes = (robust.gradients + robust.forwards).mean("trial")
+        spent = {name: float(passes.sel(attack=name)) for name in left}
+        sentences.append(
+            f"Of {network}s trained on adversarial examples MALT leaves {left['MALT']} of accuracy "
+            f"with {spent['MALT']:.0f} passes of an image, APGD-CE, targets and Square together "
+            f"{left['auto']} with {spent['auto']:.0f}."
+        )
+    return Summary(tuple(sentences), tables)
 
 
 experiment = Experiment(

@@ -2,7 +2,7 @@
 adversarial examples of them."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,11 @@ from theory.attacks.ascent import ascend
 from theory.attacks.balls import Ball
 from theory.attacks.losses import cross_entropy, wide
 from theory.ensemble import ensemble
-from theory.networks import MLP
 from theory.training.mini_batch import descend
 from theory.training.updates import annealed_adam
+
+Network = TypeVar("Network")
+"""Any pytree with `logits`."""
 
 
 class Prototypes(NamedTuple):
@@ -99,7 +101,7 @@ def robust_cross_entropy(
 
 @partial(jax.jit, static_argnames=("steps", "batch", "ascents"))
 def train_robust(
-    networks: MLP,
+    networks: Network,
     keys: Key[Array, " networks"],
     data: Points,
     rate: float | Float[Array, ""],
@@ -108,11 +110,11 @@ def train_robust(
     steps: int,
     batch: int,
     ascents: int,
-) -> MLP:
+) -> Network:
     """Train networks on `robust_cross_entropy` by Adam with an annealed rate.
 
     Args:
-        networks: with a leading axis.
+        networks: with `logits`, and a leading axis.
         keys: of the order of the points, for each network its own.
         data: training points of all.
         rate: step size of Adam at the start.

@@ -3,6 +3,8 @@
 Shapes are written without a batch; calling a network on ``(..., d)`` gives one value per row.
 """
 
+from theory.networks.convolutional import ConvNet as ConvNet
+from theory.networks.convolutional import conv_net as conv_net
 from theory.networks.dense import MLP as MLP
 from theory.networks.dense import Linear as Linear
 from theory.networks.dense import TwoLayerReLU as TwoLayerReLU
