@@ -44,9 +44,10 @@ def ready(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Compiled:
 
 
 def _path(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Path | None:
-    """Beside what JAX keeps; None where it keeps nothing, or a program is spread over processes."""
+    """Beside what JAX keeps; None where it keeps nothing here, or several processes are one run."""
     folder, enabled = jax.config.jax_compilation_cache_dir, jax.config.jax_enable_compilation_cache  # pyright: ignore
-    if not (folder and enabled) or jax.process_count() > 1:
+    local = folder and "://" not in folder  # JAX can keep its own in a bucket, too
+    if not (local and enabled) or jax.process_count() > 1:
         return None
     used = arm_settings(theorem, settings, arm)
     compiled_for = {

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from xarray import Dataset
 
-from experiments.attacks import budget, rank
+from experiments.attacks import budget, images, rank
 from experiments.attacks.almost_linearity import Settings, varied
 from experiments.attacks.orders import share_of_right
+from experiments.errors import UsageError
+from tests.files import npz
 from theory.attacks.exact import nearest
 from theory.attacks.linearity import certified
 from theory.attacks.prototypes import points_of, prototypes
@@ -94,3 +96,11 @@ def test_one_quantity_varies_at_a_time():
     # (√m + √ℓ + t)² / √(mdℓ) at m = 64, d = 64, ℓ = 56; √2·L·R/β with L = .25, β = .5.
     right = 2**0.5 * 0.25 / 0.5 * (8 + 56**0.5 + 2.4477468) ** 2 / (64 * 64 * 56) ** 0.5
     assert bound(base) == pytest.approx(right)
+
+
+def test_images_that_are_not_square_are_refused_before_anything_is_trained(tmp_path):
+    file = tmp_path / "wide.npz"
+    file.write_bytes(npz(shape=(8, 6)))
+    settings = images.Settings(dataset=str(file))
+    with pytest.raises(UsageError, match="8 × 6 pixels, and the CNN needs square ones"):
+        images.run(settings, jax.random.key(0), lambda *_: None)
