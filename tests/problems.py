@@ -58,6 +58,14 @@ def rounding(settings, key, error=0.0):
     return Trial(jnp.abs(doubled - 2 * norm), norm, {"no error": exact})
 
 
+def spectral(settings, key, error=0.0):
+    """The largest eigenvalue of zzᵀ, as LAPACK finds it, is ‖z‖²."""
+    z = jax.random.normal(key, (200,))
+    largest = jnp.linalg.eigvalsh(jnp.outer(z, z))[-1] * (1 + error)
+    exact = jnp.asarray(error == 0)
+    return Trial(jnp.abs(largest - z @ z), z @ z, {"no error": exact})
+
+
 def unnoticed(trial):
     """An error of which the assumptions say nothing."""
     return trial._replace(assumptions={"no error": jnp.asarray(True)})
@@ -109,6 +117,11 @@ def halved(trial, below=0.1):
 def tiny(settings, key):
     return lower(settings, key, spread=0.01)
 
+
+SPECTRAL = make(
+    "spectral", Identity(), spectral, lambda s, k: unnoticed(spectral(s, k, error=1e-9))
+)
+"""Both of its programs call LAPACK, as those of the suite do not."""
 
 BANK = {
     # (theorem, statuses that are right)

@@ -324,13 +324,6 @@ def test_two_at_once_share_a_folder(environment, tmp_path):
 
 
 @pytest.mark.slow
-def test_programs_that_call_lapack_do_not_wait_for_each_other(cli, tmp_path):
-    """Both arms call `eigvalsh`; without a lock this never ended on two cores."""
-    result = cli("verify", "healing.loss-floor", "--out", tmp_path, timeout=300)
-    assert result.returncode == 0, result.stderr
-
-
-@pytest.mark.slow
 def test_float32_and_three_devices(cli, tmp_path):
     """Three CPU devices give the numbers of one, though they cannot share 118 keys equally."""
     verdicts = []

@@ -74,7 +74,6 @@ def _keep(path: Path, call: jax.stages.Compiled) -> None:
     except (ValueError, NotImplementedError):  # constants are held beside the program
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         store.write_atomically(path, zlib.compress(pickle.dumps(parts), level=1))
-    except (OSError, UsageError):
+    except UsageError:
         pass  # JAX has said that its folder cannot be written to

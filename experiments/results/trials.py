@@ -102,7 +102,7 @@ def _stored(program: Program) -> dict[Arm, Trials]:
 LAPACK = Lock()
 """Held by a program that calls LAPACK while it runs: on two cores, two that call `eigvalsh` at once
 were seen to wait for each other for ever, since each keeps a thread of XLA's pool and waits for
-another."""
+another. No theorem of the suite does so; one's own may."""
 
 
 def _arms(program: Program, stored: dict[Arm, Trials]) -> dict[Arm, Trials]:
