@@ -7,6 +7,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from experiments.results import executables
 from tests.problems import BANK, SPECTRAL
@@ -18,11 +19,13 @@ SETTINGS = TOY.presets["smoke"]
 
 @pytest.fixture
 def folder(tmp_path):
-    """An empty folder of programs, where JAX has its cache."""
+    """An empty folder of programs, beside an empty cache of JAX's own."""
     before = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    compilation_cache.reset_cache()
     yield tmp_path / "relu-theory"
     jax.config.update("jax_compilation_cache_dir", before)
+    compilation_cache.reset_cache()
 
 
 def was_traced(*asked):
@@ -63,6 +66,27 @@ def test_a_file_that_is_not_whole_is_made_again(folder):
         kept.write_bytes(content)
         assert was_traced(*asked)
         assert not was_traced(*asked)
+
+
+@pytest.mark.parametrize("theorem", [TOY, SPECTRAL], ids=lambda theorem: theorem.name)
+def test_what_jax_found_in_its_cache_is_not_kept_and_runs(folder, theorem):
+    """On a CPU it would lose functions that it calls, which shows when it runs."""
+    settings = theorem.presets["smoke"]
+    asked = theorem, settings, "theorem", "code"
+    before = jax.config.jax_persistent_cache_min_compile_time_secs  # pyright: ignore[reportAttributeAccessIssue]
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    try:
+        new = executables.ready(*asked)
+        (kept,) = folder.iterdir()
+        kept.unlink()
+        jax.clear_caches()
+        hits = executables._found_by_jax()
+        found = executables.ready(*asked)
+    finally:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", before)
+    assert executables._found_by_jax() > hits and not list(folder.iterdir())
+    one, other = (simulate(theorem, settings, 0, "theorem", ready) for ready in (new, found))
+    assert np.array_equal(one.measured["statement"], other.measured["statement"])
 
 
 def test_nothing_is_kept_without_a_folder_or_in_one_that_cannot_be_written(folder):

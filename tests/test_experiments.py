@@ -37,6 +37,7 @@ class Done(NamedTuple):
 
 LONG = {
     *("attacks.almost-linearity", "attacks.budget", "attacks.images", "attacks.rank"),
+    "attacks.target-distance",
     *("attribution.faithfulness", "healing.calibration", "healing.frozen-noise"),
     *("subspace.mitigation", "unlearning.margins", "unlearning.multipliers"),
     *("unlearning.step-size-linear", "unlearning.trajectory"),

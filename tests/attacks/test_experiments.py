@@ -52,6 +52,7 @@ def test_ranks_are_counted_as_in_the_paper():
     assert found.sel(trial=1).values.tolist() == [0, 1, 0, 0]
 
 
+@pytest.mark.slow
 def test_distances_are_in_the_certified_band():
     """And the certificate is not empty: some networks bend within reach."""
     bent = 0

@@ -36,6 +36,7 @@ def test_constant_scores_have_no_rank_correlation(outcome, monkeypatch):
     assert (data.undefined == settings.texts).all()
 
 
+@pytest.mark.slow
 def test_undefined_correlations_are_left_out_and_counted(outcome):
     settings, data = outcome
     data = data.isel(trial=[0, 1, 0]).assign_coords(trial=range(3))

@@ -75,6 +75,7 @@ def test_agreement_tells_live_directions_from_dead_ones():
         assert float(scores[method, 3:].max()) < 0.3
 
 
+@pytest.mark.slow
 def test_gradient_times_input_sees_dead_directions_by_the_words_coordinates_alone(outcomes):
     _, data = outcomes["dead-directions"]
     product = data.area.sel({"method": "|gradient×input|"})

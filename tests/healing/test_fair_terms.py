@@ -130,6 +130,7 @@ def nothing(nets) -> dict[str, DataArray]:
     return {"score": DataArray(np.zeros((2, 2, 3)), dims=("trial", "draw", "measure"))}
 
 
+@pytest.mark.slow
 def test_a_refitted_head_follows_the_network_that_was_healed_and_pays_for_it(pruned):
     _, cell = pruned
     found, names = [], ["STARFISH", "STARFISH, head refitted"]

@@ -60,6 +60,7 @@ def test_what_is_minimised_is_least_at_the_dense_network_but_for_labels(member, 
         assert abs(dense) < 1e-12 and pruned > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [1, 2])
 def test_a_layer_alone_is_blind_to_the_layers_above(member, layer):
     one = member["states"]

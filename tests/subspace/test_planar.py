@@ -37,6 +37,7 @@ def test_no_seed_at_the_margin_is_reported(line):
     plt.close(diagonal.draw(data, unmet))
 
 
+@pytest.mark.slow
 def test_weights_across_the_diagonal_are_frozen(line):
     # A few thousand steps of rounding, relative to the weights at initialisation.
     assert line[0].drift.max() < 1e-12

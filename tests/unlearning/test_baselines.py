@@ -227,6 +227,7 @@ def test_fields_that_do_not_go_together(changes, message):
         replace(Settings(), **changes)
 
 
+@pytest.mark.slow
 def test_networks_that_do_not_learn_are_refused(outcome):
     broken = outcome[1].copy(deep=True)
     broken.distance.loc[{"method": "retrained", "trial": 1}] = np.nan

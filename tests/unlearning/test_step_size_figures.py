@@ -46,6 +46,7 @@ def test_the_v_curve_has_its_tip_at_the_step_and_stays_in_the_sandwich():
         assert by_dimension["frozen_at_1_mean"][d] < 0.1 * by_dimension["naive_at_1_mean"][d]
 
 
+@pytest.mark.slow
 def test_frozen_stationarity_before_the_step_is_that_of_plain_least_squares():
     settings, data, _ = outcome(step_size)
     d = settings.dims[0]
