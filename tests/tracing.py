@@ -9,6 +9,9 @@ from experiments.results.closure import PACKAGES, Definition
 
 ROOT = Path(__file__).parent.parent
 
+LISTENING = "experiments.results.executables"
+"""JAX tells it of every program that is compiled, whoever asked for it; that changes no result."""
+
 
 @contextmanager
 def entered() -> Iterator[set[Definition]]:
