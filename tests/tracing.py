@@ -27,6 +27,8 @@ def entered() -> Iterator[set[Definition]]:
             path = Path(code.co_filename)
             if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in PACKAGES:
                 module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+                if module == LISTENING:
+                    return
                 name = code.co_qualname.partition(".")[0]
                 # The body of a module is entered when it is first imported.
                 found.add((module, "" if name.startswith("<") else name))
