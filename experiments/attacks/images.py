@@ -3,40 +3,30 @@
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from jax.tree_util import Partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import Dataset
 
+from experiments.attacks.networks import (
+    COLOURS,
+    KINDS,
+    MARKS,
+    NETWORKS,
+    ImageSettings,
+    scene_of,
+)
 from experiments.cells import over
-from experiments.data.images import load_images
-from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import mean, numbers
-from experiments.plots.style import BLUE, ORANGE, legend
+from experiments.plots.style import legend
 from theory.attacks import apgd, auto, malt, square
-from theory.attacks.prototypes import Points, train_robust
-from theory.networks import conv_net, mlp
-from theory.settings import Count, Positive, Sample
-from theory.settings import Settings as Foundation
-
-KINDS = {"images": 0, "adversarial examples": 5}
-"""What networks are trained on, with the steps of APGD that make it."""
-
-COLOURS = {"images": ORANGE, "adversarial examples": BLUE}
-
-NETWORKS = ("MLP", "CNN")
-
-MARKS = {"MLP": "o", "CNN": "s"}
-
-CHANNELS = (16, 32)
-"""Of the two convolutions."""
+from theory.settings import Count
 
 ATTACKS = {
     "cross-entropy": lambda s, **ball: partial(apgd, loss="ce", steps=s.steps, **ball),
@@ -55,33 +45,10 @@ SHOWN = 4
 """Pictures of each kind of network."""
 
 
-class Suited(NamedTuple):
-    """What suits a set of images."""
-
-    eps: float
-    training: int
-
-
-SUITED = {"digits": Suited(0.1, 800), "cifar10": Suited(8 / 255, 2000)}
-"""Radius and training steps by set; MNIST's for any other."""
-
-
 @dataclass(frozen=True)
-class Settings(Foundation):
-    """MLPs and small CNNs on square images, attacked in L∞."""
+class Settings(ImageSettings):
+    """All attacks in L∞."""
 
-    dataset: str = "digits"
-    """digits, mnist, fashion_mnist, cifar10, or an .npz file in Keras's layout"""
-    trials: Sample = 3
-    """networks of each kind, each with its own start and order of images"""
-    width: Count = 128
-    """neurons of each of an MLP's two hidden layers"""
-    eps: Positive | None = None
-    """radius ε; what suits the set when None"""
-    training: Count | None = None
-    """training steps of 128 images; what suits the set when None"""
-    points: Count = 300
-    """test images attacked"""
     targets: Count = 9
     """classes aimed at"""
     steps: Count = 50
@@ -89,67 +56,25 @@ class Settings(Foundation):
     queries: Count = 500
     """points that Square evaluates"""
 
-    @property
-    def suited(self) -> Suited:
-        """Radius and training steps, with what suits the set where nothing is given."""
-        found = SUITED.get(self.dataset, Suited(0.1, 2000))
-        return Suited(self.eps or found.eps, self.training or found.training)
-
-
-def logits(net, x):
-    """Of pictures, whatever their shape."""
-    return net.logits(x.reshape(len(x), -1))
-
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Over network, kind, attack and trial: ``kept``, the accuracy left, and mean ``gradients`` and
     ``forwards`` of an image; without attack the ``accuracy`` before; for some images that MALT
     changes: ``image``, ``changed``, and the classes ``before`` and ``after``."""
-    images = load_images(settings.dataset)
-    eps, training = settings.suited
+    eps = settings.suited.eps
     key_train, key_test, key_attack = jax.random.split(key, 3)
-    chosen = jax.random.permutation(key_test, len(images.x_test))[: settings.points]
-    x = jnp.asarray(images.x_test, jnp.float32)[chosen]
-    y = jnp.asarray(images.y_test)[chosen]
-    seen = Points(
-        jnp.asarray(images.x_train, jnp.float32).reshape(len(images.x_train), -1),
-        jnp.asarray(images.y_train),
-    )
-    classes = 1 + int(max(images.y_train.max(), images.y_test.max()))
-    side, colours = x.shape[1], x.shape[3] if x.ndim == 4 else 1
-    if x.shape[2] != side:
-        raise UsageError(
-            f"--dataset {settings.dataset} has images of {side} × {x.shape[2]} pixels, and the CNN "
-            "needs square ones; cut or pad them."
-        )
-    start_of = {
-        "MLP": lambda key: mlp(key, (seen.x.shape[1], settings.width, settings.width, classes)),
-        "CNN": lambda key: conv_net(key, side, (colours, *CHANNELS), classes),
-    }
-    made: dict[tuple[str, str], Any] = {}
-
-    def trained(network, kind):
-        if (network, kind) not in made:
-            keys = jax.random.split(key_train, settings.trials)
-            start = jax.vmap(start_of[network])(keys)
-            start = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), start)
-            made[network, kind] = train_robust(
-                start, keys, seen, 2e-3, eps, steps=training, batch=128, ascents=KINDS[kind]
-            )
-        return made[network, kind]
+    scene = scene_of(settings, key_train, key_test)
+    x, y = scene.x, scene.y
 
     def cell(network, kind, attack):
-        nets = trained(network, kind)
+        nets = scene.trained(network, kind)
         run_of = ATTACKS[attack](settings, eps=eps)
-        found = [
-            run_of(Partial(logits, jax.tree.map(lambda leaf, i=i: leaf[i], nets)), key, x, y)
-            for i, key in enumerate(jax.random.split(key_attack, settings.trials))
-        ]
+        keys = jax.random.split(key_attack, settings.trials)
+        found = [run_of(net, each, x, y) for net, each in zip(nets, keys, strict=True)]
 
         def stacked(measure):
             return ("trial",), np.stack([np.asarray(measure(one)) for one in found])
 
-        net = Partial(logits, jax.tree.map(lambda leaf: leaf[0], nets))
         fell = np.argsort(~np.asarray(found[0].success), stable=True)[:SHOWN]
         picture = ("shown", *("height", "width", "colour")[: x.ndim - 1])
         return {
@@ -160,7 +85,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
             "image": (picture, np.asarray(x[fell])),
             "changed": (picture, np.asarray(found[0].inputs[fell])),
             "before": (("shown",), np.asarray(y[fell])),
-            "after": (("shown",), np.asarray(net(found[0].inputs[fell]).argmax(axis=1))),
+            "after": (("shown",), np.asarray(nets[0](found[0].inputs[fell]).argmax(axis=1))),
         }
 
     sizes = dict(zip(("height", "width", "colour"), x.shape[1:], strict=False))

@@ -10,7 +10,7 @@ from attacks import reference
 from attacks.reference import compiled
 
 from theory.attacks import apgd
-from theory.attacks.ascent import advance, ascend, begin, checkpoints, windows
+from theory.attacks.ascent import advance, ascend, begin, checkpoints, of_logits, windows
 from theory.attacks.balls import Ball
 from theory.attacks.losses import TARGETED, UNTARGETED
 from theory.networks import mlp
@@ -51,15 +51,14 @@ def test_it_is_numpys_point_by_point(norm, kind, loss, targeted):
     ball = Ball(jnp.asarray(x), FOLLOWED[norm], norm, (0.0, 1.0))
     start = ball.draw(jax.random.split(KEY, n))
     classes = (jnp.asarray(y), jnp.asarray(target)) if targeted else (jnp.asarray(y),)
-    of_logits = (TARGETED if targeted else UNTARGETED)[loss]
+    loss_of = (TARGETED if targeted else UNTARGETED)[loss]
 
-    def objective(z):
-        return of_logits(z, *classes)
+    evaluate = of_logits(f, lambda z: loss_of(z, *classes))
 
     @jax.jit
     def follow(start):
         def one(state, at):
-            return advance(f, objective, classes[0], ball, at[0], at[1], state, False), (
+            return advance(evaluate, classes[0], ball, at[0], at[1], state, False), (
                 state.x,
                 state.step,
             )
@@ -84,7 +83,7 @@ def test_it_is_numpys_point_by_point(norm, kind, loss, targeted):
     assert all_halvings > n  # or they would not have been compared
     assert end.gradients.tolist() == [STEPS + 1] * n
     # The loop that is compiled for users takes the same steps.
-    looped = ascend(f, objective, classes[0], ball, start, STEPS, jnp.ones(n, bool), False)
+    looped = ascend(evaluate, classes[0], ball, start, STEPS, jnp.ones(n, bool), False)
     np.testing.assert_allclose(looped.best, end.best, atol=1e-9, rtol=0)
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Key
 
-from theory.attacks.ascent import ascend
+from theory.attacks.ascent import Ascent, ascend, of_logits
 from theory.attacks.balls import Ball, Box, Norm
 from theory.attacks.checks import (
     check_attack,
@@ -69,19 +69,30 @@ def run(
             objective = partial(_flipped(UNTARGETED[loss]), y)
         else:
             objective = partial(_flipped(TARGETED[loss]), y, target)
-        end = ascend(f, objective, y, ball, ball.draw(keys), steps, inside, until_success)
-        aimed = jnp.full_like(y, -1) if target is None else target
-        return standing._replace(
-            inputs=jnp.where(end.found[:, None], end.adversarial, standing.inputs),
-            success=standing.success | end.found,
-            target=jnp.where(end.found, aimed.astype(int), standing.target),
-            runs=standing.runs + 1,
-            gradients=standing.gradients + end.gradients,
-            forwards=standing.forwards + end.gradients,
-            zero_gradients=standing.zero_gradients + end.zero_gradients,
-        )
+        evaluate, start = of_logits(f, objective), ball.draw(keys)
+        end = ascend(evaluate, y, ball, start, steps, inside, until_success)
+        return after(standing, end, jnp.full_like(y, -1) if target is None else target)
 
     return on_rows(update, standing.alive, standing, (x, y, target, keys), batch)
+
+
+def after(standing: Standing, end: Ascent, aimed: Integer[Array, " n"]) -> Standing:
+    """What is known of rows when an ascent has ended.
+
+    Args:
+        standing: before it.
+        end: of the ascent.
+        aimed: the class that it aimed at, −1 for none.
+    """
+    return standing._replace(
+        inputs=jnp.where(end.found[:, None], end.adversarial, standing.inputs),
+        success=standing.success | end.found,
+        target=jnp.where(end.found, aimed.astype(int), standing.target),
+        runs=standing.runs + 1,
+        gradients=standing.gradients + end.gradients,
+        forwards=standing.forwards + end.gradients,
+        zero_gradients=standing.zero_gradients + end.zero_gradients,
+    )
 
 
 def _flipped(loss):
@@ -89,13 +100,21 @@ def _flipped(loss):
     return lambda *classes_and_logits: loss(classes_and_logits[-1], *classes_and_logits[:-1])
 
 
-@partial(jax.jit, static_argnames=("rest", "loss", "norm", "steps", "batch", "until_success"))
-def _apgd(arrays, key, x, y, target, *, rest, batch, loss, **options):
+STATIC = ("rest", "loss", "norm", "steps", "restarts", "batch", "until_success")
+
+
+@partial(jax.jit, static_argnames=STATIC)
+def _apgd(arrays, key, x, y, target, *, rest, batch, loss, restarts, **options):
     f = Split(arrays, rest).joined(x.shape[1:])
     rows = x.reshape(len(x), -1)
     standing, z = stand(f, rows, y, batch)
-    keys = folded(keys_of(key, len(x)), 0)
-    return run(f, loss, standing, rows, y, target, keys, batch=batch, **options), z
+    keys = keys_of(key, len(x))
+
+    def one(r, standing):
+        start = folded(keys, r)
+        return run(f, loss, standing, rows, y, target, start, batch=batch, **options)
+
+    return jax.lax.fori_loop(0, restarts, one, standing), z
 
 
 def apgd(
@@ -110,10 +129,11 @@ def apgd(
     steps: int = 100,
     box: tuple[float, float] | None = (0.0, 1.0),
     *,
+    restarts: int = 1,
     batch: int = 256,
     until_success: bool = True,
 ) -> Attacked:
-    """Attack by Auto-PGD, one run from a random start.
+    """Attack by Auto-PGD from random starts, each on the samples that those before left.
 
     Compiled once for all inputs of one shape and every ε, box and weights: pass the same function,
     or a pytree that can be called, or the method of one, such as ``net.logits``.
@@ -130,6 +150,7 @@ def apgd(
         targets: a class to aim at for each sample. Success is any misclassification.
         steps: of the ascent, which evaluates one point more.
         box: lowest and highest value of an input; None for no box.
+        restarts: how many starts.
         batch: samples evaluated at a time, which bounds the memory.
         until_success: whether a sample is let be once it is misclassified. If not, all steps are
             taken and the last misclassified point is kept, as in the reference.
@@ -153,7 +174,7 @@ def apgd(
         True
     """
     x, y, classes = prepared(logits, x, y, box)
-    check_attack(eps=eps, norm=norm, loss=loss, steps=steps, batch=batch)
+    check_attack(eps=eps, norm=norm, loss=loss, steps=steps, restarts=restarts, batch=batch)
     if targets is not None:
         targets = check_targets(targets, y, classes)
     used = defined(loss, classes, targets is not None)
@@ -169,6 +190,7 @@ def apgd(
         **numbers(x, eps, box),
         norm=norm,
         steps=steps,
+        restarts=restarts,
         batch=batch,
         until_success=until_success,
     )

@@ -22,8 +22,23 @@ MOMENTUM = 0.75
 PROGRESS = 0.75
 """Share of steps that must raise the loss, or the step size is halved."""
 
-Objective = Callable[[Float[Array, "n classes"]], Float[Array, " n"]]
-"""The loss of logits, labels and targets fixed."""
+Evaluate = Callable[[Float[Array, "n d"]], tuple[Float[Array, "n classes"], Float[Array, " n"]]]
+"""Logits of rows, which decide on success, and what is ascended, labels and targets fixed."""
+
+
+def of_logits(f: Function, objective: Callable[[Any], Float[Array, " n"]]) -> Evaluate:
+    """What ascends a loss of the logits.
+
+    Example:
+        >>> of_logits(lambda x: x, lambda z: z[:, 1])(jnp.array([[3.0, 4.0]]))[1].tolist()
+        [4.0]
+    """
+
+    def evaluate(x):
+        z = wide(f(x))
+        return z, objective(z)
+
+    return evaluate
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -96,8 +111,7 @@ def begin(x: Float[Array, "n d"], ball: Ball, kind: Any, inside: Bool[Array, " n
 
 
 def advance(
-    f: Function,
-    objective: Objective,
+    evaluate: Evaluate,
     y: Integer[Array, " n"],
     ball: Ball,
     i: Integer[Array, ""] | int,
@@ -108,8 +122,7 @@ def advance(
     """Evaluate point i of every row, halve the step size where it is time, and step to i + 1.
 
     Args:
-        f: logits of rows.
-        objective: what is ascended.
+        evaluate: logits of rows, and what is ascended.
         y: labels, for success alone.
         ball: to stay in.
         i: points evaluated before.
@@ -119,8 +132,7 @@ def advance(
     """
 
     def total(x):
-        z = wide(f(x))
-        values = objective(z)
+        z, values = evaluate(x)
         return jnp.sum(values), (values, misclassified(z, y))
 
     gradient, (loss, missed) = jax.grad(total, has_aux=True)(state.x)
@@ -183,8 +195,7 @@ def windows(steps: int) -> Integer[Array, " points"]:
 
 
 def ascend(
-    f: Function,
-    objective: Objective,
+    evaluate: Evaluate,
     y: Integer[Array, " n"],
     ball: Ball,
     start: Float[Array, "n d"],
@@ -200,12 +211,12 @@ def ascend(
     Example:
         >>> ball = Ball(jnp.zeros((1, 2)), 1.0, "l2", None)
         >>> everyone, y = jnp.ones(1, bool), jnp.array([0])
-        >>> objective = lambda z: z[:, 1] - z[:, 0]
-        >>> at = ascend(lambda x: x, objective, y, ball, ball.centre, 50, everyone, False)
+        >>> evaluate = of_logits(lambda x: x, lambda z: z[:, 1] - z[:, 0])
+        >>> at = ascend(evaluate, y, ball, ball.centre, 50, everyone, False)
         >>> bool(jnp.allclose(at.best, jnp.array([[-(0.5**0.5), 0.5**0.5]]))), int(at.gradients[0])
         (True, 51)
     """
-    kind = jax.eval_shape(lambda x: objective(wide(f(x))), start).dtype
+    kind = jax.eval_shape(evaluate, start)[1].dtype
     lengths = windows(steps)
 
     def going(carry):
@@ -214,7 +225,7 @@ def ascend(
 
     def one(carry):
         i, state = carry
-        return i + 1, advance(f, objective, y, ball, i, lengths[i], state, until_success)
+        return i + 1, advance(evaluate, y, ball, i, lengths[i], state, until_success)
 
     begun = begin(start, ball, kind, inside)
     return jax.lax.while_loop(going, one, (jnp.asarray(0), begun))[1]

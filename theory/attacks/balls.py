@@ -32,17 +32,18 @@ def unit(v: Rows) -> Rows:
     """Rows of Euclidean norm 1; those that are 0 stay so.
 
     Squares neither overflow nor underflow, so that a gradient of 1e-30 has a direction in single
-    precision: the reference adds 1e-12 to its norm instead, and such a row would not move.
+    precision: the reference adds 1e-12 to its norm instead, and such a row would not move. The
+    derivative is finite everywhere, and 0 where a row is.
 
     Example:
         >>> v = unit(jnp.array([[3e-30, 4e-30], [0.0, 0.0]]))
         >>> bool(jnp.allclose(v, jnp.array([[0.6, 0.8], [0.0, 0.0]])))
         True
     """
-    most = jnp.max(jnp.abs(v), axis=1, keepdims=True)
-    v = v / jnp.where(most > 0, most, 1)
-    length = jnp.linalg.norm(v, axis=1, keepdims=True)
-    return v / jnp.where(length > 0, length, 1)
+    most = jax.lax.stop_gradient(jnp.max(jnp.abs(v), axis=1, keepdims=True))
+    still = most == 0
+    v = jnp.where(still, 1, v / jnp.where(still, 1, most))
+    return jnp.where(still, 0, v / jnp.linalg.norm(v, axis=1, keepdims=True))
 
 
 class Ball(NamedTuple):
@@ -71,15 +72,20 @@ class Ball(NamedTuple):
             x = jnp.clip(x, self.centre - self.radius, self.centre + self.radius)
         else:
             step = x - self.centre
-            length = norms(step, "l2")[:, None]
-            outside = length > self.radius
+            # The norm has no derivative where the step is 0, which is not outside.
+            still = jnp.all(step == 0, axis=1, keepdims=True)
+            length = norms(jnp.where(still, 1, step), "l2")[:, None]
+            outside = ~still & (length > self.radius)
             shrink = self.radius / jnp.where(outside, length, 1)
             x = self.centre + jnp.where(outside, step * shrink, step)
         return self.clip(x)
 
     def clip(self, x: Rows) -> Rows:
-        """Onto the box."""
-        return x if self.box is None else jnp.clip(x, *self.box)
+        """Onto the box. The derivative is 1 in all of it, its ends included, where pixels are."""
+        if self.box is None:
+            return x
+        low, high = (jnp.asarray(end, x.dtype) for end in self.box)
+        return jnp.where(x < low, low, jnp.where(x > high, high, x))
 
     def direction(self, gradient: Rows) -> Rows:
         """Of steepest ascent per norm as APGD takes it: signs, or the normalised gradient."""

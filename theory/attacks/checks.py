@@ -22,11 +22,28 @@ def prepared(
     """Inputs, labels as integers of one axis, and the number of classes.
 
     Raises:
-        ValueError: inputs that are none, not floating-point or outside the box; labels that are
-            not one class for each; logits that are not one row of at least 2 for each.
+        ValueError: as `prepared_inputs` does, or for labels that are not one class for each.
 
     Example:
-        >>> prepared(lambda x: x, 2 * jnp.eye(2), jnp.array([0, 1]), (0.0, 1.0))
+        >>> prepared(lambda x: x, jnp.eye(2), jnp.array([0, 2]), (0.0, 1.0))
+        Traceback (most recent call last):
+        ValueError: labels must be classes from 0 to 1, as there are logits
+    """
+    x, classes = prepared_inputs(logits, x, box)
+    return x, _classes("labels", y, len(x), classes), classes
+
+
+def prepared_inputs(
+    logits: Callable[[Any], Any], x: Any, box: tuple[float, float] | None
+) -> tuple[Float[Array, "n ..."], int]:
+    """Inputs as an array, and the number of classes.
+
+    Raises:
+        ValueError: inputs that are none, not floating-point or outside the box; logits that are
+            not one row of at least 2 for each.
+
+    Example:
+        >>> prepared_inputs(lambda x: x, 2 * jnp.eye(2), (0.0, 1.0))
         Traceback (most recent call last):
         ValueError: inputs go from 0 to 2, outside the box from 0 to 1: scale them, or give the box
     """
@@ -51,7 +68,7 @@ def prepared(
             f"logits have shape {found.shape} for {len(x)} inputs: they must be "
             f"({len(x)}, classes), of at least 2 classes"
         )
-    return x, _classes("labels", y, len(x), found.shape[1]), found.shape[1]
+    return x, found.shape[1]
 
 
 def _classes(name: str, y: Any, n: int, classes: int) -> Integer[Array, " n"]:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Key
 
-from theory.attacks.ascent import ascend
+from theory.attacks.ascent import ascend, of_logits
 from theory.attacks.balls import Ball
 from theory.attacks.losses import cross_entropy, wide
 from theory.ensemble import ensemble
@@ -92,10 +92,9 @@ def robust_cross_entropy(
     x, y = data
     fixed = jax.lax.stop_gradient(network)
     everyone = jnp.ones(len(y), bool)
-    worst = ascend(
-        fixed.logits, lambda z: cross_entropy(z, y), y, Ball(x, eps, "linf", (0.0, 1.0)), x,
-        ascents, everyone, until_success=False,
-    ).best  # fmt: skip
+    evaluate = of_logits(fixed.logits, lambda z: cross_entropy(z, y))
+    ball = Ball(x, eps, "linf", (0.0, 1.0))
+    worst = ascend(evaluate, y, ball, x, ascents, everyone, until_success=False).best
     return jnp.mean(cross_entropy(wide(network.logits(jax.lax.stop_gradient(worst))), y))
 
 

@@ -122,17 +122,35 @@ class Split(NamedTuple):
     rest: tuple[Any, ...]
     """leaves that are no arrays, and the structure; it can be hashed"""
 
-    def joined(self, shape: tuple[int, ...]) -> Function:
-        """The function again, of rows; ``shape`` is that of an input."""
+    def whole(self) -> Callable[[Any], Any]:
+        """The function again."""
         (*others, structure) = self.rest
         arrays = iter(self.arrays)
         leaves = [next(arrays) if leaf is ARRAY else leaf for leaf in others]
-        function = jax.tree.unflatten(structure, leaves)
+        return jax.tree.unflatten(structure, leaves)
+
+    def joined(self, shape: tuple[int, ...]) -> Function:
+        """The function again, of rows; ``shape`` is that of an input."""
+        function = self.whole()
         return lambda rows: function(rows.reshape(len(rows), *shape))
 
 
 ARRAY = "array"
 """Where an array stands among the leaves of a function."""
+
+
+def as_tree(logits: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The method of a pytree as a pytree that can be called; all else as it is.
+
+    Example:
+        >>> from theory.networks import mlp
+        >>> net = mlp(jax.random.key(0), (2, 4, 3))
+        >>> len(jax.tree.leaves(as_tree(net.logits)))
+        4
+    """
+    if isinstance(logits, MethodType):
+        return jax.tree_util.Partial(logits.__func__, logits.__self__)
+    return logits
 
 
 def split(logits: Callable[[Any], Any]) -> Split:
@@ -144,9 +162,7 @@ def split(logits: Callable[[Any], Any]) -> Split:
         >>> len(split(net.logits).arrays), len(split(lambda x: net.logits(x)).arrays)
         (4, 0)
     """
-    if isinstance(logits, MethodType):
-        logits = jax.tree_util.Partial(logits.__func__, logits.__self__)
-    leaves, structure = jax.tree.flatten(logits)
+    leaves, structure = jax.tree.flatten(as_tree(logits))
     is_array = [isinstance(leaf, jax.typing.ArrayLike) for leaf in leaves]
     arrays = tuple(leaf for leaf, yes in zip(leaves, is_array, strict=True) if yes)
     rest = [ARRAY if yes else leaf for leaf, yes in zip(leaves, is_array, strict=True)]
