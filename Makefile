@@ -22,6 +22,7 @@ figures: $(READY)
 	$(BIN)/relu-theory figures attribution.faithfulness attribution.highlight attribution.scatter --out figures/attribution/imdb
 	$(BIN)/relu-theory figures attribution.faithfulness --out figures/attribution/rt_polarity
 	$(BIN)/relu-theory figures attacks --out figures/attacks
+	$(BIN)/relu-theory figures energy --out figures/energy
 	$(BIN)/relu-theory figures healing --out figures/healing
 	$(BIN)/relu-theory figures healing.sparsity healing.transformer --out figures/healing/mnist
 

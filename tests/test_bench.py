@@ -16,6 +16,7 @@ import pytest
 
 from experiments import effort, machine
 from experiments.bench import (
+    defence,
     jax_arms,
     kernels,
     proof,
@@ -321,7 +322,7 @@ def test_bad_usage_is_one_sentence_and_exit_2(in_process, tmp_path):
 
 def test_every_comparison_is_where_the_table_says():
     modules = {"training": training, "span": span, "theorems": theorems, "kernels": kernels}
-    modules["verification"] = verification
+    modules |= {"verification": verification, "defence": defence}
     for comparison in COMPARISONS.values():
         assert callable(getattr(modules[comparison.module], comparison.function))
 

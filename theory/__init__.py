@@ -5,6 +5,7 @@ Pure functions on arrays: no files, no plots, no printing, no global state.
 
 from theory import attacks as attacks
 from theory import attribution as attribution
+from theory import energy as energy
 from theory import healing as healing
 from theory import subspace as subspace
 from theory import unlearning as unlearning

@@ -22,4 +22,5 @@ COMPARISONS = {
     "ensemble": Comparison("theorems", "in_batches"),
     "compile": Comparison("theorems", "by_effort"),
     "kernels": Comparison("kernels", "kernels"),
+    "et3": Comparison("defence", "cost"),
 }

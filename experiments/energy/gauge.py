@@ -24,7 +24,7 @@ from experiments.plots.estimates import ahead, mean, numbers
 from experiments.plots.style import CHANCE, THEORY, VERMILION
 from theory.attacks import apgd
 from theory.energy import et3
-from theory.energy.energy import centred
+from theory.energy.directions import centred
 from theory.energy.linear import Pair, log_uniform, pair
 from theory.networks import MLP
 from theory.settings import Count, Filled, Positive, Real, Sample

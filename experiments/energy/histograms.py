@@ -24,7 +24,7 @@ from experiments.plots.style import BLACK, BLUE, CHANCE, GREEN, VERMILION
 from theory.attacks import apgd
 from theory.attacks.losses import of_class
 from theory.energy import energy, et3
-from theory.energy.energy import Direction
+from theory.energy.directions import Direction
 from theory.settings import Count, Positive
 
 STAGES = ("clean", "attacked", "after ET3")

@@ -26,7 +26,7 @@ from theory.attacks import apgd
 from theory.attacks.balls import Ball
 from theory.attacks.losses import of_class, without
 from theory.energy.conditions import condition, local, weights
-from theory.energy.energy import slope_of
+from theory.energy.directions import slope_of
 from theory.energy.et3 import moved
 from theory.energy.linear import Pair, any_cosine, log_uniform, pair
 from theory.networks import mlp

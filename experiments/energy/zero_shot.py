@@ -26,7 +26,7 @@ from experiments.plots.style import BLACK, BLUE, SKY, VERMILION, legend
 from theory.energy.adaptive import Rung, climb
 from theory.energy.dual import ZeroShot, dual_encoder, harden, train_dual
 from theory.energy.et3 import Defended
-from theory.settings import Count, Positive
+from theory.settings import Count, Positive, Sample
 
 KINDS = ("captions", "captions, hardened")
 """What dual encoders are trained on; the image tower on adversarial examples afterwards."""
@@ -51,6 +51,8 @@ LOOKS = {
 class Settings(ImageSettings):
     """Dual encoders with MLPs as image towers."""
 
+    trials: Sample = 5
+    """dual encoders, each with its own start and order of images"""
     features: Count = 32
     """dimension of the common space"""
     strength: Positive = 1.0

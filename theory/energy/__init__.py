@@ -3,7 +3,7 @@
 from theory.energy.adaptive import climb as climb
 from theory.energy.adaptive import kept as kept
 from theory.energy.adaptive import ladder as ladder
-from theory.energy.energy import energy as energy
+from theory.energy.directions import energy as energy
 from theory.energy.et3 import Defended as Defended
 from theory.energy.et3 import et3 as et3
 from theory.theorem import Paper

@@ -17,7 +17,7 @@ from theory.attacks.balls import Ball, Norm, Rows, unit
 from theory.attacks.checks import check_attack, prepared_inputs
 from theory.attacks.survivors import Split, as_tree, split
 from theory.checks import traced
-from theory.energy.energy import Direction, slope_of
+from theory.energy.directions import Direction, slope_of
 
 Backward = Literal["unrolled", "identity"]
 """What the gradient of a defended classifier takes the transformation for: itself, or none."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from theory.attacks.balls import Ball, unit
-from theory.energy.energy import slope_of
+from theory.energy.directions import slope_of
 from theory.energy.et3 import moved
 from theory.theorem import Number
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from theory.claims import Identity
-from theory.energy.energy import energy
+from theory.energy.directions import energy
 from theory.energy.linear import Pair, log_uniform, pair
 from theory.energy.settings import Budgeted
 from theory.theorem import Control, Number, Theorem, Trial

@@ -32,7 +32,7 @@ from jaxtyping import Array, Float
 from theory.attacks.balls import Ball, unit
 from theory.claims import AtLeast
 from theory.energy.conditions import Local, condition, gain, weights
-from theory.energy.energy import slope_of
+from theory.energy.directions import slope_of
 from theory.energy.et3 import moved
 from theory.energy.linear import log_uniform
 from theory.energy.settings import Many
