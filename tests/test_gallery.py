@@ -221,3 +221,25 @@ def test_flipped_bytes_never_reach_the_library(tmp_path):
         path.write_bytes(content[: rng.choice([len(content), rng.randrange(len(content))])])
         with pytest.warns(UserWarning, match="damaged"):
             assert store.load_data(path) is None
+
+
+def test_a_thin_line_keeps_its_colour_beside_thick_ones_of_a_like_colour():
+    """A legend would name the wrong one: 63 of 255 off with a palette by median cut."""
+    import io
+
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import to_rgb
+    from PIL import Image
+
+    from experiments.plots.style import COLOURS, ORANGE
+
+    figure, ax = plt.subplots()
+    ax.imshow(np.random.default_rng(0).random((40, 40)), cmap="viridis", alpha=0.3)
+    for i, colour in enumerate(COLOURS):
+        ax.axhline(5 * i, color=ORANGE, lw=3)
+        ax.plot([3, 6], [5 * i + 2, 5 * i + 2], color=colour, lw=1.5)
+    pixels = np.asarray(Image.open(io.BytesIO(gallery.png(figure))).convert("RGB")).astype(float)
+    plt.close(figure)
+    for colour in COLOURS:
+        off = np.abs(pixels - 255 * np.array(to_rgb(colour))).max(axis=-1).min()
+        assert off <= 8, colour

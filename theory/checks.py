@@ -18,6 +18,17 @@ def traced(tree: Any) -> bool:
     return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
 
 
+def is_array(leaf: Any) -> bool:
+    """Whether a leaf is an array, a number, or traced.
+
+    Example:
+        >>> is_array(1.0), is_array("1"), bool(jax.jit(lambda x: is_array(x))(1.0))
+        (True, False, True)
+    """
+    # What is traced counts as a jax.Array, but not where that is one class of a union.
+    return isinstance(leaf, jax.Array) or isinstance(leaf, jax.typing.ArrayLike)
+
+
 def floating(leaf: Any) -> bool:
     """Whether an array can be trained: integers and booleans cannot.
 

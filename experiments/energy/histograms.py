@@ -127,7 +127,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     axes[1, 0].set_ylabel("mean logit")
     axes[0, 1].legend()
     axes[1, 1].legend(loc="upper center", ncols=2)
-    axes[2, 1].legend(loc="lower center")
+    axes[2, 0].legend(loc="lower center", bbox_to_anchor=(0.58, 0.02))
     return figure
 
 

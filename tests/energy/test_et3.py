@@ -165,3 +165,16 @@ def test_it_costs_one_forward_and_one_backward_pass_a_step(net, images):
     """Counted in matrix products of the program: 2 layers forward and 2 back, a loop body once."""
     program = jax.make_jaxpr(lambda x: et3(net.logits, x, 0.2, 0.1, steps=5))(images)
     assert str(program).count("dot_general") == 4
+
+
+def test_it_works_inside_programs_of_traced_networks(net, images):
+    """Under jit, vmap over networks and grad, as training would have it."""
+    options = {"radius": 0.3, "step_size": 0.2}
+    right = et3(net.logits, images, **options)
+    inside = jax.jit(lambda net, x: et3(net.logits, x, **options))(net, images)
+    np.testing.assert_allclose(inside, right, atol=1e-12)
+    two = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), net)
+    each = jax.vmap(lambda net: et3(net.logits, images, **options))(two)
+    np.testing.assert_allclose(each[1], right, atol=1e-12)
+    slope = jax.grad(lambda net: jnp.sum(et3(net.logits, images, **options)))(net)
+    assert float(jnp.abs(slope.weights[0]).max()) > 0

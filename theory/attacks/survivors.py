@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer, Key
 
 from theory.attacks.losses import misclassified
+from theory.checks import is_array
 
 Function = Callable[[Float[Array, "n d"]], Float[Array, "n classes"]]
 
@@ -163,7 +164,6 @@ def split(logits: Callable[[Any], Any]) -> Split:
         (4, 0)
     """
     leaves, structure = jax.tree.flatten(as_tree(logits))
-    is_array = [isinstance(leaf, jax.typing.ArrayLike) for leaf in leaves]
-    arrays = tuple(leaf for leaf, yes in zip(leaves, is_array, strict=True) if yes)
-    rest = [ARRAY if yes else leaf for leaf, yes in zip(leaves, is_array, strict=True)]
+    arrays = tuple(leaf for leaf in leaves if is_array(leaf))
+    rest = [ARRAY if is_array(leaf) else leaf for leaf in leaves]
     return Split(arrays, (*rest, structure))

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from theory.checks import finite
+from theory.checks import finite, is_array
 from theory.healing.masks import apply_masks
 
 
@@ -30,7 +30,7 @@ def check_networks(dense: Any, pruned: Any, masks: Any = None) -> None:
     named = jax.tree_util.tree_flatten_with_path(dense)[0]
     for (path, one), other in zip(named, jax.tree.leaves(pruned), strict=True):
         name = jax.tree_util.keystr(path)
-        if not isinstance(one, jax.typing.ArrayLike):
+        if not is_array(one):
             raise ValueError(f"{name} is {one!r}: give the arrays of the network alone")
         for what, of in (("shape", jnp.shape), ("type", jnp.result_type)):
             if of(one) != of(other):
