@@ -119,3 +119,27 @@ def test_programs_that_call_lapack_do_not_wait_for_each_other(tmp_path):
     """Each runs while the other does; without a lock they were seen to wait for ever."""
     command = [sys.executable, "-c", TWO_AT_ONCE, str(tmp_path)]
     subprocess.run(command, check=True, timeout=120)
+
+
+ONE_KEPT = """
+import sys
+from experiments.command.runtime import configure
+configure("float64", None, 3)
+import jax
+jax.config.update("jax_compilation_cache_dir", sys.argv[1])
+from experiments.results import executables
+from tests.problems import SPECTRAL
+from theory.theorem import simulate
+settings = SPECTRAL.presets["smoke"]
+ready = executables.ready(SPECTRAL, settings, "theorem", "code")
+simulate(SPECTRAL, settings, 0, "theorem", ready)
+print(ready.seconds["trace"] > 0)
+"""
+
+
+def test_a_kept_program_finds_lapack_in_a_process_that_traced_nothing(tmp_path):
+    """There it ended the process by a segmentation fault."""
+    command = [sys.executable, "-c", ONE_KEPT, str(tmp_path)]
+    for traced in ("True", "False"):
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode, done.stdout.strip()) == (0, traced), done.stderr

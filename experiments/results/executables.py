@@ -8,11 +8,13 @@ import os
 import pickle
 import time
 import zlib
+from functools import cache
 from pathlib import Path
 from threading import Lock, local
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.experimental import serialize_executable
 
 from experiments import machine
@@ -46,6 +48,9 @@ def ready(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Compiled:
         _keep(path, call)
     return Compiled(call, {"trace": tracing, "compile": time.perf_counter() - began})
 
+
+LAPACK = "lapack"
+"""What names its functions in the text of a program."""
 
 TRACING = Lock()
 """Held while a program is traced. Only one thread can work then, for Python's own lock, and where
@@ -88,15 +93,24 @@ def _path(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Path | None:
 
 def _load(path: Path) -> jax.stages.Compiled | None:
     try:
-        parts = pickle.loads(zlib.decompress(path.read_bytes()))
+        calls_lapack, parts = pickle.loads(zlib.decompress(path.read_bytes()))
+        if calls_lapack:
+            _find_lapack()
         return serialize_executable.deserialize_and_load(*parts)
     except Exception:  # of any kind, for a file that is absent, cut short, or of another machine
         return None
 
 
+@cache
+def _find_lapack() -> None:
+    """Have JAX look LAPACK up, as it does where it traces a call; without, a kept one would end the
+    process."""
+    jax.jit(jnp.linalg.eigvalsh).lower(jax.ShapeDtypeStruct((1, 1), jnp.float32))
+
+
 def _keep(path: Path, call: jax.stages.Compiled) -> None:
     try:
-        parts = serialize_executable.serialize(call)
+        parts = LAPACK in str(call.as_text()), serialize_executable.serialize(call)
     except (ValueError, NotImplementedError):  # constants are held beside the program
         return
     try:

@@ -114,7 +114,7 @@ def _arms(program: Program, stored: dict[Arm, Trials]) -> dict[Arm, Trials]:
             continue
         if ready is None:
             ready = executables.ready(theorem, settings, arm, program.code)
-            turn = LAPACK if "lapack" in ready.call.as_text() else nullcontext()
+            turn = LAPACK if executables.LAPACK in str(ready.call.as_text()) else nullcontext()
         with turn:
             found[arm] = simulate(theorem, settings, seed, arm, ready)
         ready = ready._replace(seconds=dict.fromkeys(ready.seconds, 0.0))  # paid once

@@ -198,3 +198,16 @@ def test_the_prompt_tower_sees_prompts_and_the_image_tower_images():
         image @ prompt.T / np.outer(np.linalg.norm(image, axis=1), np.linalg.norm(prompt, axis=1))
     )
     np.testing.assert_allclose(dual.ZeroShot(one, prompts).logits(x), 100 * cosine, rtol=1e-10)
+
+
+def test_the_contrastive_loss_is_numpys():
+    """Rows and columns alike, captions that are the same sharing."""
+    one = dual.dual_encoder(KEY, d=6, words=4, width=8, k=3)
+    x, captions = jax.random.normal(KEY, (5, 6)), jnp.eye(4)[jnp.array([0, 1, 1, 2, 3])]
+    z = np.asarray(dual.ZeroShot(one, captions).logits(x))
+    target = np.eye(5)
+    target[1:3, 1:3] = 0.5
+    rows = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    columns = z - np.log(np.exp(z).sum(axis=0, keepdims=True))
+    right = -(target * rows).sum() / 10 - (target * columns).sum() / 10
+    assert float(dual.contrastive(one, (x, captions))) == pytest.approx(right)

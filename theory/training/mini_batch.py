@@ -47,6 +47,14 @@ def descend(
         >>> w.tolist(), history.tolist()
         ([2.0, 2.0], [4.0])
     """
+    step = _stepper(loss, data, optimizer, batch, keep)
+    start = params, initial_state(optimizer, params)
+    (params, _), history = jax.lax.scan(step, start, jnp.arange(steps))
+    return params, history
+
+
+def _stepper(loss, data, optimizer, batch, keep=lambda tree: tree):
+    """A step of descent, ``((params, state), number of the step) -> ((params, state), loss)``."""
     rows = len(jax.tree.leaves(data)[0])
     size = min(batch, rows)
 
@@ -58,9 +66,49 @@ def descend(
         params, state = apply_update(optimizer, keep(gradient), state, params)
         return (keep(params), state), value
 
+    return step
+
+
+def watch(
+    loss: Callable[[Any, Any], Float[Array, ""]],
+    params: Any,
+    data: Any,
+    measure: Callable[[Any], Any],
+    *,
+    optimizer: optax.GradientTransformation,
+    epochs: int,
+    steps: int,
+    batch: int,
+) -> tuple[Any, Any]:
+    """Minimise a loss as `descend` does, and measure the parameters on the way.
+
+    Args:
+        loss, params, data, optimizer, batch: as of `descend`.
+        measure: ``measure(params)``, a pytree of arrays.
+        epochs: how often to measure after the start.
+        steps: between two measurements.
+
+    Returns:
+        The parameters at the end, and what was measured, with a leading axis of epochs + 1.
+
+    Example:
+        >>> x = jnp.ones((4, 2))
+        >>> def loss(w, x):
+        ...     return jnp.mean((x @ w - 4) ** 2)
+        >>> options = {"optimizer": optax.sgd(0.25), "epochs": 2, "steps": 1, "batch": 2}
+        >>> watch(loss, jnp.ones(2), x, jnp.sum, **options)[1].tolist()
+        [2.0, 4.0, 4.0]
+    """
+    step = _stepper(loss, data, optimizer, batch)
+
+    def epoch(carry, first):
+        carry = jax.lax.scan(step, carry, first + jnp.arange(steps))[0]
+        return carry, measure(carry[0])
+
     start = params, initial_state(optimizer, params)
-    (params, _), history = jax.lax.scan(step, start, jnp.arange(steps))
-    return params, history
+    (end, _), measured = jax.lax.scan(epoch, start, steps * jnp.arange(epochs))
+    before = measure(params)
+    return end, jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), before, measured)
 
 
 def cross_entropy(

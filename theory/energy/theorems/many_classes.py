@@ -36,6 +36,7 @@ from theory.energy.directions import slope_of
 from theory.energy.et3 import moved
 from theory.energy.linear import log_uniform
 from theory.energy.settings import Many
+from theory.geometry import random_subspace
 from theory.theorem import Control, Number, Theorem, Trial
 
 
@@ -77,7 +78,7 @@ def extremal(settings: Many, key) -> Scene:
     planar = jnp.stack(
         [along, u * e[0] / e[1] * opposite, v * e[0] / e[2] * jnp.array([0.0, -1.0])]
     )
-    basis = jnp.linalg.qr(jax.random.normal(key_q, (settings.d, 2)))[0]
+    basis = random_subspace(key_q, settings.d, 2).basis
     return Scene(z, jnp.zeros((settings.classes, settings.d)).at[:3].set(planar @ basis.T))
 
 

@@ -1,0 +1,1 @@
+"""Figures of the dimpled manifold model: what it says, measured beside its nulls."""

@@ -1,0 +1,268 @@
+"""Claim 6: adversarial perturbations on the manifold are much longer than off it. Than what?
+
+For a linear model and a random subspace of dimension k the distance on it is about √(d/k) times
+that anywhere (D1), whatever the data are. So R = (δ_on/δ_std)/√(d/k) is shown: above 1 the manifold
+is avoided more than a random subspace is, below 1 less. Bases are fitted on training images, and
+tried on training and on test images.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from xarray import DataArray, Dataset
+
+from experiments.attacks.networks import ImageSettings, scene_of
+from experiments.cells import over
+from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.curves import curves
+from experiments.plots.estimates import Interval, mean, numbers
+from experiments.plots.style import BLUE, CHANCE, GREEN, SKY, THEORY, VERMILION, legend
+from theory.dimples.manifolds import autoencoder, principal, train_autoencoder
+from theory.dimples.restricted import SIDES, projected, restricted
+from theory.dimples.settings import Subspace
+from theory.dimples.theorems.random_subspace import beta
+from theory.geometry import random_subspace
+from theory.settings import Count, Rising, Sample
+
+BASES = ("autoencoder", "PCA", "random")
+
+SPLITS = ("training images", "test images")
+
+LOOKS = {
+    "autoencoder": {"color": VERMILION, "marker": "o"},
+    "PCA": {"color": BLUE, "marker": "s"},
+    "random": {"color": GREEN, "marker": "D"},
+}
+
+SHOWN = 3
+"""Pictures of perturbations."""
+
+
+@dataclass(frozen=True)
+class Settings(ImageSettings):
+    """MLPs trained on images, and subspaces that stand for the images' manifold."""
+
+    trials: Sample = 5
+    """networks and autoencoders, each with its own start and order of images"""
+    dimensions: Rising = (4, 8, 16, 32)
+    """k, the dimension of the subspaces"""
+    reconstruction: Count = 3000
+    """training steps of an autoencoder, of 128 images"""
+
+
+def run(settings: Settings, key, progress: Progress) -> Dataset:
+    """Over basis, dimension, split, trial, image and side ``distance`` to the boundary in L2,
+    infinite where none was found, NaN where the image was classified wrong; without image and side
+    ``error``, the root mean square error of reconstruction over that of the mean image; some
+    ``picture`` and ``change``."""
+    key_train, key_test, key_basis = jax.random.split(key, 3)
+    scene = scene_of(settings, key_train, key_test)
+    nets = scene.trained("MLP", "images")
+    seen, d = scene.seen.x, scene.seen.x.shape[1]
+    some = jax.random.permutation(key_test, len(seen))[: len(scene.x)]
+    images = {
+        "training images": (seen[some], scene.seen.y[some]),
+        "test images": (scene.x.reshape(len(scene.x), -1), scene.y),
+    }
+    spread = jnp.std(seen - jnp.mean(seen, axis=0, keepdims=True))
+    made: dict[Any, Any] = {}
+
+    def coder(k, trial):
+        if (k, trial) not in made:
+            each = jax.random.fold_in(jax.random.fold_in(key_basis, k), trial)
+            start = autoencoder(each, d, settings.width, k)
+            start = jax.tree.map(lambda leaf: leaf.astype(seen.dtype), start)
+            made[k, trial] = train_autoencoder(
+                start, each, seen, 2e-3, steps=settings.reconstruction, batch=128
+            )
+        return made[k, trial]
+
+    def basis_of(name, k, trial, x):
+        if name == "autoencoder":
+            return coder(k, trial).tangent(x)
+        if name == "PCA":
+            return principal(seen, k)
+        each = jax.random.fold_in(jax.random.fold_in(key_basis, k), trial)
+        return _subspaces(jax.random.split(each, len(x)), d, k).astype(seen.dtype)
+
+    def one(name, k, split, trial):
+        x, y = images[split]
+        net = nets[trial]
+        basis = basis_of(name, k, trial, x)
+        found = [restricted(net, x, y, basis, side) for side in SIDES]
+        right = np.asarray(net(x).argmax(axis=1) == y)
+        distance = np.stack([np.asarray(each.distance, float) for each in found], axis=1)
+        centre = jnp.mean(seen, axis=0, keepdims=True)
+        again = centre + projected(x - centre, basis, "on")
+        if name == "autoencoder":
+            again = coder(k, trial)(x)
+        return {
+            "distance": np.where(right[:, None], distance, np.nan),
+            "error": jnp.sqrt(jnp.mean((again - x) ** 2)) / spread,
+            "change": np.stack([(each.inputs - x)[:SHOWN] for each in found], axis=1),
+        }
+
+    def cell(name, k, split):
+        found = [one(name, k, split, trial) for trial in range(settings.trials)]
+        dims = {"distance": ("trial", "image", "side"), "error": ("trial",)}
+        measured = {each: (dims[each], np.stack([o[each] for o in found])) for each in dims}
+        return measured | {"change": (("shown", "side", "pixel"), found[0]["change"])}
+
+    labels = {
+        "trial": range(settings.trials), "image": range(len(scene.x)), "side": SIDES,
+        "shown": range(min(SHOWN, len(scene.x))), "pixel": range(d),
+    }  # fmt: skip
+    data = over(
+        *(cell, progress, labels),
+        basis=BASES,
+        k=list(settings.dimensions),
+        split=SPLITS,
+    )
+    changes = data.change.sel(k=settings.dimensions[len(settings.dimensions) // 2])
+    changes = changes.sel(basis="autoencoder", split="test images", drop=True)
+    shown = np.asarray(images["test images"][0][:SHOWN])
+    data = data.drop_vars("change").assign(
+        change=changes.reset_coords("k", drop=True), picture=(("shown", "pixel"), shown)
+    )
+    side, colours = scene.x.shape[1], scene.x.shape[3] if scene.x.ndim == 4 else 1
+    return data.assign_attrs(d=d, side=side, colours=colours)
+
+
+@partial(jax.jit, static_argnames=("d", "k"))
+def _subspaces(keys, d, k):
+    """A random subspace for each key."""
+    return jax.vmap(lambda key: random_subspace(key, d, k).basis)(keys)
+
+
+def kept(data: Dataset) -> DataArray:
+    """Whether all three attacks on an image succeed."""
+    return np.isfinite(data.distance).all("side")
+
+
+def ratio(data: Dataset) -> DataArray:
+    """R = (δ_on/δ_std)/√(d/k), NaN where an image is dropped."""
+    on, std = (data.distance.sel(side=side) for side in ("on", "std"))
+    return (on / std / np.sqrt(data.attrs["d"] / data.k)).where(kept(data))
+
+
+def identity(data: Dataset) -> DataArray:
+    """δ_std²(δ_on⁻² + δ_off⁻²), 1 for a linear model (D2)."""
+    std, on, off = (data.distance.sel(side=side) for side in SIDES)
+    return (std**2 * (on**-2 + off**-2)).where(kept(data))
+
+
+def null(data: Dataset, k: int) -> np.ndarray:
+    """The quantiles .025, .5 and .975 of R for one image, by D1."""
+    d, share = data.attrs["d"], np.linspace(1e-4, 1 - 1e-4, 20_001)
+    at = np.interp([0.975, 0.5, 0.025], beta(share, Subspace(d=d, k=k)), share)
+    return at**-0.5 / np.sqrt(d / k)
+
+
+def draw(data: Dataset, settings: Settings) -> Figure:
+    """R and the identity against k, on training and test images; perturbations below."""
+    figure = plt.figure(figsize=(7.2, 6.6))
+    rows = figure.add_gridspec(2, 1, height_ratios=(3.2, 2.6))
+    top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
+    axes = top.subplots(1, 3)
+    at = np.array(settings.dimensions)
+    middle = np.array([null(data, int(k)) for k in at])
+    for ax, split in zip(axes, SPLITS, strict=False):
+        found = mean(ratio(data).sel(split=split).median("image"))
+        ax.fill_between(at, middle[:, 0], middle[:, 2], color=SKY, alpha=0.25, lw=0,
+                        label="95 % of images of a linear model")  # fmt: skip
+        ax.plot(at, middle[:, 1], **THEORY, label="its median (D1)")
+        curves(ax, found, x="k", series="basis", given=LOOKS)
+        ax.set(title=split, xscale="log", yscale="log", xlabel="dimension $k$ of the subspace")
+        ax.set_xticks(at, [str(k) for k in at], minor=False)
+        ax.set_xticks([], minor=True)
+    axes[1].sharey(axes[0])
+    axes[0].set_ylabel(r"$R = (\delta_{on}/\delta_{std})\,/\sqrt{d/k}$, median")
+    curves(
+        axes[2], mean(identity(data).sel(split="test images").median("image")), x="k",
+        series="basis", given=LOOKS,
+    )  # fmt: skip
+    axes[2].axhline(1, **CHANCE)
+    axes[2].set(title="test images", xscale="log", xlabel="dimension $k$ of the subspace")
+    axes[2].set_xticks(at, [str(k) for k in at], minor=False)
+    axes[2].set_xticks([], minor=True)
+    axes[2].set_ylabel(r"$\delta_{std}^2(\delta_{on}^{-2} + \delta_{off}^{-2})$, median")
+    legend(top, [({}, axes[0])], ncols=3)
+    _pictures(bottom, data)
+    return figure
+
+
+def _pictures(figure, data: Dataset) -> None:
+    """An image, and what the three attacks add, each scaled to its largest pixel."""
+    side, colours = int(data.attrs["side"]), int(data.attrs["colours"])
+    shape = (side, side, colours) if colours > 1 else (side, side)
+    grid = figure.subplots(data.sizes["shown"], 4, squeeze=False)
+    for (i, row), (j, what) in product(enumerate(grid), enumerate(("image", *SIDES))):
+        one = data.isel(shown=i)
+        pixels = one.picture.values if what == "image" else one.change.sel(side=what).values
+        if what != "image":
+            largest = np.abs(pixels).max() or 1.0
+            pixels = 0.5 + pixels / largest / 2
+            row[j].set_xlabel(f"largest {largest:.2g}", fontsize=7)
+        row[j].imshow(np.clip(pixels.reshape(shape), 0, 1), cmap="gray", vmin=0, vmax=1)
+        row[j].set_xticks([])
+        row[j].set_yticks([])
+        if i == 0:
+            row[j].set_title({"std": "anywhere", "on": "on the manifold",
+                              "off": "off it"}.get(what, what), fontsize=8)  # fmt: skip
+        row[0].set_ylabel(f"image {i + 1}")
+
+
+def summary(data: Dataset, settings: Settings) -> Summary:
+    """R by basis, and whether it is above what a random subspace gives."""
+    ratios, dropped = (
+        ratio(data),
+        1 - kept(data).sum("image") / np.isfinite(data.distance.sel(side="std")).sum("image"),
+    )
+    medians = mean(ratios.median("image"))
+    tables = {
+        "R, median": numbers(medians),
+        "R⁻², mean": numbers(mean((ratios**-2).mean("image"))),
+        "identity, median": numbers(mean(identity(data).median("image"))),
+        "dropped": numbers(mean(dropped)),
+        "error of reconstruction": numbers(mean(data.error)),
+    }
+    sentences = []
+    for split, name in product(SPLITS, BASES[:2]):
+        one, chance = (ratios.sel(split=split, basis=b).median("image") for b in (name, "random"))
+        gap: Interval = mean(np.log(one) - np.log(chance))
+        above = [int(k) for k in data.k.values if float(gap.sel(k=k).low) > 0]
+        below = [int(k) for k in data.k.values if float(gap.sel(k=k).high) < 0]
+        where = [f"{what} it at k = {', '.join(map(str, ks))}"
+                 for what, ks in (("above", above), ("below", below)) if ks]  # fmt: skip
+        centre = mean(one).sel(k=settings.dimensions[-1]).text()
+        sentences.append(
+            f"On {split} the median R of the {name} basis is {centre} at k = "
+            f"{settings.dimensions[-1]}; against the random basis it is "
+            f"{' and '.join(where) or 'not told from it at any k'}."
+        )
+    return Summary(tuple(sentences), tables)
+
+
+experiment = Experiment(
+    name="dimples.on-off",
+    title="Adversarial distances on and off the manifold, against those of random subspaces",
+    label="claim 6",
+    provenance="derived",
+    presets={
+        "smoke": Settings(
+            trials=2, width=16, training=60, points=12, dimensions=(4, 8), reconstruction=60
+        ),
+        "course": Settings(),
+        "paper": Settings(points=1000, width=256, dimensions=(4, 8, 16, 32), reconstruction=10_000),
+    },
+    run=run,
+    draw=draw,
+    summary=summary,
+)

@@ -1,0 +1,153 @@
+"""The distance to the decision boundary along gradients, on a subspace, off it, or anywhere.
+
+Source: Shamir, Melamed and BenShmuel (arXiv 2106.10151), Section 4; with steps that grow by a
+constant factor, so that all three distances are found to the same relative precision, and with
+bisection, which makes the precision that of rounding.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Integer
+
+from theory.attacks.balls import Rows, norms, unit
+from theory.attacks.boundary import crossing
+from theory.attacks.checks import prepared
+from theory.attacks.losses import misclassified, of_class, wide
+from theory.attacks.survivors import Split, split
+
+Side = Literal["std", "on", "off"]
+"""Where gradients are projected: nowhere, on the subspace, or off it."""
+
+SIDES: tuple[Side, ...] = ("std", "on", "off")
+
+FIRST, GROWTH = 1e-3, 1.05
+"""The first step, in units of the root mean square norm of the inputs, and how much each is longer
+than the one before."""
+
+STEPS = 200
+"""At most; the last of them ends 0.05·1e-3·1.05²⁰⁰/0.05 ≈ 17 such norms away."""
+
+
+class Restricted(NamedTuple):
+    """What an attack along projected gradients found.
+
+    Attributes:
+        inputs: misclassified points on the boundary; where there is none, the inputs.
+        distance: to them in L2, infinite where there is none. An upper bound of the distance to
+            the boundary in these directions.
+        found: whether there is one.
+    """
+
+    inputs: Rows
+    distance: Float[Array, " n"]
+    found: Bool[Array, " n"]
+
+
+def projected(g: Rows, basis: Float[Array, "n d k"] | Float[Array, "d k"], side: Side) -> Rows:
+    """Rows on or off the subspaces that orthonormal columns span: one for all, or for each its own.
+
+    Example:
+        >>> basis = jnp.eye(3)[:, :1]
+        >>> [projected(jnp.ones((1, 3)), basis, side).tolist()[0] for side in ("on", "off")]
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]
+    """
+    if side == "std":
+        return g
+    basis = jnp.broadcast_to(basis, (len(g), *basis.shape[-2:]))
+    on = jnp.einsum("ndk,nd->nk", basis, g)
+    on = jnp.einsum("ndk,nk->nd", basis, on)
+    return on if side == "on" else g - on
+
+
+def follow(
+    f: Callable[[Rows], Float[Array, "n classes"]],
+    x: Rows,
+    y: Integer[Array, " n"],
+    basis: Float[Array, "n d k"] | Float[Array, "d k"],
+    side: Side,
+) -> Restricted:
+    """One attack; traceable and unchecked. Arguments as of `restricted`, rows for inputs."""
+
+    def slope(x):
+        def rise(x):
+            z = wide(f(x))
+            return jnp.sum(jnp.mean(z, axis=1) - of_class(z, y))
+
+        gradient = jnp.nan_to_num(jax.grad(rise)(x))
+        return unit(projected(gradient, basis, side).astype(x.dtype))
+
+    scale = FIRST * jnp.sqrt(jnp.mean(norms(x, "l2") ** 2))
+
+    def going(carry):
+        step, _, missed = carry
+        return (step < STEPS) & ~jnp.all(missed)
+
+    def one(carry):
+        step, at, missed = carry
+        size = scale * (GROWTH - 1) * GROWTH ** step.astype(x.dtype)
+        after = jnp.where(missed[:, None], at, at + size * slope(at))
+        return step + 1, after, missed | misclassified(f(after), y)
+
+    begun = jnp.asarray(0), x, jnp.zeros(len(x), bool)
+    _, end, missed = jax.lax.while_loop(going, one, begun)
+    at = crossing(f, x, y, end, halvings=60)
+    inputs = jnp.where(missed[:, None], at.inputs, x)
+    return Restricted(inputs, jnp.where(missed, norms(inputs - x, "l2"), jnp.inf), missed)
+
+
+@partial(jax.jit, static_argnames=("rest", "side"))
+def _restricted(arrays, x, y, basis, *, rest, side):
+    f = Split(arrays, rest).joined(x.shape[1:])
+    return follow(f, x.reshape(len(x), -1), y, basis, side)
+
+
+def restricted(
+    logits: Callable[[Any], Any],
+    x: Any,
+    y: Any,
+    basis: Float[Array, "n d k"] | Float[Array, "d k"],
+    side: Side,
+) -> Restricted:
+    """Follow the gradient of mean_k z_k − z_y, projected, until an input is misclassified.
+
+    Args:
+        logits: as of `theory.attacks.apgd`.
+        x: inputs ``(n, ...)``, in no box.
+        y: their classes, which the classifier has right.
+        basis: orthonormal columns, for all inputs or for each its own.
+        side: "on" the span of the basis, "off" it, or "std", which is anywhere.
+
+    Returns:
+        Rows of misclassified points, and how far they are.
+
+    Raises:
+        ValueError: for inputs and labels that `theory.attacks.apgd` refuses too, a basis of another
+            shape, or one that is not orthonormal.
+
+    Example:
+        >>> x, basis = jnp.array([[0.6, 0.2, 0.1]]), jnp.eye(3)[:, :2]
+        >>> steep = lambda x: x[:, :2]
+        >>> found = restricted(steep, x, jnp.array([0]), basis, "on")
+        >>> round(float(found.distance[0]), 6)  # 0.4/√2
+        0.282843
+        >>> bool(restricted(steep, x, jnp.array([0]), basis, "off").found[0])
+        False
+    """
+    x, y, _ = prepared(logits, x, y, None)
+    basis = jnp.asarray(basis)
+    d = x[0].size
+    if basis.ndim not in (2, 3) or basis.shape[-2] != d or basis.shape[:-2] not in ((), (len(x),)):
+        raise ValueError(
+            f"basis has shape {basis.shape} and must have ({d}, k) or ({len(x)}, {d}, k)"
+        )
+    gram = jnp.einsum("...dk,...dl->...kl", basis, basis)
+    one = jnp.broadcast_to(jnp.eye(basis.shape[-1], dtype=gram.dtype), gram.shape)
+    off = float(jnp.max(jnp.abs(gram - one)))
+    if not off < 1e-3:
+        raise ValueError(f"basis is not orthonormal: its products are off by {off:.2g}")
+    parts = split(logits)
+    return _restricted(parts.arrays, x, y, basis, rest=parts.rest, side=side)

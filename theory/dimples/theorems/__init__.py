@@ -1,0 +1,1 @@
+"""The theorems of this room, one per file."""
