@@ -6,14 +6,16 @@ import numpy as np
 import optax
 import pytest
 
+from theory import spectrum
 from theory.checks import check_points
 from theory.ensemble import ensemble, footprint
 from theory.geometry import Subspace, numerical_rank, orthonormalise, random_subspace, span
 from theory.networks import MLP, Linear, conv_net, mlp, two_layer_relu
-from theory.spectrum import largest_eigenvalue
 from theory.training import train, train_to_margin
 
 EPS = 2.3e-16
+
+largest_eigenvalue = jax.jit(spectrum.largest_eigenvalue)
 
 
 def test_two_layer_relu_against_a_loop():

@@ -226,6 +226,7 @@ def test_shuffled_labels_share_texts_embedding_and_start(prepared):
     assert np.array_equal(shuffled.table, prepared.table)
 
 
+@pytest.mark.slow
 def test_an_unknown_text_on_the_command_line_is_refused(cli, tmp_path):
     result = cli(
         *("run", "attribution.highlight", "--preset", "smoke", "--out", tmp_path),
