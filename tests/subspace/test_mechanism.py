@@ -33,12 +33,12 @@ SETTINGS = Settings(d=30, ell=20, width=12, samples=6)
 
 @pytest.fixture(scope="module")
 def scene():
-    return draw_scene(SETTINGS, jax.random.key(7))
+    return jax.jit(partial(draw_scene, SETTINGS))(jax.random.key(7))
 
 
 @pytest.fixture(scope="module")
 def net(scene):
-    return train_scene(SETTINGS, scene).network
+    return jax.jit(lambda scene: train_scene(SETTINGS, scene).network)(scene)
 
 
 def test_gradient_against_finite_differences(scene, net):
