@@ -19,6 +19,10 @@ CACHE = "JAX_COMPILATION_CACHE_DIR"
 if "PYTEST_XDIST_WORKER" not in os.environ:
     SESSION = tempfile.TemporaryDirectory()
     os.environ |= {CACHE: SESSION.name, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2"}
+    # Most programs are of one operation, and two processes keep two cores busy: to cut programs
+    # into parts for threads took a tenth of compiling.
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_parallel_codegen_split_count=1"
+    os.environ["XLA_FLAGS"] = flags.strip()
 
 compile_quickly(0)  # tests compile much and run little
 
@@ -38,6 +42,11 @@ SMOKE = {"smoke_out", "few_out"}
 """The fixtures that put theorems on trial."""
 
 
+def is_example(item: pytest.Item) -> bool:
+    """Whether it is the example of a docstring."""
+    return isinstance(item, pytest.DoctestItem)
+
+
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     """Tests that share what is slow to make go to one process: those of a file, unless they say."""
@@ -46,9 +55,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             together = "smoke" if SMOKE & {*item.fixturenames} else str(item.path)
+            # Examples of all files are of few shapes: what JAX compiles for one serves others.
+            together = "examples" if is_example(item) else together
             item.add_marker(pytest.mark.xdist_group(together))
     # What takes longest begins first, or one process would wait for it at the end.
-    items.sort(key=lambda item: not SMOKE & {*item.fixturenames})
+    items.sort(key=lambda item: (not SMOKE & {*item.fixturenames}, not is_example(item)))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """Training in the span of the data against training in full dimension and against NumPy."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,17 +41,24 @@ def problem(n, rank, d=40, width=16):
     return two_layer_relu(key_net, d, width), x, y
 
 
+@cache
+def in_full(name, n, rank):
+    """Training in full dimension; once for both forms in the span."""
+    net, x, y = problem(n, rank)
+    optimizer = hidden_layer_only(OPTIMIZERS[name](4 / x.shape[1]))
+    return train(net, x, y, optimizer=optimizer, steps=STEPS)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize(("n", "rank"), [(8, 12), (30, 5)], ids=["n<r", "n>r"])
 @pytest.mark.parametrize("form", ["gram", "coordinates"])
 def test_span_equals_full_dimension(name, n, rank, form):
     net, x, y = problem(n, rank)
-    optimizer = OPTIMIZERS[name](4 / x.shape[1])
-    full = train(net, x, y, optimizer=hidden_layer_only(optimizer), steps=STEPS)
+    full, optimizer = in_full(name, n, rank), OPTIMIZERS[name](4 / x.shape[1])
     reduced = train_in_span(net, x, y, optimizer=optimizer, steps=STEPS, form=form)
-    assert jnp.max(jnp.abs(full.network.w - reduced.network.w)) < TOLERANCE
-    assert jnp.max(jnp.abs(full.network.w - net.w)) > 1e-3  # something was learned
-    assert jnp.array_equal(full.network.u, net.u)
+    assert np.abs(np.subtract(full.network.w, reduced.network.w)).max() < TOLERANCE
+    assert np.abs(np.subtract(full.network.w, net.w)).max() > 1e-3  # something was learned
+    assert np.array_equal(full.network.u, net.u)
     assert abs(full.loss - reduced.loss) < TOLERANCE
     assert abs(full.margin - reduced.margin) < TOLERANCE
 
@@ -62,8 +71,8 @@ def test_span_equals_full_dimension_with_both_layers_trained(form):
     reduced = train_in_span(
         net, x, y, optimizer=optimizer, steps=STEPS, form=form, train_output=True
     )
-    assert jnp.max(jnp.abs(full.network.w - reduced.network.w)) < TOLERANCE
-    assert jnp.max(jnp.abs(full.network.u - reduced.network.u)) < TOLERANCE
+    assert np.abs(np.subtract(full.network.w, reduced.network.w)).max() < TOLERANCE
+    assert np.abs(np.subtract(full.network.u, reduced.network.u)).max() < TOLERANCE
 
 
 def test_against_a_numpy_loop():
@@ -88,7 +97,7 @@ def test_both_forms_stop_at_the_same_step_and_just_there():
     before = train_in_span(net, x, y, optimizer=optimizer, steps=int(full.steps) - 1)
     assert full.steps == reduced.steps > 0
     assert before.margin < 1 <= full.margin
-    assert jnp.isclose(full.margin, jnp.min(y * full.network(x)), rtol=1e-12)
+    assert np.isclose(full.margin, jnp.min(y * full.network(x)), rtol=1e-12)
 
 
 def test_a_network_already_at_the_margin_takes_no_step():
@@ -96,7 +105,7 @@ def test_a_network_already_at_the_margin_takes_no_step():
     trained = train_to_margin(net, x, y, margin=1.0)
     again = train_to_margin(trained.network, x, y, margin=1.0)
     assert again.steps == 0
-    assert jnp.array_equal(again.network.w, trained.network.w)
+    assert np.array_equal(again.network.w, trained.network.w)
 
 
 def test_too_few_steps_are_reported_by_the_margin():
@@ -111,7 +120,7 @@ def test_labels_and_signs_are_symmetric():
     net, x, y = problem(8, 12)
     one = train_to_margin(net, x, y).network
     two = train_to_margin(net._replace(u=-net.u), x, -y).network
-    assert jnp.max(jnp.abs(one.w - two.w)) < TOLERANCE
+    assert np.abs(np.subtract(one.w, two.w)).max() < TOLERANCE
 
 
 def test_rotating_the_data_and_the_network_rotates_the_result():
@@ -119,7 +128,7 @@ def test_rotating_the_data_and_the_network_rotates_the_result():
     rotation = jax.random.orthogonal(jax.random.key(5), x.shape[1])
     one = train_to_margin(net, x, y).network
     two = train_to_margin(net._replace(w=net.w @ rotation), x @ rotation, y).network
-    assert jnp.max(jnp.abs(one.w @ rotation - two.w)) < TOLERANCE
+    assert np.abs(np.subtract(one.w @ rotation, two.w)).max() < TOLERANCE
 
 
 @pytest.mark.parametrize("loss", [logistic, exponential])
@@ -128,7 +137,7 @@ def test_losses_fall_and_match_their_derivatives(loss):
     step = 1e-6
     slope = jax.vmap(jax.grad(loss))(q)
     difference = (loss(q + step) - loss(q - step)) / (2 * step)
-    assert jnp.max(jnp.abs(slope - difference)) < 1e-8
+    assert np.abs(np.subtract(slope, difference)).max() < 1e-8
     assert (slope < 0).all()
 
 
@@ -144,6 +153,6 @@ def test_dead_network_stays_finite():
     net, x, y = problem(8, 12)
     dead = net._replace(w=jnp.zeros_like(net.w))
     trained = train_to_margin(dead, x, y, steps=50)
-    assert jnp.array_equal(trained.network.w, dead.w)
+    assert np.array_equal(trained.network.w, dead.w)
     assert trained.margin == 0
-    assert jnp.isfinite(trained.loss)
+    assert np.isfinite(trained.loss)

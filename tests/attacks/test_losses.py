@@ -1,5 +1,7 @@
 """Losses of logits: limits, ties, infinities, and their gradients by finite differences."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,8 +19,13 @@ Y, T = Z.argsort(axis=1)[:, -1], Z.argsort(axis=1)[:, 1]
 def test_values_and_slopes_are_numpys(name, targeted):
     classes = (jnp.asarray(Y), jnp.asarray(T)) if targeted else (jnp.asarray(Y),)
     loss = (TARGETED if targeted else UNTARGETED)[name]
-    values = loss(jnp.asarray(Z), *classes)
-    slopes = jax.grad(lambda z: jnp.sum(loss(z, *classes)))(jnp.asarray(Z))
+
+    def total(z):
+        values = loss(z, *classes)
+        return jnp.sum(values), values
+
+    slopes, values = jax.jit(jax.grad(total, has_aux=True))(jnp.asarray(Z))
+    values, slopes = np.asarray(values), np.asarray(slopes)
     for i, z in enumerate(Z):
         value, slope = reference.loss(name, z, Y[i], T[i] if targeted else None)
         np.testing.assert_allclose(values[i], value, rtol=1e-12)
@@ -35,6 +42,14 @@ def test_ratios_see_neither_shift_nor_scale_and_have_the_sign_of_the_margin(targ
     assert np.all(~(value > 0) | wrong) and (targeted or np.array_equal(value > 0, wrong))
 
 
+@cache
+def value_and_slope(name, targeted):
+    """Compiled once for all logits of a kind."""
+    loss = (TARGETED if targeted else UNTARGETED)[name]
+    classes = [jnp.array([0]), jnp.array([1])][: 1 + targeted]
+    return jax.jit(jax.value_and_grad(lambda z: loss(z, *classes)[0]))
+
+
 @pytest.mark.parametrize("name", ["ce", "dlr", "margin"])
 @pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize(
@@ -49,8 +64,6 @@ def test_ratios_see_neither_shift_nor_scale_and_have_the_sign_of_the_margin(targ
     ids=str,
 )
 def test_ties_and_infinite_logits_are_no_nan(name, targeted, z):
-    loss = (TARGETED if targeted else UNTARGETED)[name]
-    classes = [jnp.array([0]), jnp.array([1])][: 1 + targeted]
     for kind in (jnp.float32, jnp.float64):
-        value, slope = jax.value_and_grad(lambda z: loss(z, *classes)[0])(jnp.asarray([z], kind))
+        value, slope = value_and_slope(name, targeted)(jnp.asarray([z], kind))
         assert not np.isnan(value) and not np.isnan(slope).any()

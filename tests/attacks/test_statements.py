@@ -1,13 +1,15 @@
 """The theorems of this room: bounds from literals, laws from NumPy, and faults that are caught."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from theory.attacks.mesoscopic import SmoothNetwork, change, happened, play, worst_change
+from theory.attacks import mesoscopic
+from theory.attacks.mesoscopic import SmoothNetwork, change, happened, worst_change
 from theory.attacks.settings import Smooth
 from theory.attacks.theorems import (
     almost_linear,
@@ -23,6 +25,13 @@ from theory.theorem import verify
 
 KEY = jax.random.key(0)
 SETTINGS = Smooth(d=40, ell=30, width=25, samples=6, sharpness=3.0, beta=0.4, radius=0.7, trials=3)
+
+play = jax.jit(mesoscopic.play, static_argnums=0)
+
+
+def on_trial(module, settings=SETTINGS):
+    """One trial, compiled."""
+    return jax.jit(partial(module.trial, settings))(KEY)
 
 
 def numpy_scene(settings=SETTINGS):
@@ -40,7 +49,7 @@ def failure_of(theorem, part, settings):
 
 def test_bounds_are_those_of_the_statements():
     scene, slope, off = numpy_scene()
-    trial = off_subspace_change.trial(SETTINGS, KEY)
+    trial = on_trial(off_subspace_change)
     key_scene = jax.random.split(KEY)[0]
     off_drawn = np.asarray(play(SETTINGS, key_scene).after.w)[:, :30]
     norm = np.linalg.norm(off_drawn, 2)
@@ -49,17 +58,17 @@ def test_bounds_are_those_of_the_statements():
     assert trial.measured["‖Ŵ‖"] == pytest.approx(norm)
     assert trial.predicted["‖Ŵ‖"] == pytest.approx((5 + 30**0.5 + 2.4477468) / 40**0.5)
 
-    trial = off_subspace_gradient.trial(SETTINGS, KEY)
+    trial = on_trial(off_subspace_gradient)
     gradient = (slope * np.asarray(scene.after.u)) @ off
     assert trial.measured["size"] == pytest.approx(gradient @ gradient)
     assert trial.measured["law"] == pytest.approx(gradient @ gradient * 25 * 40 / (slope @ slope))
     assert trial.predicted["size"] == pytest.approx(0.16 * 30 / 80)
 
-    trial = paper_gradient.trial(SETTINGS, KEY)
+    trial = on_trial(paper_gradient)
     assert trial.measured == pytest.approx(np.linalg.norm(gradient))
     assert trial.predicted == pytest.approx(0.4 * (1 - 2 * (np.log(20) / 40) ** 0.5) ** 0.5)
 
-    trial = paper_change.trial(SETTINGS, KEY)
+    trial = on_trial(paper_change)
     right = 20 * 0.45 * 0.7 * ((np.log(500) / 30) ** 0.5 + np.log(20) / 25)
     assert trial.predicted["worst v"] == trial.predicted["random v"] == pytest.approx(right)
     assert trial.measured["random v"] < trial.measured["worst v"]
@@ -67,7 +76,7 @@ def test_bounds_are_those_of_the_statements():
     settings = gradient_ratio.Settings(
         **{name: getattr(SETTINGS, name) for name in vars(SETTINGS)}, sizes=(12, 13, 14, 15, 16, 18)
     )
-    trial = gradient_ratio.trial(settings, KEY)
+    trial = on_trial(gradient_ratio, settings)
     spread = (5 + 30**0.5 + 2.4477468) ** 2 / (25 * 40 * 30) ** 0.5
     assert trial.predicted["ratio"] == pytest.approx(2**0.5 * 0.45 * 0.7 / 0.4 * spread)
     failure = failure_of(gradient_ratio.theorem, "ratio", settings)
@@ -79,7 +88,7 @@ def test_bounds_are_those_of_the_statements():
 def test_the_paper_example_is_falsified_as_the_notes_say():
     """d = 400, ℓ = 100, m = 2000, δ = .05: the bound is .455, and the gradient shorter."""
     settings = Smooth(d=400, ell=100, width=2000, steps=5)
-    trial = jax.jit(lambda key: paper_gradient.trial(settings, key))(KEY)
+    trial = on_trial(paper_gradient, settings)
     assert trial.predicted == pytest.approx(0.455, abs=5e-4)
     assert float(trial.measured) < 0.42
 

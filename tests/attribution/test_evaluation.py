@@ -124,7 +124,7 @@ def test_removal_operators():
     assert pad(x, removed).ravel().tolist() == [1, 0, 3, 0, 5]
     assert delete(x, removed).ravel().tolist() == [1, 3, 5, 0, 0]
     nothing = jnp.zeros(5, bool)
-    assert jnp.array_equal(delete(x, nothing), x) and jnp.array_equal(pad(x, nothing), x)
+    assert np.array_equal(delete(x, nothing), x) and np.array_equal(pad(x, nothing), x)
     assert not delete(x, ~nothing).any()
 
 
@@ -172,7 +172,7 @@ def test_deletion_and_insertion_mirror_each_other(x, remove):
     down = deletion_curve(smooth, x, -scores, remove)
     up = insertion_curve(smooth, x, scores, remove)
     forward = down.probability[: REAL + 1]
-    assert jnp.max(jnp.abs(forward - up.probability[: REAL + 1][::-1])) < 1e-15
+    assert np.abs(np.subtract(forward, up.probability[: REAL + 1][::-1])).max() < 1e-15
     assert down.area == pytest.approx(float(up.area), abs=1e-14)
     assert down.area == pytest.approx(np.trapezoid(forward, dx=1 / REAL), abs=1e-14)
     assert forward[0] == pytest.approx(float(smooth(x)), abs=1e-14)
@@ -193,10 +193,13 @@ def test_deletion_removes_in_order_of_the_score(x):
 @pytest.mark.parametrize("steps", [1, 3, REAL - 1, REAL, WORDS, 1000])
 def test_a_curve_of_fewer_steps_is_the_whole_one_where_it_stops(x, curve, steps):
     scores = jax.random.normal(jax.random.key(8), (WORDS,))
-    whole, found = curve(smooth, x, scores), curve(smooth, x, scores, steps=steps)
+    whole, found = jax.jit(
+        lambda x: [curve(smooth, x, scores, steps=some) for some in (None, steps)]
+    )(x)
+    whole, found = jax.device_get((whole, found))
     k = np.floor(np.linspace(0, REAL, min(steps, REAL) + 1) + 1e-9).astype(int)
     assert len(found.probability) == min(steps, WORDS) + 1
-    assert jnp.max(jnp.abs(found.probability[: len(k)] - whole.probability[k])) < 1e-15
+    assert np.abs(np.subtract(found.probability[: len(k)], whole.probability[k])).max() < 1e-15
     assert found.area == pytest.approx(np.trapezoid(whole.probability[k], k / REAL), abs=1e-14)
 
 
@@ -213,7 +216,7 @@ def test_padding_is_never_selected(x, value):
         for ours, theirs in zip(
             measure(smooth, x, masked), measure(smooth, x, scores), strict=True
         ):
-            assert jnp.array_equal(ours, theirs)
+            assert np.array_equal(ours, theirs)
 
 
 def test_measures_compile_and_take_batches(x):
@@ -223,5 +226,5 @@ def test_measures_compile_and_take_batches(x):
         batched = jax.jit(jax.vmap(lambda x, s, measure=measure: measure(smooth, x, s)))
         ours, theirs = batched(texts, scores), measure(smooth, x, scores[0])
         for batch, one in zip(ours, theirs, strict=True):
-            assert jnp.max(jnp.abs(batch[0] - one)) < 1e-14
-            assert jnp.isfinite(batch).all()  # the empty text too
+            assert np.abs(np.subtract(batch[0], one)).max() < 1e-14
+            assert np.isfinite(batch).all()  # the empty text too

@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
+from theory.attribution import directions
 from theory.attribution.agreement import agreement
-from theory.attribution.directions import signed_p_values
 from theory.attribution.scene import draw_copies, draw_scene, train_copies
 from theory.attribution.theorems import signed_agreement
 from theory.attribution.theorems.signed_agreement import coefficients
@@ -20,6 +20,8 @@ from theory.training import train
 
 SIGNED = signed_agreement.theorem
 SMOKE = SIGNED.presets["smoke"]
+
+signed_p_values = jax.jit(directions.signed_p_values)
 
 
 def test_p_values_are_ranks_among_all_choices_of_signs():

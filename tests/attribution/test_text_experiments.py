@@ -1,6 +1,7 @@
 """The experiments on texts at their smoke presets, texts of one's own, and trainings cut short."""
 
 from dataclasses import replace
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -35,19 +36,17 @@ def silent(fraction: float, what: str) -> None:
     assert 0 <= fraction <= 1 and what
 
 
-@pytest.fixture(scope="module")
-def outcomes() -> dict[str, tuple]:
-    """Settings and data of the smoke presets."""
-    return {
-        name: (settings, module.experiment.run(settings, KEY, silent))
-        for name, module in MODULES.items()
-        for settings in [module.experiment.presets["smoke"]]
-    }
+@cache
+def outcome(name) -> tuple:
+    """Settings and data of a smoke preset, run once for all tests that ask for it."""
+    experiment = MODULES[name].experiment
+    settings = experiment.presets["smoke"]
+    return settings, experiment.run(settings, KEY, silent)
 
 
 @pytest.mark.slow
-def test_sentences_come_from_the_numbers(outcomes):
-    settings, data = outcomes["planted"]
+def test_sentences_come_from_the_numbers():
+    settings, data = outcome("planted")
     made = data.assign(score=xr.full_like(data.score, 0.5))
     place = {"kind": "sum", "position": "random position", "measure": "AUROC"}
     ours, theirs = (place | {"method": name} for name in (planted.AGREEMENT, planted.BASELINE))
@@ -76,15 +75,15 @@ def test_agreement_tells_live_directions_from_dead_ones():
 
 
 @pytest.mark.slow
-def test_gradient_times_input_sees_dead_directions_by_the_words_coordinates_alone(outcomes):
-    _, data = outcomes["dead-directions"]
+def test_gradient_times_input_sees_dead_directions_by_the_words_coordinates_alone():
+    _, data = outcome("dead-directions")
     product = data.area.sel({"method": "|gradient×input|"})
     assert (product.sel(words="words of training") == 1).all()  # no coordinates, no product
     assert (product.sel(words="words with a part off P") < 1).all()
 
 
-def test_the_filter_at_one_is_no_filter(outcomes):
-    _, data = outcomes["filter"]
+def test_the_filter_at_one_is_no_filter():
+    _, data = outcome("filter")
     kept = data.score.sel(measure="deciding words that pass")
     # A neuron's largest word may be another one: then a word has no gradient, hence no score.
     assert (kept.sel(kind="sum", quantile=1) == 1).all()
@@ -213,7 +212,7 @@ def test_a_training_cut_short_goes_on_where_it_was(monkeypatch, tmp_path):
     resumed = train(TINY, KIND, corpus, table, KEY, lambda part, what: seen.append(part), keep=True)
     assert len(seen) == 3 + TINY.sizes.epochs - 2
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
-        assert jnp.array_equal(a, b)
+        assert np.array_equal(a, b)
     seen.clear()
     train(TINY, KIND, corpus, table, KEY, lambda part, what: seen.append(part), keep=True)
     assert not seen  # all is there
@@ -227,6 +226,7 @@ def test_shuffled_labels_share_texts_embedding_and_start(prepared):
     assert np.array_equal(shuffled.table, prepared.table)
 
 
+@pytest.mark.slow
 def test_an_unknown_text_on_the_command_line_is_refused(cli, tmp_path):
     result = cli(
         *("run", "attribution.highlight", "--preset", "smoke", "--out", tmp_path),

@@ -71,7 +71,7 @@ def rows():
 
 
 def equal(one, other):
-    return jax.tree.all(jax.tree.map(jnp.array_equal, one, other))
+    return jax.tree.all(jax.tree.map(np.array_equal, one, other))
 
 
 # The distances
@@ -115,7 +115,7 @@ def test_rows_of_zeros_cost_nothing_a_half_or_push_towards_the_target():
     np.testing.assert_allclose(gradient[0], expected, rtol=1e-12)
     dead = jnp.zeros((2, 2))
     assert float(cosine_distance(dead, dead)) == 0 and 0 < float(cosine_distance(h, dead)) <= 1 / 2
-    assert jnp.all(jnp.isfinite(jax.grad(cosine_distance)(dead, dead)))
+    assert np.isfinite(jax.grad(cosine_distance)(dead, dead)).all()
 
 
 @pytest.mark.parametrize("measure", [cosine_distance, normalised_mse])
@@ -164,7 +164,7 @@ def test_at_the_dense_network_loss_and_gradient_are_zero(net, x, method):
 
         value, gradient = jax.value_and_grad(loss)(network)
         assert value == 0
-        assert all(jnp.all(leaf == 0) for leaf in jax.tree.leaves(gradient))
+        assert all(not np.asarray(leaf).any() for leaf in jax.tree.leaves(gradient))
 
 
 @METHODS
@@ -263,7 +263,7 @@ def test_pruned_weights_are_zero_to_the_bit(net, masks, x, name):
         gone = np.asarray(mask) == 0
         assert not np.any(np.asarray(weight)[gone].view(np.uint64))
         assert np.any(np.asarray(weight)[~gone] != np.asarray(net.weights[layer])[~gone])
-    assert equal(healed.biases, net.biases) and jnp.array_equal(healed.weights[-1], net.weights[-1])
+    assert equal(healed.biases, net.biases) and np.array_equal(healed.weights[-1], net.weights[-1])
 
 
 @METHODS
@@ -287,7 +287,7 @@ def test_a_step_descends_on_the_distance_of_all_layers_end_to_end(net, masks, x,
         first, second = map(cost, states, hidden(net, x[:batch]))
         return (first + second) / 2
 
-    gradients = jax.grad(loss)(pruned.weights[:-1])
+    gradients = jax.jit(jax.grad(loss))(pruned.weights[:-1])
     for layer, gradient in enumerate(gradients):
         step = (healed.weights[layer] - pruned.weights[layer]) / -rate
         expected = np.asarray(gradient) * np.asarray(masks.weights[layer])
@@ -321,7 +321,7 @@ def test_half_precision_heals_as_single_does(net, masks, x, kind, close):
     half, single = healed(kind), healed(jnp.float32)
     assert {leaf.dtype for leaf in jax.tree.leaves(half.params)} == {jnp.dtype(kind)}
     for weight, mask in zip(half.params.weights[:-1], masks.weights, strict=False):
-        assert jnp.all(weight[mask == 0] == 0)
+        assert not np.asarray(weight)[np.asarray(mask) == 0].any()
     assert single.history[-1] < single.history[0] / 2
     np.testing.assert_allclose(half.history, single.history, atol=close)
 
@@ -345,7 +345,7 @@ def test_steps_below_the_spacing_of_half_precision_add_up():
 
 def changed(healed, net, masks):
     start = apply_masks(net, masks)
-    return jax.tree.map(lambda a, b: not bool(jnp.array_equal(a, b)), healed.params, start)
+    return jax.tree.map(lambda a, b: not bool(np.array_equal(a, b)), healed.params, start)
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_trainable_is_a_prefix_and_pruned_weights_stay_pruned(net, masks, x, tra
     healed = heal(hidden, net, net, masks, x, optimizer=SGD, steps=2, trainable=trainable)
     assert changed(healed, net, masks) == moves
     for weight, mask in zip(healed.params.weights[:-1], masks.weights, strict=False):
-        assert jnp.all(weight[mask == 0] == 0)
+        assert not np.asarray(weight)[np.asarray(mask) == 0].any()
 
 
 def test_blocks_are_trained_each_by_itself(net, masks, x):
@@ -387,7 +387,7 @@ def test_blocks_are_trained_each_by_itself(net, masks, x):
     )
     second = heal(blocks[1], net, net, masks, hidden(net, x)[0], optimizer=SGD, steps=4, batch=5)
     np.testing.assert_allclose(both.params.weights[1], second.params.weights[1], atol=1e-14)
-    assert not jnp.array_equal(both.params.weights[0], second.params.weights[0])
+    assert not np.array_equal(both.params.weights[0], second.params.weights[0])
 
 
 # Whether it heals
@@ -440,7 +440,7 @@ def test_degenerate_states_heal_without_nan(net, masks, x, method, kind):
     single = partial(jax.tree.map, lambda leaf: leaf.astype(jnp.float32))
     healed = heal(hidden, single(net), single(net), masks, single(x), method, steps=4)
     assert healed.history.shape == (4,)
-    assert all(jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(healed))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(healed))
 
 
 @METHODS

@@ -139,11 +139,14 @@ def test_exact_zeros():
         )
         return jnp.mean(jnp.sum((unit - other) ** 2, axis=1)) / 2
 
-    slope = np.array(jax.grad(loss)(jnp.array(w), None))
-    moved = []
-    for recipe in exact_zeros.optimizers(settings.learning_rate, key_noise).values():
-        end = exact_zeros.gradients_masked(loss, jnp.array(w), jnp.array(mask), x, recipe, 3)
-        moved.append(np.linalg.norm((np.array(end) - w)[mask == 1]))
+    recipes = exact_zeros.optimizers(settings.learning_rate, key_noise).values()
+
+    def ends(w):
+        masked = exact_zeros.gradients_masked
+        return [masked(loss, w, jnp.array(mask), x, recipe, 3) for recipe in recipes]
+
+    slope = np.array(jax.jit(jax.grad(loss))(jnp.array(w), None))
+    moved = [np.linalg.norm((end - w)[mask == 1]) for end in jax.jit(ends)(jnp.array(w))]
     assumed = {
         "NaN where pruned, to begin with": True,
         "weights masked after every step": 0,
