@@ -23,6 +23,8 @@ figures: $(READY)
 	$(BIN)/relu-theory figures attribution.faithfulness --out figures/attribution/rt_polarity
 	$(BIN)/relu-theory figures attacks --out figures/attacks
 	$(BIN)/relu-theory figures energy --out figures/energy
+	$(BIN)/relu-theory figures dimples --out figures/dimples
+	$(BIN)/relu-theory figures dimples.on-off --out figures/dimples/mnist
 	$(BIN)/relu-theory figures healing --out figures/healing
 	$(BIN)/relu-theory figures healing.sparsity healing.transformer --out figures/healing/mnist
 

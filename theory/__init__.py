@@ -5,6 +5,7 @@ Pure functions on arrays: no files, no plots, no printing, no global state.
 
 from theory import attacks as attacks
 from theory import attribution as attribution
+from theory import dimples as dimples
 from theory import energy as energy
 from theory import healing as healing
 from theory import subspace as subspace

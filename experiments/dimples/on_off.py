@@ -23,9 +23,18 @@ from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import Interval, mean, numbers
-from experiments.plots.style import BLUE, CHANCE, GREEN, SKY, THEORY, VERMILION, legend
+from experiments.plots.style import (
+    BLUE,
+    CHANCE,
+    GREEN,
+    SKY,
+    THEORY,
+    VERMILION,
+    legend,
+    logarithmic,
+)
+from theory.dimples.distances import SIDES, projected, restricted
 from theory.dimples.manifolds import autoencoder, principal, train_autoencoder
-from theory.dimples.restricted import SIDES, projected, restricted
 from theory.dimples.settings import Subspace
 from theory.dimples.theorems.random_subspace import beta
 from theory.geometry import random_subspace
@@ -179,9 +188,8 @@ def draw(data: Dataset, settings: Settings) -> Figure:
                         label="95 % of images of a linear model")  # fmt: skip
         ax.plot(at, middle[:, 1], **THEORY, label="its median (D1)")
         curves(ax, found, x="k", series="basis", given=LOOKS)
-        ax.set(title=split, xscale="log", yscale="log", xlabel="dimension $k$ of the subspace")
-        ax.set_xticks(at, [str(k) for k in at], minor=False)
-        ax.set_xticks([], minor=True)
+        ax.set(title=split, xlabel="dimension $k$ of the subspace")
+        logarithmic(ax, settings.dimensions)
     axes[1].sharey(axes[0])
     axes[0].set_ylabel(r"$R = (\delta_{on}/\delta_{std})\,/\sqrt{d/k}$, median")
     curves(
@@ -189,9 +197,9 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         series="basis", given=LOOKS,
     )  # fmt: skip
     axes[2].axhline(1, **CHANCE)
-    axes[2].set(title="test images", xscale="log", xlabel="dimension $k$ of the subspace")
-    axes[2].set_xticks(at, [str(k) for k in at], minor=False)
-    axes[2].set_xticks([], minor=True)
+    axes[2].set(title="test images", xlabel="dimension $k$ of the subspace")
+    logarithmic(axes[2], settings.dimensions)
+    axes[2].set_yscale("linear")
     axes[2].set_ylabel(r"$\delta_{std}^2(\delta_{on}^{-2} + \delta_{off}^{-2})$, median")
     legend(top, [({}, axes[0])], ncols=3)
     _pictures(bottom, data)

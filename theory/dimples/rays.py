@@ -13,13 +13,16 @@ from theory.attacks.balls import Rows
 
 HALVINGS = 60
 
+FANS, FAN = 8, 17
+"""Directions about which nearer crossings are looked for, and rays about each at a time."""
+
 
 def nearest_crossing(
     f: Callable[[Rows], Float[Array, " n"]],
     x: Rows,
     direction: Rows,
-    low: float,
-    high: float,
+    low: float | Float[Array, " n"],
+    high: float | Float[Array, " n"],
     cells: int,
 ) -> Float[Array, " n"]:
     """The t of least |t| in [low, high] where f(x + t·direction) changes its sign.
@@ -28,7 +31,7 @@ def nearest_crossing(
         f: of rows; its sign is the class.
         x: points.
         direction: of each.
-        low, high: ends of t.
+        low, high: ends of t, for all points or for each its own.
         cells: of the grid.
 
     Returns:
@@ -41,16 +44,21 @@ def nearest_crossing(
         >>> bool(jnp.abs(found[0] - 0.3) < 1e-6), bool(jnp.isnan(found[1]))
         (True, True)
     """
-    t = jnp.linspace(low, high, cells + 1, dtype=x.dtype)
+    share = jnp.linspace(0, 1, cells + 1, dtype=x.dtype)[:, None]
+    low, high = (jnp.broadcast_to(jnp.asarray(end, x.dtype), (1, len(x))) for end in (low, high))
+    t = low + share * (high - low)
 
     def at(t):
         return f(x + t[:, None] * direction) > 0
 
-    above = jax.lax.map(lambda one: at(jnp.full(len(x), one)), t)
+    above = jax.lax.map(at, t)
     changes = above[1:] != above[:-1]
-    nearer = jnp.minimum(jnp.abs(t[1:]), jnp.abs(t[:-1]))[:, None]
-    first = jnp.argmin(jnp.where(changes, nearer, jnp.inf), axis=0)
-    start = jnp.take_along_axis(above, first[None], axis=0)[0]
+    nearer = jnp.minimum(jnp.abs(t[1:]), jnp.abs(t[:-1]))
+    first = jnp.argmin(jnp.where(changes, nearer, jnp.inf), axis=0)[None]
+    start, left, right = (
+        jnp.take_along_axis(values, first + after, axis=0)[0]
+        for values, after in ((above, 0), (t, 0), (t, 1))
+    )
 
     def halve(_, ends):
         left, right = ends
@@ -58,7 +66,7 @@ def nearest_crossing(
         same = at(middle) == start
         return jnp.where(same, middle, left), jnp.where(same, right, middle)
 
-    left, right = jax.lax.fori_loop(0, HALVINGS, halve, (t[first], t[first + 1]))
+    left, right = jax.lax.fori_loop(0, HALVINGS, halve, (left, right))
     return jnp.where(jnp.any(changes, axis=0), (left + right) / 2, jnp.nan)
 
 
@@ -67,16 +75,16 @@ def around(
 ) -> Float[Array, " n"]:
     """The distance of points of the plane to the boundary, positive where f > 0.
 
-    The nearest crossing on rays in all directions, then on finer and finer fans of rays about the
-    nearest one, until its angle is known to 1e-9: where the boundary is straight, the distance is
-    then off by 1e-18 of itself.
+    The nearest crossings on rays in all directions, then on finer and finer fans of rays about
+    those that are nearer than their neighbours, `FANS` at most, until angles are known to 1e-9:
+    where the boundary is straight, the distance is then off by 1e-18 of itself.
 
     Args:
         f: of rows; its sign is the class.
         x: points (n, 2).
         reach: how far to look.
         cells: of the grid on a ray.
-        rays: in each fan.
+        rays: in all directions, at first.
 
     Returns:
         Signed distances, ±∞ where there is no boundary in reach.
@@ -88,21 +96,27 @@ def around(
         True
     """
 
-    def lengths(angles):
+    def lengths(angles, low, high):
         along = jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=-1)
-        found = nearest_crossing(
-            f, jnp.repeat(x, rays, axis=0), along.reshape(-1, 2), 0.0, reach, cells
-        )
-        return jnp.where(jnp.isnan(found), jnp.inf, found).reshape(len(x), rays)
+        each = angles.size // len(x)
+        starts, low, high = (jnp.repeat(part, each, axis=0) for part in (x, low, high))
+        found = nearest_crossing(f, starts, along.reshape(-1, 2), low, high, cells)
+        return jnp.where(jnp.isnan(found), jnp.inf, found).reshape(angles.shape)
 
     circle = jnp.linspace(0, 2 * jnp.pi, rays, endpoint=False, dtype=x.dtype)
-    angles = jnp.broadcast_to(circle, (len(x), rays))
-    width = 2 * jnp.pi / rays
-    best = jnp.full(len(x), jnp.inf)
+    far = jnp.full(len(x), reach, x.dtype)
+    first = lengths(jnp.broadcast_to(circle, (len(x), rays)), 0 * far, far)
+    lowest = (first <= jnp.roll(first, 1, axis=1)) & (first <= jnp.roll(first, -1, axis=1))
+    chosen = jax.lax.top_k(-jnp.where(lowest, first, jnp.inf), min(FANS, rays))[1]
+    centre, width, best = circle[chosen], 2 * jnp.pi / rays, jnp.min(first, axis=1)
+    spread = jnp.linspace(-1, 1, FAN, dtype=x.dtype)
     while width > 1e-9:
-        found = lengths(angles)
-        best = jnp.minimum(best, jnp.min(found, axis=1))
-        centre = jnp.take_along_axis(angles, jnp.argmin(found, axis=1)[:, None], axis=1)
-        angles = centre + width * jnp.linspace(-1, 1, rays, dtype=x.dtype)[None]
-        width *= 2 / (rays - 1)
+        angles = centre[:, :, None] + width * jnp.broadcast_to(spread, (*centre.shape, FAN))
+        # A tip of the boundary may be thinner than a cell was: look just before what is known.
+        high = jnp.where(jnp.isfinite(best), best, far)
+        found = lengths(angles, jnp.maximum(high - 4 * reach / cells, 0), high)
+        best = jnp.minimum(best, jnp.min(found, axis=(1, 2)))
+        at = jnp.argmin(found, axis=2)[:, :, None]
+        centre = jnp.take_along_axis(angles, at, axis=2)[:, :, 0]
+        width *= 2 / (FAN - 1)
     return jnp.where(f(x) > 0, best, -best)

@@ -109,7 +109,7 @@ def restricted(
     logits: Callable[[Any], Any],
     x: Any,
     y: Any,
-    basis: Float[Array, "n d k"] | Float[Array, "d k"],
+    basis: Any,
     side: Side,
 ) -> Restricted:
     """Follow the gradient of mean_k z_k − z_y, projected, until an input is misclassified.
@@ -118,7 +118,7 @@ def restricted(
         logits: as of `theory.attacks.apgd`.
         x: inputs ``(n, ...)``, in no box.
         y: their classes, which the classifier has right.
-        basis: orthonormal columns, for all inputs or for each its own.
+        basis: orthonormal columns, (d, k) for all inputs or (n, d, k), for each its own.
         side: "on" the span of the basis, "off" it, or "std", which is anywhere.
 
     Returns:
