@@ -13,7 +13,7 @@ from tracing import entered
 
 from experiments.results import closure
 from experiments.results.catalog import entries, select
-from theory.claims import Scaling
+from theory.claims import Law, Scaling
 from theory.theorem import (
     Arm,
     arm_settings,
@@ -101,12 +101,17 @@ def test_thirty_fresh_seeds_give_the_expected_statuses(theorem):
         for arm in arms
     }
     right = expected(theorem, settings, "smoke", "float64")
+    # A true law or scaling is falsified with probability .001 each time; a wrong verdict in two of
+    # 30 has one of 4e-4. What may never fail, or with a smaller rate than δ, does not.
+    left = int(any(isinstance(claim, Law | Scaling) for claim in theorem.parts.values()))
     for seed in range(100, 130):
         trials, control = (
             simulate(theorem, settings, seed, arm, programs[arm]) for arm in get_args(Arm)
         )
         verdict = judge(theorem, settings, trials, control)
-        assert (verdict.status, verdict.detected is not False) == (right, True), seed
+        fine = (verdict.status, verdict.detected is not False) == (right, True)
+        left -= not fine
+        assert left >= 0, (seed, verdict.status, verdict.detected)
 
 
 EXPECTED = {

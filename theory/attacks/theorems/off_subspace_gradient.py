@@ -58,7 +58,7 @@ theorem = Theorem(
         ),
     },
     presets={
-        "smoke": Smooth(d=56, ell=48, trials=160),
+        "smoke": Smooth(d=56, ell=48, trials=200),
         "course": Smooth(trials=688),
         "paper": Smooth(d=100, ell=84, width=200, trials=2000),
     },

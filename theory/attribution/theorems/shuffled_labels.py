@@ -118,10 +118,12 @@ def trial(settings: Settings, key, own_labels: bool = False) -> Trial:
     phi = angle(*jnp.abs(shares * lengths[None, :]))
     norms = jnp.linalg.norm(shown, axis=1)
     share = jnp.linalg.norm(gradients - shown, axis=1) / jnp.where(norms > 0, norms, 1)
+    # A text on which a copy hardly depends has a coefficient of 0, to rounding of the largest.
+    zero = 64 * jnp.finfo(shares.dtype).eps * jnp.max(jnp.abs(shares))
     bound = stretched(phi, rho) + jnp.sum(jnp.arcsin(jnp.minimum(share, 1)))
     differ = jnp.sum(labels[0] != labels[1]).astype(x.dtype)
     return Trial(
-        measured={"signs": jnp.min(scene.y[None, :] * shares), "angle": angle(*gradients)},
+        measured={"signs": jnp.min(scene.y[None, :] * shares) + zero, "angle": angle(*gradients)},
         predicted={"signs": jnp.zeros_like(bound), "angle": bound},
         assumptions=assumptions(scene)
         | drawn_apart(starts.w)

@@ -60,7 +60,7 @@ theorem = Theorem(
         ),
     },
     presets={
-        "smoke": Subspace(trials=150),
+        "smoke": Subspace(trials=200),
         "course": Subspace(trials=688),
         "paper": Subspace(d=784, trials=2000),
     },

@@ -98,7 +98,7 @@ theorem = Theorem(
         "SGD": chi_square(lambda s: s.ell, "‖g‖² ~ χ²_ℓ after stochastic descent"),
     },
     presets={
-        "smoke": Settings(ell=32, d=42, trials=140),
+        "smoke": Settings(ell=32, d=42, trials=200),
         "course": Settings(ell=48, d=58, trials=688),
         "paper": Settings(ell=74, d=84, trials=2000),
     },

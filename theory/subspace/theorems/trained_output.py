@@ -55,7 +55,7 @@ theorem = Theorem(
     provenance="derived",
     claim=laws(),
     presets={
-        "smoke": replace(LARGE_MARGIN, ell=32, d=42, trials=140),
+        "smoke": replace(LARGE_MARGIN, ell=32, d=42, trials=200),
         "course": replace(LARGE_MARGIN, ell=48, d=58, trials=688),
         "paper": replace(LARGE_MARGIN, ell=74, d=84, trials=2000),
     },

@@ -63,7 +63,7 @@ theorem = Theorem(
     provenance="derived",
     claim=laws() | {"along a": standard_normal("⟨a, g⟩/‖a‖ ~ N(0, 1)")},
     presets={
-        "smoke": Settings(ell=32, d=42, trials=140),
+        "smoke": Settings(ell=32, d=42, trials=200),
         "course": Settings(ell=48, d=58, trials=688),
         "paper": Settings(ell=74, d=84, trials=2000),
     },

@@ -38,7 +38,7 @@ theorem = Theorem(
     provenance="derived",
     claim=Scaling(exponent=-1.0, tolerance=0.05, power=1.0),
     presets={
-        "smoke": Settings(d=100, samples=6, width=40, trials=16),
+        "smoke": Settings(d=100, samples=6, width=40, trials=32),
         "course": Settings(trials=60),
         "paper": Settings(d=1000, trials=688),
     },

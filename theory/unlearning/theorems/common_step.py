@@ -48,7 +48,7 @@ theorem = Theorem(
         ),
     },
     presets={
-        "smoke": Settings(d=100, samples=6, width=40, trials=16),
+        "smoke": Settings(d=100, samples=6, width=40, trials=32),
         "course": Settings(trials=60),
         "paper": Settings(d=1000, trials=688),
     },

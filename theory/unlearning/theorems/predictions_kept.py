@@ -86,7 +86,7 @@ theorem = Theorem(
         "accuracy": AtMost(says="|acc(θ') − acc(θ)| ≤ share of x with |N(x, θ)| ≤ B_r|⟨x_r, x⟩|"),
     },
     presets={
-        "smoke": Settings(d=200, samples=6, width=20, margin=100.0, trials=20),
+        "smoke": Settings(d=200, samples=6, width=40, margin=100.0, trials=20),
         "course": Settings(d=500, margin=100.0, trials=135),
         "paper": Settings(d=2000, samples=20, margin=300.0, trials=688),
     },
