@@ -20,6 +20,7 @@ from xarray import DataArray, Dataset
 
 from experiments.attacks.networks import ImageSettings, scene_of
 from experiments.cells import over
+from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import Interval, mean, numbers
@@ -73,8 +74,13 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     ``picture`` and ``change``."""
     key_train, key_test, key_basis = jax.random.split(key, 3)
     scene = scene_of(settings, key_train, key_test)
-    nets = scene.trained("MLP", "images")
     seen, d = scene.seen.x, scene.seen.x.shape[1]
+    if settings.dimensions[-1] >= d:
+        raise UsageError(
+            f"--dimensions goes to {settings.dimensions[-1]}, and images of {settings.dataset} "
+            f"have {d} pixels: give dimensions below that."
+        )
+    nets = scene.trained("MLP", "images")
     some = jax.random.permutation(key_test, len(seen))[: len(scene.x)]
     images = {
         "training images": (seen[some], scene.seen.y[some]),

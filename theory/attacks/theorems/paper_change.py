@@ -63,7 +63,7 @@ theorem = Theorem(
         "worst v": AtMost(failure=_fails, says="along the worst v that ascent finds"),
     },
     presets={
-        "smoke": Smooth(d=24, ell=18, width=24, sharpness=0.1, steps=120, trials=140),
+        "smoke": Smooth(d=24, ell=18, width=24, samples=14, steps=200, sharpness=0.1, trials=140),
         "course": Smooth(sharpness=0.1, trials=140),
         "paper": Smooth(d=400, ell=360, width=400, sharpness=0.1, trials=688),
     },
