@@ -169,12 +169,15 @@ def test_it_costs_one_forward_and_one_backward_pass_a_step(net, images):
 
 def test_it_works_inside_programs_of_traced_networks(net, images):
     """Under jit, vmap over networks and grad, as training would have it."""
-    options = {"radius": 0.3, "step_size": 0.2}
-    right = et3(net.logits, images, **options)
-    inside = jax.jit(lambda net, x: et3(net.logits, x, **options))(net, images)
+
+    def after(net, x):
+        return et3(net.logits, x, radius=0.3, step_size=0.2)
+
+    right = after(net, images)
+    inside = jax.jit(after)(net, images)
     np.testing.assert_allclose(inside, right, atol=1e-12)
     two = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), net)
-    each = jax.vmap(lambda net: et3(net.logits, images, **options))(two)
+    each = jax.vmap(lambda net: after(net, images))(two)
     np.testing.assert_allclose(each[1], right, atol=1e-12)
-    slope = jax.grad(lambda net: jnp.sum(et3(net.logits, images, **options)))(net)
+    slope = jax.grad(lambda net: jnp.sum(after(net, images)))(net)
     assert float(jnp.abs(slope.weights[0]).max()) > 0
