@@ -38,7 +38,15 @@ class Done(NamedTuple):
 LONG = {
     *("attacks.almost-linearity", "attacks.budget", "attacks.images", "attacks.rank"),
     *("attacks.target-distance", "energy.gauge", "energy.histograms", "energy.margin"),
-    *("dimples.on-off", "energy.robustness", "energy.sweep", "energy.zero-shot"),
+    *(
+        "dimples.on-off",
+        "dimples.adversarial-training",
+        "dimples.phases",
+        "dimples.wrong-labels",
+        "energy.robustness",
+        "energy.sweep",
+        "energy.zero-shot",
+    ),
     *("attribution.faithfulness", "healing.calibration", "healing.frozen-noise"),
     *("subspace.mitigation", "unlearning.margins", "unlearning.multipliers"),
     *("unlearning.step-size-linear", "unlearning.trajectory"),

@@ -5,7 +5,7 @@ is ET3 with a radius of 0. The published protocol is not that: for the classifie
 full AutoAttack, for the defended one the worse of transferred and identity-gradient attacks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -24,7 +24,7 @@ from experiments.plots.curves import curves
 from experiments.plots.estimates import Interval, mean, numbers
 from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, legend
 from theory.attacks import auto, malt
-from theory.energy.adaptive import RUNGS, climb
+from theory.energy.adaptive import RUNGS, kept, ladder
 from theory.energy.et3 import Defended
 from theory.settings import Count, Increasing, Positive
 
@@ -78,9 +78,6 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     keys = jax.random.split(key_attack, settings.trials)
     options: dict[str, Any] = {"steps": settings.steps, "targets": settings.targets}
 
-    def kept(found):
-        return np.asarray(~(found.success | found.misclassified | found.invalid))
-
     def cell(network, kind, defence, strength):
         radius = 0.0 if defence == ALONE else unit * float(defence)
         outcome = {"kept": [], "published": [], "right": []}
@@ -88,21 +85,18 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
             size = jnp.asarray(radius, x.dtype)
             by = Defended(logits, size, size / 2)
             at = strength * eps
-            rungs = [
-                climb(
-                    rung, by, jax.random.fold_in(each, i), x, y, at,
-                    restarts=settings.restarts, queries=settings.queries, **options,
-                )
-                for i, rung in enumerate(RUNGS)
-            ]  # fmt: skip
-            outcome["kept"].append([kept(found) for found in rungs])
-            outcome["right"].append(np.asarray(by(x).argmax(axis=1) == y))
-            last = jax.random.fold_in(each, len(RUNGS))
+            climbed, reported = jax.random.split(each)
+            queries = settings.queries
+            found = ladder(
+                by, climbed, x, y, at, restarts=settings.restarts, queries=queries, **options
+            )
+            outcome["kept"].append([kept([one]) for one in found.values()])
+            outcome["right"].append(by(x).argmax(axis=1) == y)
             if defence == ALONE:
-                full = auto(logits, last, x, y, at, steps=settings.steps, queries=settings.queries)
-                outcome["published"].append(kept(full))
+                full = auto(logits, reported, x, y, at, steps=settings.steps, queries=queries)
+                outcome["published"].append(kept([full]))
             else:
-                outcome["published"].append(_published(by, last, x, y, at, options))
+                outcome["published"].append(_published(by, reported, x, y, at, options))
         dims = {"kept": ("trial", "rung", "point")}
         return {
             name: (dims.get(name, ("trial", "point")), np.asarray(values))
@@ -124,10 +118,8 @@ def _published(by: Defended, key, x, y, eps, options: dict[str, Any]):
     """Right, and so under transferred and identity-gradient attacks of targeted APGD alone."""
     options = options | {"eps": eps, "order": "logits"}
     given = malt(by.logits, key, x, y, **options).inputs
-    seen = Defended(by.logits, by.radius, by.step_size, backward="identity")
-    found = malt(seen, key, x, y, **options)
-    stands = (by(given).argmax(axis=1) == y) & ~(found.success | found.misclassified)
-    return np.asarray(stands)
+    found = malt(replace(by, backward="identity"), key, x, y, **options)
+    return kept([found]) & (by(given).argmax(axis=1) == y)
 
 
 def worst(data: Dataset) -> DataArray:

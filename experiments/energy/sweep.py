@@ -16,7 +16,7 @@ from experiments.attacks.networks import ImageSettings, scene_of
 from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import Interval, mean, numbers
-from theory.energy.adaptive import Rung, climb
+from theory.energy.adaptive import Rung, climb, kept
 from theory.energy.et3 import Defended
 from theory.settings import Count, Increasing, Positive, Rising, Sample
 
@@ -54,9 +54,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     nets = scene.trained("MLP", "adversarial examples")
     keys = jax.random.split(key_attack, settings.trials)
 
-    def kept(rung: Rung, by: Defended, key):
-        found = climb(rung, by, key, x, y, at, steps=settings.steps)
-        return float(jnp.mean(~(found.success | found.misclassified)))
+    def left(rung: Rung, by: Defended, key):
+        return float(jnp.mean(kept([climb(rung, by, key, x, y, at, steps=settings.steps)])))
 
     def clean(f):
         return float(jnp.mean(f(x).argmax(axis=1) == y))
@@ -69,9 +68,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         for trial, (net, each) in enumerate(zip(nets, keys, strict=True)):
             by = Defended(net, length, jnp.asarray(size, x.dtype) * length, steps=count)
             if trial not in alone:
-                alone[trial] = [kept(rung, by.alone(), each) for rung in ATTACKS]
-            left = [kept(rung, by, each) for rung in ATTACKS]
-            gains.append(np.subtract(left, alone[trial]))
+                alone[trial] = [left(rung, by.alone(), each) for rung in ATTACKS]
+            gains.append(np.subtract([left(rung, by, each) for rung in ATTACKS], alone[trial]))
             changes.append(clean(by) - clean(net))
         return {"gain": (("trial", "attack"), np.array(gains)), "clean": (("trial",), changes)}
 

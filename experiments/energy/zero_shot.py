@@ -23,7 +23,7 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import ahead, mean, numbers
 from experiments.plots.style import BLACK, BLUE, SKY, VERMILION, legend
-from theory.energy.adaptive import Rung, climb
+from theory.energy.adaptive import Rung, climb, kept
 from theory.energy.dual import ZeroShot, dual_encoder, harden, train_dual
 from theory.energy.et3 import Defended
 from theory.settings import Count, Positive, Sample
@@ -125,7 +125,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         stands = {CLEAN: np.asarray(by(x).argmax(axis=1) == y)}
         for rung, each in zip(RUNGS, jax.random.split(key, len(RUNGS)), strict=True):
             found = climb(rung, by, each, x, y, settings.strength * eps, steps=settings.steps)
-            stands[rung] = np.asarray(~(found.success | found.misclassified))
+            stands[rung] = np.asarray(kept([found]))
         stands[WORST] = np.all(list(stands.values()), axis=0)
         return [hit.mean() for hit in stands.values()]
 

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from experiments.dimples import line, on_off
+from experiments.dimples import line, on_off, phases
 from theory.dimples.linear import draw
 from theory.dimples.settings import Subspace
 from theory.dimples.theorems import distances_add, random_subspace
@@ -109,3 +109,19 @@ def test_phases_are_read_off_heights_and_signs():
     assert numbers == pytest.approx([3, 0.03, 0.1])
     never = line.phases(data.assign(right=0 * data.right)).isel(trial=0)
     assert np.isnan(never["first"]) and float(never.least) == pytest.approx(0.03)
+
+
+def test_distances_until_most_points_are_right():
+    data = xr.Dataset(
+        {
+            "distance": (("trial", "epoch"), [[2.0, 1.0, 0.5, 0.1], [2.0, 4.0, 3.0, 5.0]]),
+            "right": (("trial", "epoch"), [[0.1, 0.8, 0.95, 1.0], [0.1, 0.2, 0.3, 0.4]]),
+            "midway": 4.0,
+        },
+        {"epoch": range(4)},
+    )
+    found = phases.phases(data)
+    assert float(found.right[0]) == 2 and np.isnan(found.right[1])
+    # Until epoch 2 the first came as near as .5; the second is never right, and all of it counts.
+    np.testing.assert_allclose(found["of midway"], [0.125, 0.5])
+    np.testing.assert_allclose(found["of the start"], [0.25, 1.0])

@@ -29,7 +29,7 @@ FIRST, GROWTH = 1e-3, 1.05
 than the one before."""
 
 STEPS = 200
-"""At most; the last of them ends 0.05·1e-3·1.05²⁰⁰/0.05 ≈ 17 such norms away."""
+"""At most; the last of them ends 1e-3·1.05²⁰⁰ ≈ 17 such norms away, where all go straight on."""
 
 
 class Restricted(NamedTuple):
