@@ -38,15 +38,8 @@ class Done(NamedTuple):
 LONG = {
     *("attacks.almost-linearity", "attacks.budget", "attacks.images", "attacks.rank"),
     *("attacks.target-distance", "energy.gauge", "energy.histograms", "energy.margin"),
-    *(
-        "dimples.on-off",
-        "dimples.adversarial-training",
-        "dimples.phases",
-        "dimples.wrong-labels",
-        "energy.robustness",
-        "energy.sweep",
-        "energy.zero-shot",
-    ),
+    *("dimples.adversarial-training", "dimples.on-off", "dimples.phases", "dimples.wrong-labels"),
+    *("energy.robustness", "energy.sweep", "energy.zero-shot"),
     *("attribution.faithfulness", "healing.calibration", "healing.frozen-noise"),
     *("subspace.mitigation", "unlearning.margins", "unlearning.multipliers"),
     *("unlearning.step-size-linear", "unlearning.trajectory"),

@@ -23,7 +23,7 @@ from experiments.cells import over
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
-from experiments.plots.estimates import Interval, mean, numbers
+from experiments.plots.estimates import defined, numbers
 from experiments.plots.style import (
     BLUE,
     CHANCE,
@@ -175,7 +175,7 @@ def identity(data: Dataset) -> DataArray:
 
 def null(data: Dataset, k: int) -> np.ndarray:
     """The quantiles .025, .5 and .975 of R for one image, by D1."""
-    d, share = data.attrs["d"], np.linspace(1e-4, 1 - 1e-4, 20_001)
+    d, share = int(data.attrs["d"]), np.linspace(1e-4, 1 - 1e-4, 20_001)
     at = np.interp([0.975, 0.5, 0.025], beta(share, Subspace(d=d, k=k)), share)
     return at**-0.5 / np.sqrt(d / k)
 
@@ -189,7 +189,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     at = np.array(settings.dimensions)
     middle = np.array([null(data, int(k)) for k in at])
     for ax, split in zip(axes, SPLITS, strict=False):
-        found = mean(ratio(data).sel(split=split).median("image"))
+        found = defined(ratio(data).sel(split=split).median("image"))
         ax.fill_between(at, middle[:, 0], middle[:, 2], color=SKY, alpha=0.25, lw=0,
                         label="95 % of images of a linear model")  # fmt: skip
         ax.plot(at, middle[:, 1], **THEORY, label="its median (D1)")
@@ -199,7 +199,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     axes[1].sharey(axes[0])
     axes[0].set_ylabel(r"$R = (\delta_{on}/\delta_{std})\,/\sqrt{d/k}$, median")
     curves(
-        axes[2], mean(identity(data).sel(split="test images").median("image")), x="k",
+        axes[2], defined(identity(data).sel(split="test images").median("image")), x="k",
         series="basis", given=LOOKS,
     )  # fmt: skip
     axes[2].axhline(1, **CHANCE)
@@ -239,23 +239,23 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         ratio(data),
         1 - kept(data).sum("image") / np.isfinite(data.distance.sel(side="std")).sum("image"),
     )
-    medians = mean(ratios.median("image"))
+    medians = defined(ratios.median("image"))
     tables = {
         "R, median": numbers(medians),
-        "R⁻², mean": numbers(mean((ratios**-2).mean("image"))),
-        "identity, median": numbers(mean(identity(data).median("image"))),
-        "dropped": numbers(mean(dropped)),
-        "error of reconstruction": numbers(mean(data.error)),
+        "R⁻², mean": numbers(defined((ratios**-2).mean("image"))),
+        "identity, median": numbers(defined(identity(data).median("image"))),
+        "dropped": numbers(defined(dropped)),
+        "error of reconstruction": numbers(defined(data.error)),
     }
     sentences = []
     for split, name in product(SPLITS, BASES[:2]):
         one, chance = (ratios.sel(split=split, basis=b).median("image") for b in (name, "random"))
-        gap: Interval = mean(np.log(one) - np.log(chance))
+        gap = defined(np.log(one) - np.log(chance))
         above = [int(k) for k in data.k.values if float(gap.sel(k=k).low) > 0]
         below = [int(k) for k in data.k.values if float(gap.sel(k=k).high) < 0]
         where = [f"{what} it at k = {', '.join(map(str, ks))}"
                  for what, ks in (("above", above), ("below", below)) if ks]  # fmt: skip
-        centre = mean(one).sel(k=settings.dimensions[-1]).text()
+        centre = defined(one).sel(k=settings.dimensions[-1]).text()
         sentences.append(
             f"On {split} the median R of the {name} basis is {centre} at k = "
             f"{settings.dimensions[-1]}; against the random basis it is "
@@ -271,7 +271,7 @@ experiment = Experiment(
     provenance="derived",
     presets={
         "smoke": Settings(
-            trials=2, width=16, training=60, points=12, dimensions=(4, 8), reconstruction=60
+            trials=2, width=16, training=200, points=12, dimensions=(4, 8), reconstruction=60
         ),
         "course": Settings(),
         "paper": Settings(points=1000, width=256, dimensions=(4, 8, 16, 32), reconstruction=10_000),

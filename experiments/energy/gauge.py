@@ -20,8 +20,8 @@ from experiments.attacks.networks import COLOURS, KINDS, ImageSettings, logits, 
 from experiments.cells import every, over
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
-from experiments.plots.estimates import ahead, mean, numbers
-from experiments.plots.style import CHANCE, THEORY, VERMILION
+from experiments.plots.estimates import defined, mean, numbers
+from experiments.plots.style import CHANCE, THEORY, VERMILION, legend
 from theory.attacks import apgd
 from theory.energy import et3
 from theory.energy.directions import centred
@@ -148,17 +148,15 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         for kind in KINDS:
             looks = {None: {"color": COLOURS[kind], "marker": "o"}}
             one = data.sel(kind=kind)
-            curves(ax, mean(one[name]), x="shift", given=looks, label=f"trained on {kind}")
+            curves(ax, defined(one[name]), x="shift", given=looks, label=f"trained on {kind}")
             level = one.restored_centred.isel(shift=0) if name == "restored" else one.without
             ax.axhline(float(level.mean()), color=COLOURS[kind], lw=1, ls="--")
         ax.set(xscale="symlog", xlabel=r"$\Vert v\Vert$ / norm of a row of $W$", title=title)
         ax.set_xticks([0, 1, 2, 4, 8], ["0", "1", "2", "4", "8"])
         ax.set_ylim(-0.02, 1.02)
-    axes[1].set_ylabel("share right after ET3")
-    axes[1].plot([], [], "k--", lw=1, label="centred logits")
-    axes[1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(0.12, 1))
-    axes[2].plot([], [], "k--", lw=1, label="without ET3")
-    axes[2].legend(fontsize=7)
+        ax.set_ylabel("share right after ET3")
+    axes[1].plot([], [], "k--", lw=1, label="centred logits; on the right without ET3")
+    legend(figure, [({}, axes[1])])
     return figure
 
 
@@ -174,18 +172,17 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     for kind in KINDS:
         one = data.sel(kind=kind)
         base, far = (one.restored.sel(shift=shift) for shift in (settings.shifts[0], last))
+        if int(base.notnull().sum()) < 2:
+            sentences.append(f"Trained on {kind}: fewer than two networks lose an image.")
+            continue
         sentences.append(
-            f"Trained on {kind}: ET3 restores {mean(base).text()} of the lost images in the gauge "
-            f"of training, {mean(far).text()} with v of {last:g} rows, "
-            f"{ahead(far, base).text()} more, and "
-            f"{mean(one.restored_centred.isel(shift=0)).text()} with centred logits."
+            f"Trained on {kind}: ET3 restores {defined(base).text()} of the lost images in the "
+            f"gauge of training, {defined(far).text()} with v of {last:g} rows, "
+            f"{defined(far - base).text()} more, and "
+            f"{defined(one.restored_centred.isel(shift=0)).text()} with centred logits."
         )
-    tables = numbers(mean(data[["restored"]].restored))
-    return Summary(
-        tuple(sentences),
-        {"restored": tables}
-        | {name: numbers(mean(data[name])) for name in ("restored_centred", "kept", "without")},
-    )
+    names = ("restored", "restored_centred", "kept", "without")
+    return Summary(tuple(sentences), {name: numbers(defined(data[name])) for name in names})
 
 
 experiment = Experiment(
@@ -195,7 +192,7 @@ experiment = Experiment(
     provenance="derived",
     presets={
         "smoke": Settings(
-            trials=2, width=16, training=60, points=20, steps=5, shifts=(0.0, 4.0), gauges=5,
+            trials=2, width=16, training=200, points=40, steps=5, shifts=(0.0, 4.0), gauges=5,
             draws=10,
         ),
         "course": Settings(),

@@ -19,7 +19,7 @@ from experiments.attacks.networks import KINDS, ImageSettings, scene_of
 from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
-from experiments.plots.estimates import ahead, mean, numbers
+from experiments.plots.estimates import defined, mean, numbers
 from experiments.plots.style import BLACK, BLUE, CHANCE, GREEN, VERMILION
 from theory.attacks import apgd
 from theory.attacks.losses import of_class
@@ -112,7 +112,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
                      color=COLOURS[stage], label=stage)  # fmt: skip
         top.set(xlabel=r"energy $-\log\sum_k e^{f_k}$", title=f"trained on {kind}")
         for name, colour, line in (("true", BLUE, "-"), ("false", VERMILION, "--")):
-            found = mean(one[name].mean("point"))
+            found = defined(one[name].mean("point"))
             middle.errorbar(range(3), found.centre, found.bars, color=colour, ls=line, marker="o",
                             capsize=2, label=f"{name} class")  # fmt: skip
         middle.axhline(float(one.true.sel(stage="clean").mean()), **CHANCE)
@@ -120,11 +120,11 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         middle.set_ylim(top=middle.get_ylim()[1] * 1.35)
         for name, colour in (("restored", GREEN), ("kept", BLACK)):
             label = "attacked images" if name == "restored" else "clean images"
-            dots(bottom, mean(one[name].mean("point")), y="direction", label=label, color=colour,
+            dots(bottom, defined(one[name].mean("point")), y="direction", label=label, color=colour,
                  marker="s" if name == "kept" else "o")  # fmt: skip
         bottom.set(xlabel="share classified right after two steps", xlim=(-0.03, 1.03))
-    axes[0, 0].set_ylabel("density over images")
-    axes[1, 0].set_ylabel("mean logit")
+        top.set_ylabel("density over images")
+        middle.set_ylabel("mean logit")
     axes[0, 1].legend()
     axes[1, 1].legend(loc="upper center", ncols=2)
     axes[2, 0].legend(loc="lower center", bbox_to_anchor=(0.58, 0.02))
@@ -139,27 +139,31 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         one = data.sel(kind=kind)
         raised = one.energy.diff("stage")
         rises = {
-            f"{before} → {after}": numbers(mean(change.mean("point")))
+            f"{before} → {after}": numbers(defined(change.mean("point")))
             for (before, after), change in zip(
                 pairwise(STAGES), (raised.isel(stage=i) for i in range(2)), strict=True
             )
         }
         attacked = raised.isel(stage=0)
         higher = float((attacked > 0).sum() / np.isfinite(attacked).sum())
-        shares = mean(one.restored.mean("point"))
-        over_it = ahead(
-            one.true.sel(stage="after ET3").mean("point"), one.true.sel(stage="clean").mean("point")
-        )
+        shares = defined(one.restored.mean("point"))
+        true = one.true.mean("point")
+        over_it = defined(true.sel(stage="after ET3") - true.sel(stage="clean"))
         lost = np.isfinite(one.restored.isel(direction=0)).mean(("trial", "point"))
         tables[kind] = {
             "lost to the attack": round(float(lost), 4),
             "energy rises": rises,
             "attacked has the higher energy": round(higher, 4),
-            "logits": {name: numbers(mean(one[name].mean("point"))) for name in ("true", "false")},
+            "logits": {
+                name: numbers(defined(one[name].mean("point"))) for name in ("true", "false")
+            },
             "true logit after ET3, less clean": numbers(over_it),
             "restored": numbers(shares),
             "kept": numbers(mean(one.kept.mean("point"))),
         }
+        if np.isnan(over_it.centre):
+            sentences.append(f"Trained on {kind}: fewer than two networks lose an image.")
+            continue
         sentences.append(
             f"Trained on {kind}: the attack raises the energy of {100 * higher:.0f} % of the "
             f"images that it takes; after ET3 the mean true logit less that of clean images is "
@@ -176,7 +180,7 @@ experiment = Experiment(
     label="energy histograms",
     provenance="paper",
     presets={
-        "smoke": Settings(trials=2, width=16, training=60, points=20, steps=5),
+        "smoke": Settings(trials=2, width=16, training=200, points=40, steps=5),
         "course": Settings(),
         "paper": Settings(trials=5, points=1000, steps=100, width=256),
     },

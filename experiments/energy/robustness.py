@@ -176,8 +176,8 @@ def _gains(figure, data: Dataset, settings: Settings) -> None:
         ax.axhline(0, color=BLACK, lw=0.8)
         ax.set_xticks(at, [f"{s * data.attrs['eps']:.3g}" for s in settings.strengths])
         ax.set_title(f"{network},\n{kind}", fontsize=8)
+        ax.set_xlabel(r"$L_\infty$ radius $\varepsilon$")
     np.ravel(axes)[0].set_ylabel("gain of accuracy by ET3")
-    figure.supxlabel(r"$L_\infty$ radius $\varepsilon$ of the attack", fontsize=8)
     legend(figure, [({}, np.ravel(axes)[0])], ncols=3)
 
 
