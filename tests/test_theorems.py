@@ -102,14 +102,17 @@ def test_thirty_fresh_seeds_give_the_expected_statuses(theorem):
     }
     right = expected(theorem, settings, "smoke", "float64")
     # A true law or scaling is falsified with probability .001 each time; a wrong verdict in two of
-    # 30 has one of 4e-4. What may never fail, or with a smaller rate than δ, does not.
-    left = int(any(isinstance(claim, Law | Scaling) for claim in theorem.parts.values()))
+    # 30 has one of 4e-4. What may never fail, or with a smaller rate than δ, does not. At so few
+    # trials the interval of a scaling may be too wide, and the verdict says so.
+    kinds = {type(claim) for claim in theorem.parts.values()}
+    left, right = int(bool(kinds & {Law, Scaling})), {right}
+    right |= {"inconclusive"} if Scaling in kinds else set()
     for seed in range(100, 130):
         trials, control = (
             simulate(theorem, settings, seed, arm, programs[arm]) for arm in get_args(Arm)
         )
         verdict = judge(theorem, settings, trials, control)
-        fine = (verdict.status, verdict.detected is not False) == (right, True)
+        fine = verdict.status in right and verdict.detected is not False
         left -= not fine
         assert left >= 0, (seed, verdict.status, verdict.detected)
 
