@@ -39,7 +39,7 @@ LONG = {
     *("attacks.almost-linearity", "attacks.budget", "attacks.images", "attacks.rank"),
     *("attacks.target-distance", "energy.gauge", "energy.histograms", "energy.margin"),
     *("dimples.adversarial-training", "dimples.on-off", "dimples.phases", "dimples.wrong-labels"),
-    *("energy.robustness", "energy.sweep", "energy.zero-shot"),
+    *("dimples.regularisation", "energy.robustness", "energy.sweep", "energy.zero-shot"),
     *("attribution.faithfulness", "healing.calibration", "healing.frozen-noise"),
     *("subspace.mitigation", "unlearning.margins", "unlearning.multipliers"),
     *("unlearning.step-size-linear", "unlearning.trajectory"),
