@@ -31,6 +31,29 @@ class Mixture(NamedTuple):
     y: Float[Array, " n"]
 
 
+def at_cosine(
+    key: Key[Array, ""], toward: Float[Array, " d"], cosine: float | Float[Array, ""]
+) -> Float[Array, " d"]:
+    """A unit vector at a cosine to another one, uniform besides; in one dimension it must be ±1.
+
+    Args:
+        key: of the direction besides.
+        toward: a unit vector.
+        cosine: in [−1, 1].
+
+    Example:
+        >>> v = at_cosine(jax.random.key(0), jnp.array([1.0, 0.0, 0.0]), 0.6)
+        >>> round(float(v[0]), 4), round(float(v @ v), 4)
+        (0.6, 1.0)
+    """
+    aside = jax.random.normal(key, toward.shape)
+    aside = aside - (aside @ toward) * toward
+    length = jnp.linalg.norm(aside)
+    aside = aside / jnp.where(length > 0, length, 1)
+    cosine = jnp.asarray(cosine, toward.dtype)
+    return cosine * toward + jnp.sqrt(jnp.maximum(1 - cosine**2, 0)) * aside
+
+
 def gaussian_mixture(
     key: Key[Array, ""], n: int, d: int, norm: float | Float[Array, ""]
 ) -> Mixture:

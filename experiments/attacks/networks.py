@@ -69,6 +69,11 @@ def logits(net, x):
     return net.logits(x.reshape(len(x), -1))
 
 
+def members(networks: Any, count: int) -> list[Any]:
+    """The networks that are stacked in one."""
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], networks) for i in range(count)]
+
+
 @dataclass
 class Scene:
     """Images to attack, and networks that are trained when they are asked for.
@@ -101,11 +106,8 @@ class Scene:
             self.made[network, kind] = train_robust(
                 start, keys, self.seen, 2e-3, eps, steps=training, batch=128, ascents=KINDS[kind]
             )
-        nets = self.made[network, kind]
-        return [
-            Partial(logits, jax.tree.map(lambda leaf, i=i: leaf[i], nets))
-            for i in range(self.settings.trials)
-        ]
+        nets = members(self.made[network, kind], self.settings.trials)
+        return [Partial(logits, net) for net in nets]
 
 
 def scene_of(settings: ImageSettings, key_train, key_test) -> Scene:

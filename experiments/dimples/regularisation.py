@@ -24,7 +24,7 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import ahead, defined, mean, numbers
 from experiments.plots.style import BLUE, CHANCE, GREEN, VERMILION, legend
-from theory.dimples.distances import Side, follow, projected
+from theory.dimples.distances import SIDES, Side, follow, projected
 from theory.dimples.manifolds import principal
 from theory.networks import mlp
 from theory.settings import Count, Sample
@@ -97,7 +97,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
             for measure, values in found.items()
         }
 
-    labels = {"trial": range(settings.trials), "side": ("std", "on", "off")}
+    labels = {"trial": range(settings.trials), "side": SIDES}
     return over(cell, progress, labels, way=list(WAYS))
 
 
@@ -135,8 +135,7 @@ def _trained(settings: Settings, way: Way, classes: int) -> Callable[..., Any]:
         fitted = right >= FITTED
         epoch = jnp.where(jnp.any(fitted), jnp.argmax(fitted).astype(float), jnp.nan)
         predicted = end.logits(test).argmax(axis=1)
-        sides: tuple[Side, ...] = ("std", "on", "off")
-        far = [follow(end.logits, test, predicted, basis, side).distance for side in sides]
+        far = [follow(end.logits, test, predicted, basis, side).distance for side in SIDES]
         return {
             "epoch": epoch,
             "right": jnp.mean(predicted == theirs),

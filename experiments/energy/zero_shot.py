@@ -17,7 +17,7 @@ from jax.tree_util import Partial
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.attacks.networks import ImageSettings, logits, scene_of
+from experiments.attacks.networks import ImageSettings, logits, members, scene_of
 from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
@@ -130,9 +130,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         return [hit.mean() for hit in stands.values()]
 
     def cell(kind, guide):
-        nets = [
-            jax.tree.map(lambda leaf, i=i: leaf[i], trained[kind]) for i in range(settings.trials)
-        ]
+        nets = members(trained[kind], settings.trials)
         attack_keys = jax.random.split(key_attack, settings.trials)
         found = [one(net, guide, each) for net, each in zip(nets, attack_keys, strict=True)]
         return {"kept": (("trial", "attack"), np.array(found))}

@@ -1,6 +1,6 @@
 """Balls around inputs, cut off by a box: starts in them, steps and projections; all on rows."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,6 +46,19 @@ def unit(v: Rows) -> Rows:
     return jnp.where(still, 0, v / jnp.linalg.norm(v, axis=1, keepdims=True))
 
 
+def clipped(x: Rows, low: Any, high: Any) -> Rows:
+    """Between two ends, with derivative 1 on them too, where pixels are: `jnp.clip` has ½ there.
+
+    Example:
+        >>> x = jnp.array([[-1.0, 0.0, 2.0]])
+        >>> clipped(x, 0.0, 1.0).tolist()
+        [[0.0, 0.0, 1.0]]
+        >>> jax.grad(lambda x: jnp.sum(clipped(x, 0.0, 1.0)))(x).tolist()
+        [[0.0, 1.0, 0.0]]
+    """
+    return jnp.where(x < low, low, jnp.where(x > high, high, x))
+
+
 class Ball(NamedTuple):
     """{x' : ‖x' − centre‖_p ≤ radius} of every row, cut off by a box.
 
@@ -69,7 +82,7 @@ class Ball(NamedTuple):
     def project(self, x: Rows) -> Rows:
         """Onto the ball, then the box; in the box coordinates come nearer to the centre's."""
         if self.norm == "linf":
-            x = jnp.clip(x, self.centre - self.radius, self.centre + self.radius)
+            x = clipped(x, self.centre - self.radius, self.centre + self.radius)
         else:
             step = x - self.centre
             # The norm has no derivative where the step is 0, which is not outside.
@@ -81,11 +94,10 @@ class Ball(NamedTuple):
         return self.clip(x)
 
     def clip(self, x: Rows) -> Rows:
-        """Onto the box. The derivative is 1 in all of it, its ends included, where pixels are."""
+        """Onto the box."""
         if self.box is None:
             return x
-        low, high = (jnp.asarray(end, x.dtype) for end in self.box)
-        return jnp.where(x < low, low, jnp.where(x > high, high, x))
+        return clipped(x, *(jnp.asarray(end, x.dtype) for end in self.box))
 
     def direction(self, gradient: Rows) -> Rows:
         """Of steepest ascent per norm as APGD takes it: signs, or the normalised gradient."""

@@ -7,7 +7,7 @@ bisection, which makes the precision that of rounding.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ from theory.attacks.survivors import Split, split
 Side = Literal["std", "on", "off"]
 """Where gradients are projected: nowhere, on the subspace, or off it."""
 
-SIDES: tuple[Side, ...] = ("std", "on", "off")
+SIDES: tuple[Side, ...] = get_args(Side)
 
 FIRST, GROWTH = 1e-3, 1.05
 """The first step, in units of the root mean square norm of the inputs, and how much each is longer

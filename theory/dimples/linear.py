@@ -11,6 +11,7 @@ from theory.dimples.distances import SIDES, follow
 from theory.dimples.settings import Subspace
 from theory.geometry import orthonormalise
 from theory.networks import affine
+from theory.sampling import at_cosine
 from theory.theorem import Number
 
 
@@ -42,8 +43,8 @@ class Scene(NamedTuple):
         return affine(self.value(x)[:, None], jnp.array([[0.5], [-0.5]]), jnp.zeros(2))
 
     def distances(self) -> tuple[Float[Array, " 3"], Float[Array, "3 d"]]:
-        """How far attacks go on the subspace, off it and anywhere, in the order of `SIDES`, and
-        where they end."""
+        """How far attacks go anywhere, on the subspace and off it, as `SIDES` are, and where they
+        end."""
         x, y = self.x[None], jnp.zeros(1, int)
         found = [follow(self.logits, x, y, self.basis, side) for side in SIDES]
         return (
@@ -75,10 +76,7 @@ def draw(
     w, u = jax.random.normal(key_w, (64, d)), jax.random.rademacher(key_u, (64,), dtype=g.dtype)
     cosine, bend = jnp.asarray(cosine, g.dtype), jnp.asarray(bend, g.dtype)
     drawn = jax.random.normal(key_basis, (k, d))
-    toward = unit(g[None])[0]
-    aside = jax.random.normal(key_off, (d,))
-    aside = unit((aside - (aside @ toward) * toward)[None])[0]
-    planted = cosine * toward + jnp.sqrt(1 - cosine**2) * aside
+    planted = at_cosine(key_off, unit(g[None])[0], cosine)
     drawn = drawn.at[0].set(jnp.where(cosine > 0, planted, drawn[0]))
     basis = orthonormalise(drawn.T)
     start = Scene(g, jnp.zeros(()), w, u / d**0.5, bend, x, basis)

@@ -6,7 +6,7 @@ Source: the ladder that Croce et al. 2022 (arXiv 2202.13711) ask of test-time de
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ these three by APGD on the cross-entropy, then targeted on the ratio of logits;
 * ``square``: its scores alone, so that masked gradients do not help it.
 """
 
-RUNGS: tuple[Rung, ...] = ("transfer", "identity", "unrolled", "breaking", "square")
+RUNGS: tuple[Rung, ...] = get_args(Rung)
 
 STATIC = ("rest", "norm", "steps", "restarts", "batch")
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key
 from theory.attacks.balls import Ball, unit
 from theory.energy.directions import slope_of
 from theory.energy.et3 import moved
+from theory.sampling import at_cosine
 from theory.theorem import Number
 
 
@@ -83,12 +84,9 @@ def pair(
     """
     key_t, key_h, key_z = jax.random.split(key, 3)
     t = unit(jax.random.normal(key_t, (1, d)))[0]
-    h = jax.random.normal(key_h, (d,))
-    h = unit((h - (h @ t) * t)[None])[0]
-    cosine = jnp.asarray(cosine, t.dtype)
-    g_h = cosine * t + jnp.sqrt(jnp.maximum(1 - cosine**2, 0)) * h
+    h = at_cosine(key_h, t, cosine)
     z = jax.random.normal(key_z) + jnp.stack([jnp.asarray(margin, t.dtype), jnp.zeros((), t.dtype)])
-    return Pair(z, jnp.asarray(slope, t.dtype) * jnp.stack([t, ratio * g_h]))
+    return Pair(z, jnp.asarray(slope, t.dtype) * jnp.stack([t, ratio * h]))
 
 
 def log_uniform(key: Key[Array, ""], low: float, high: float) -> Float[Array, ""]:

@@ -75,7 +75,8 @@ def trial(settings: Settings, key, sigmoid: Number = 0.0) -> Trial:
     def of_logits(z, y):
         one_hot = jax.nn.one_hot(y, settings.classes, dtype=z.dtype)
         binary = jnp.mean(jnp.sum(optax.sigmoid_binary_cross_entropy(z, one_hot), axis=1))
-        return negative_log_likelihood(z, y) + sigmoid * (binary - negative_log_likelihood(z, y))
+        softmax = negative_log_likelihood(z, y)
+        return softmax + sigmoid * (binary - softmax)
 
     def trained(net, optimizer) -> Any:
         def loss(net, data):
