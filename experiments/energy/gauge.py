@@ -25,7 +25,8 @@ from experiments.plots.style import CHANCE, THEORY, VERMILION, legend
 from theory.attacks import apgd
 from theory.energy import et3
 from theory.energy.directions import centred
-from theory.energy.linear import Pair, log_uniform, pair
+from theory.energy.gauges import regauged, shifted
+from theory.energy.linear import log_uniform, pair
 from theory.networks import MLP
 from theory.settings import Count, Filled, Positive, Real, Sample
 
@@ -53,13 +54,12 @@ class Settings(ImageSettings):
     """pairs of them"""
 
 
-def shifted(net: MLP, key, size) -> MLP:
-    """The same classifier with W + 1vᵀ, v random of so many times the norm of a row of W."""
+def drawn(net: MLP, key, size) -> MLP:
+    """The classifier with W + 1vᵀ, v random of so many times the norm of a row of W."""
     last = net.weights[-1]
     v = jax.random.normal(key, last.shape[1:], last.dtype)
     rows = jnp.sqrt(jnp.mean(jnp.sum(last**2, axis=1)))
-    v = jnp.asarray(size, last.dtype) * rows * v / jnp.linalg.norm(v)
-    return net._replace(weights=(*net.weights[:-1], last + v[None]))
+    return shifted(net, jnp.asarray(size, last.dtype) * rows * v / jnp.linalg.norm(v))
 
 
 def run(settings: Settings, key, progress: Progress) -> Dataset:
@@ -81,7 +81,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
             size = settings.strength * eps
             attacked[kind, trial] = apgd(given, key, x, y, size, loss="ce", steps=settings.steps)
         found = attacked[kind, trial]
-        net = shifted(net, jax.random.fold_in(key_shift, trial), shift)
+        net = drawn(net, jax.random.fold_in(key_shift, trial), shift)
         plain, same = Partial(logits, net), Partial(_centred_logits, net)
 
         def right(images, f=plain):
@@ -119,7 +119,7 @@ def _changes(gauges, key):
     scene = pair(key_pair, 5, r, 1.0, -1.0)
 
     def at(a):
-        moved = Pair(scene.z, scene.g + a * scene.g[:1])
+        moved = regauged(scene, a)
         return moved.after(moved.step(1.0)) - moved.margin
 
     return {"change": jax.vmap(at)(gauges)}

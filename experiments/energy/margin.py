@@ -6,8 +6,7 @@ linear logits; for ten classes it is that of E6. How far a network is from linea
 """
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -23,12 +22,7 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import Interval, mean, numbers
 from experiments.plots.style import BLUE, CHANCE, COLOURS, ORANGE, SKY, THEORY, legend
 from theory.attacks import apgd
-from theory.attacks.balls import Ball
-from theory.attacks.losses import of_class, without
-from theory.energy.conditions import condition, local, weights
-from theory.energy.directions import slope_of
-from theory.energy.et3 import moved
-from theory.energy.linear import Pair, any_cosine, log_uniform, pair
+from theory.energy.lost import restoration, restoration_of_pairs
 from theory.networks import mlp
 from theory.settings import Bound, Count
 
@@ -58,55 +52,8 @@ class Settings(ImageSettings):
     """its radius, in units of ε"""
 
 
-@jax.jit
-def measured(f, x, y, k) -> dict[str, Any]:
-    """Of every point ``ratio`` 1/u; ``after``, the margin after over |r|; ``error``, how far it is
-    from that of linear logits; ``proved``, whether E6 says that the point is restored. NaN where it
-    is not lost."""
-    at = local(f, x)
-    of = weights(at, y)
-    other = jnp.argmax(without(at.z, y), axis=1)
-    r = of_class(at.z, y) - of_class(at.z, other)
-    part = jax.nn.softmax(at.z, axis=1) * jnp.linalg.norm(at.g, axis=2)
-    radius = jnp.asarray(k, x.dtype) * jnp.abs(r) / of.slope
-
-    def one(x, radius):
-        slope = slope_of("energy", f, x[None])
-        return moved(slope, Ball(x[None], radius, "l2", None), radius, 1)[0]
-
-    def margin(z):
-        return of_class(z, y) - jnp.max(without(z, y), axis=1)
-
-    end = jax.vmap(one)(x, radius)
-    after = margin(f(end))
-    straight = margin(at.z + jnp.einsum("nkd,nd->nk", at.g, end - x))
-    classes = jnp.arange(at.z.shape[1])[None]
-    left = jnp.where(classes == y[:, None], 0, condition(of, radius))
-    values = {
-        "ratio": of_class(part, y) / of_class(part, other),
-        "after": after / jnp.abs(r),
-        "error": jnp.abs(after - straight) / jnp.abs(r),
-        "proved": (jnp.max(left, axis=1) < 1).astype(x.dtype),
-    }
-    return {name: jnp.where(r < 0, value, jnp.nan) for name, value in values.items()}
-
-
-@partial(jax.jit, static_argnames="d")
-def _linear(keys, k, d: int):
-    """`measured` of two linear logits for each key."""
-
-    def one(key):
-        key_r, key_u, key_c, key_pair = jax.random.split(key, 4)
-        r, u = -jax.random.exponential(key_r), log_uniform(key_u, 0.1, 10.0)
-        drawn = pair(key_pair, d, r, u * jnp.exp(r), any_cosine(key_c))
-        found = measured(Partial(Pair.logits, drawn), jnp.zeros((1, d)), jnp.zeros(1, int), k)
-        return jax.tree.map(lambda value: value[0], found)
-
-    return jax.vmap(one)(keys)
-
-
 def run(settings: Settings, key, progress: Progress) -> Dataset:
-    """What `measured` gives, over scene, trial and point."""
+    """What `restoration` gives, over scene, trial and point."""
     key_train, key_test, key_points = jax.random.split(key, 3)
     scene_of_images = scene_of(settings, key_train, key_test)
     y = scene_of_images.y
@@ -115,16 +62,17 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     def one(scene, trial):
         each = jax.random.fold_in(key_points, trial)
         if scene == LINEAR:
-            return _linear(jax.random.split(each, len(y)), settings.k, settings.d)
+            return restoration_of_pairs(jax.random.split(each, len(y)), settings.k, settings.d)
         if scene == TWO_LAYER:
             key_net, key_x = jax.random.split(each)
             net = mlp(key_net, (settings.d, settings.neurons, 2))
             points = jax.random.normal(key_x, (len(y), settings.d))
             lost = jnp.argmin(net.logits(points), axis=1)
-            return measured(Partial(logits, net), points, lost, settings.k)
+            return restoration(Partial(logits, net), points, lost, settings.k)
         net = scene_of_images.trained("MLP", TRAINED[scene])[trial]
         eps = settings.strength * settings.suited.eps
-        return measured(net, apgd(net, each, x, y, eps, steps=settings.steps).inputs, y, settings.k)
+        found = apgd(net, each, x, y, eps, steps=settings.steps)
+        return restoration(net, found.inputs, y, settings.k)
 
     def cell(scene):
         found = [jax.device_get(one(scene, trial)) for trial in range(settings.trials)]

@@ -1,10 +1,12 @@
 """What the figures of this room measure, on data where the answer is known."""
 
+import jax
 import numpy as np
 import pytest
 from xarray import Dataset
 
-from experiments.energy import gauge, margin, robustness, zero_shot
+from experiments.energy import gauge, robustness, zero_shot
+from theory.energy.lost import restoration_of_pairs
 from theory.networks import mlp
 
 
@@ -34,11 +36,9 @@ def test_an_image_stands_in_the_worst_case_if_it_stands_under_every_rung():
 
 
 def test_a_shifted_head_is_the_same_classifier():
-    import jax
-
     net = mlp(jax.random.key(0), (5, 7, 3))
     x = jax.random.normal(jax.random.key(1), (9, 5))
-    other = gauge.shifted(net, jax.random.key(2), 4.0)
+    other = gauge.drawn(net, jax.random.key(2), 4.0)
     change = np.asarray(other.logits(x) - net.logits(x))
     np.testing.assert_allclose(change, np.broadcast_to(change[:, :1], change.shape), atol=1e-12)
     assert np.abs(change).max() > 0.1
@@ -48,9 +48,7 @@ def test_a_shifted_head_is_the_same_classifier():
 
 
 def test_linear_points_are_restored_where_it_is_proved():
-    import jax
-
-    found = jax.device_get(margin._linear(jax.random.split(jax.random.key(0), 200), 3.0, 6))
+    found = jax.device_get(restoration_of_pairs(jax.random.split(jax.random.key(0), 200), 3.0, 6))
     assert np.all(found["error"] < 1e-9)
     proved = found["ratio"] > 1.5  # C = k/(k − 1) at k = 3
     np.testing.assert_array_equal(proved, found["proved"] == 1)

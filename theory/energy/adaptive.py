@@ -188,3 +188,23 @@ def kept(found: Iterable[Attacked]) -> Bool[Array, " n"]:
     """
     right = [~(one.success | one.misclassified | one.invalid) for one in found]
     return jnp.all(jnp.stack(right), axis=0)
+
+
+def published(
+    defence: Defended, key: Key[Array, ""], x: Any, y: Any, eps: Any = 8 / 255, **options: Any
+) -> Bool[Array, " n"]:
+    """Which inputs the paper's protocol calls kept: right, and right under transferred and
+    identity-gradient attacks of targeted APGD; arguments as of `theory.attacks.malt`.
+
+    Example:
+        >>> from theory.networks import mlp
+        >>> net = mlp(jax.random.key(0), (4, 16, 5))
+        >>> x = jax.random.uniform(jax.random.key(1), (6, 4))
+        >>> by, y = Defended(net.logits, 0.1, 0.05), net.logits(x).argmax(1)
+        >>> published(by, jax.random.key(2), x, y, eps=0.01, steps=3, targets=2).shape
+        (6,)
+    """
+    options |= {"eps": eps, "order": "logits"}
+    given = malt(defence.logits, key, x, y, **options).inputs
+    found = malt(replace(defence, backward="identity"), key, x, y, **options)
+    return kept([found]) & (defence(given).argmax(axis=1) == y)

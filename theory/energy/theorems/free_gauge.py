@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import optax
 
 from theory.claims import Identity
+from theory.energy.gauges import shifted
 from theory.metrics import negative_log_likelihood
 from theory.networks import MLP, mlp
 from theory.settings import Count, Positive, Sample
@@ -69,8 +70,8 @@ def trial(settings: Settings, key, sigmoid: Number = 0.0) -> Trial:
     start = mlp(key_net, (settings.d, settings.width, settings.classes))
     v = settings.shift * jax.random.normal(key_v, (settings.width,))
     c = settings.shift * jax.random.normal(key_c)
-    (first, last), (bias, offset) = start.weights, start.biases
-    shifted = MLP((first, last + v[None]), (bias, offset + c))
+    (_, last), (_, offset) = start.weights, start.biases
+    other = shifted(start, v, c)
 
     def of_logits(z, y):
         one_hot = jax.nn.one_hot(y, settings.classes, dtype=z.dtype)
@@ -100,12 +101,12 @@ def trial(settings: Settings, key, sigmoid: Number = 0.0) -> Trial:
     compare("Σb", jnp.sum(by_ball.biases[1] - offset), by_ball.biases[1], offset)
     shrunk = (1 - rate * DECAY) ** settings.steps * last
     compare("Σw, decayed", jnp.sum(by_decay.weights[1] - shrunk, axis=0), by_decay.weights[1], last)
-    for name, one, other in (
-        ("head, heavy ball", by_ball, trained(shifted, ball)),
-        ("head, Adam", trained(start, adam), trained(shifted, adam)),
+    for name, one, same in (
+        ("head, heavy ball", by_ball, trained(other, ball)),
+        ("head, Adam", trained(start, adam), trained(other, adam)),
     ):
-        difference = _centred(one) - _centred(other)
-        compare(name, difference, other.weights[1], other.biases[1], v, c)
+        difference = _centred(one) - _centred(same)
+        compare(name, difference, same.weights[1], same.biases[1], v, c)
     slopes = jax.grad(of_logits)(by_ball.logits(data[0]), data[1])
     change = jnp.linalg.norm(_centred(by_ball) - _centred(start))
     return Trial(
