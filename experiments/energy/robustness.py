@@ -182,11 +182,10 @@ LABELS = {
 
 def gains(one: Dataset, defence: str) -> dict[str, DataArray]:
     """Of every image what the defence gains: 1, 0 or −1."""
-    hits = {"published": one.published, "transfer": one.kept.sel(rung="transfer")}
-    hits["worst"] = worst(one)
+    kept = {"published": one.published, "transfer": one.kept.sel(rung="transfer")}
     return {
         name: hit.sel(defence=defence).astype(int) - hit.sel(defence=ALONE).astype(int)
-        for name, hit in hits.items()
+        for name, hit in (kept | {"worst": worst(one)}).items()
     }
 
 
@@ -252,8 +251,8 @@ def _sentences(data: Dataset, settings: Settings, helped, hurt, neither) -> tupl
         said = {what: mean(each.mean("point")).text(3) for what, each in found.items()}
         sentences.append(
             f"{network}s trained on adversarial examples, at {own:g} ε: the published protocol "
-            f"sees a gain of {said['published']}, transferred attacks {said['transfer']}, the worst "
-            f"case of the ladder {said['worst']}."
+            f"sees a gain of {said['published']}, transferred attacks {said['transfer']}, the "
+            f"worst case of the ladder {said['worst']}."
         )
     last = data.sel(kind="images", defence=ALONE).isel(strength=-1)
     left = float(last.kept.sel(rung="unrolled").mean(("trial", "point")).max())
