@@ -124,6 +124,19 @@ def span(x: Float[Array, "n d"], rank: int) -> Subspace:
     return Subspace(vt[:rank].T)
 
 
+def principal(x: Float[Array, "n d"], k: int) -> Float[Array, "d k"]:
+    """The k principal components of largest variance, as orthonormal columns.
+
+    Example:
+        >>> x = jnp.array([[1.0, 0.1], [-1.0, 0.0], [2.0, -0.1]])
+        >>> bool(jnp.abs(principal(x, 1)[0, 0]) > 0.99)
+        True
+    """
+    centred = x - jnp.mean(x, axis=0, keepdims=True)
+    _, vectors = jnp.linalg.eigh(centred.T @ centred)
+    return vectors[:, ::-1][:, :k]
+
+
 def numerical_rank(x: Float[Array, "n d"]) -> int:
     """The number of singular values above the rounding of the largest one (LAPACK's criterion).
 

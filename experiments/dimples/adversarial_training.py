@@ -23,8 +23,8 @@ from experiments.plots.curves import curves
 from experiments.plots.dots import dots
 from experiments.plots.estimates import ahead, mean, numbers
 from experiments.plots.style import legend
-from theory.dimples.distances import SIDES, restricted
-from theory.dimples.manifolds import principal
+from theory.attacks.restricted import SIDES, restricted
+from theory.geometry import principal
 from theory.settings import Count, Filled, Sample, Share
 
 PLAIN, ROBUST = KINDS

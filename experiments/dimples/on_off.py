@@ -34,11 +34,11 @@ from experiments.plots.style import (
     legend,
     logarithmic,
 )
-from theory.dimples.distances import SIDES, projected, restricted
-from theory.dimples.manifolds import autoencoder, principal, train_autoencoder
+from theory.attacks.restricted import SIDES, projected, restricted
+from theory.dimples.manifolds import autoencoder, train_autoencoder
 from theory.dimples.settings import Subspace
 from theory.dimples.theorems.random_subspace import beta
-from theory.geometry import random_subspace
+from theory.geometry import principal, random_subspace
 from theory.settings import Count, Rising, Sample
 
 BASES = ("autoencoder", "PCA", "random")

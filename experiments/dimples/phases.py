@@ -23,9 +23,8 @@ from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import BLUE, CHANCE, GREEN, THEORY, VERMILION
 from theory.attacks.balls import norms
 from theory.attacks.losses import of_class, without
-from theory.dimples.distances import follow, projected
-from theory.dimples.manifolds import principal
-from theory.geometry import random_subspace
+from theory.attacks.restricted import follow, projected
+from theory.geometry import principal, random_subspace
 from theory.networks import mlp
 from theory.settings import Count, Sample
 from theory.training.mini_batch import cross_entropy, watch

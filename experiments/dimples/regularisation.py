@@ -24,8 +24,8 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import ahead, defined, mean, numbers
 from experiments.plots.style import BLUE, CHANCE, GREEN, VERMILION, legend
-from theory.dimples.distances import SIDES, Side, follow, projected
-from theory.dimples.manifolds import principal
+from theory.attacks.restricted import SIDES, Side, follow, projected
+from theory.geometry import principal
 from theory.networks import mlp
 from theory.settings import Count, Sample
 from theory.training.mini_batch import cross_entropy, watch

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from theory.attacks.exact import nearest
-from theory.dimples.distances import SIDES, projected, restricted
-from theory.dimples.manifolds import autoencoder, principal
+from theory.attacks.restricted import SIDES, projected, restricted
+from theory.dimples.manifolds import autoencoder
 from theory.dimples.rays import around, nearest_crossing
-from theory.geometry import random_subspace
+from theory.geometry import principal, random_subspace
 from theory.networks import MLP, mlp
 
 KEY = jax.random.key(0)

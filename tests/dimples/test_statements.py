@@ -56,7 +56,7 @@ def test_controls_break_one_thing():
     [
         (random_subspace, "theory.dimples.linear.SIDES", ("std", "off", "on")),
         (distances_add, "theory.dimples.linear.SIDES", ("on", "std", "off")),
-        (distances_add, "theory.dimples.distances.crossing", lambda f, x, y, end, halvings: type(
+        (distances_add, "theory.attacks.restricted.crossing", lambda f, x, y, end, halvings: type(
             "At", (), {"inputs": end})),
     ],
     ids=["on and off", "any and on", "no bisection"],

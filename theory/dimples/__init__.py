@@ -1,6 +1,6 @@
 """The dimpled manifold model: how far the decision boundary is, on and off the data's manifold."""
 
-from theory.dimples.distances import restricted as restricted
+from theory.attacks.restricted import restricted as restricted
 from theory.theorem import Paper
 
 PAPER = Paper(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from theory.attacks.balls import unit
-from theory.dimples.distances import SIDES, follow
+from theory.attacks.restricted import SIDES, follow
 from theory.dimples.settings import Subspace
 from theory.geometry import orthonormalise
 from theory.networks import affine

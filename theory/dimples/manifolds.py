@@ -1,4 +1,4 @@
-"""Subspaces that stand for the data's manifold: of principal components, or tangent."""
+"""What stands for the data's manifold where it is curved: the tangents of an autoencoder."""
 
 from functools import partial
 from typing import NamedTuple
@@ -12,19 +12,6 @@ from theory.geometry import orthonormalise
 from theory.networks import MLP, mlp
 from theory.training.mini_batch import descend
 from theory.training.updates import annealed_adam
-
-
-def principal(x: Rows, k: int) -> Float[Array, "d k"]:
-    """The k principal components of largest variance.
-
-    Example:
-        >>> x = jnp.array([[1.0, 0.1], [-1.0, 0.0], [2.0, -0.1]])
-        >>> bool(jnp.abs(principal(x, 1)[0, 0]) > 0.99)
-        True
-    """
-    centred = x - jnp.mean(x, axis=0, keepdims=True)
-    _, vectors = jnp.linalg.eigh(centred.T @ centred)
-    return vectors[:, ::-1][:, :k]
 
 
 class Autoencoder(NamedTuple):
