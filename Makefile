@@ -16,7 +16,7 @@ test-all: $(READY)
 
 figures: $(READY)
 	$(BIN)/relu-theory figures subspace --out figures/subspace
-	$(BIN)/relu-theory figures subspace.real-data --out figures/subspace/mnist
+	$(BIN)/relu-theory figures subspace.distance-factor subspace.real-data --out figures/subspace/mnist
 	$(BIN)/relu-theory figures unlearning --out figures/unlearning
 	$(BIN)/relu-theory figures attribution --out figures/attribution
 	$(BIN)/relu-theory figures attribution.faithfulness attribution.highlight attribution.scatter --out figures/attribution/imdb

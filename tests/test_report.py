@@ -404,3 +404,16 @@ def test_nested_numbers():
     assert laid["tables"] == [{"title": "rows", "head": ["a"], "rows": [("1", [1]), ("2", [2])]}]
     assert [name for name, _ in laid["inner"]] == ["deep", "mixed"]
     assert laid["inner"][1][1]["values"] == [("1", 1)]
+
+
+def test_claims_stand_in_one_table_by_number(tmp_path):
+    line = {"measured": "a share", "effect": [0.5, 0.4, 0.6], "null": 0.0, "says": "supported"}
+    lines = [line | {"claim": f"{n}: claim {n}", "beside": f"beside {n}"} for n in (3, 1, 2)]
+    results = [
+        result("dimples.b", summary={"sentences": [], "tables": {"claims": lines[:2]}}),
+        result("dimples.a", summary={"sentences": [], "tables": {"claims": lines[2:]}}),
+    ]
+    text = Page(report.render([], results, tmp_path)).text
+    table = text[text.index("The data say") :]
+    assert table.index("1: claim 1") < table.index("2: claim 2") < table.index("3: claim 3")
+    assert "0.5 [0.4, 0.6]" in table and "dimples.a" in table and "beside 2" in table

@@ -18,6 +18,7 @@ from xarray import DataArray, Dataset
 
 from experiments.attacks.networks import COLOURS, KINDS, ImageSettings, scene_of
 from experiments.cells import over
+from experiments.dimples.claims import claim, sentence
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.dots import dots
@@ -129,9 +130,15 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         f"{elsewhere} none: elsewhere the boundary has "
         + ("not been seen to move." if elsewhere == "not told from" else "moved too."),
     )
+    line = claim(
+        4, f"agreement on mixtures of {settings.shares[-1]:g} with networks trained on images, "
+        "less that of two of these", gap, 0.0, above=True,
+        beside=f"distances grow by {ratio.sel(side='std').text()}; the claim would leave 0",
+    )  # fmt: skip
     return Summary(
-        sentences,
+        (*sentences, sentence(line)),
         {
+            "claims": [line],
             "distance": numbers(mean(far)),
             "ratio": numbers(ratio),
             "agreement on mixtures": numbers(mean(data.agree)),

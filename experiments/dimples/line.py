@@ -22,9 +22,9 @@ from experiments.cells import every, over
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
-from experiments.plots.style import BLACK, CHANCE, ORANGE, VERMILION
+from experiments.plots.style import BLACK, CHANCE, CLASSES
 from theory.dimples.rays import nearest_crossing
-from theory.networks import mlp
+from theory.networks import MLP, mlp
 from theory.settings import Count, Increasing, Positive, Sample
 from theory.settings import Settings as Foundation
 from theory.training.losses import logistic
@@ -68,6 +68,12 @@ class Settings(Foundation):
     """places along the line at which the boundary is looked for"""
 
 
+def enlarged(net: MLP, scale) -> MLP:
+    """The weights of all layers but the last multiplied."""
+    *hidden, last = net.weights
+    return net._replace(weights=(*(scale * w for w in hidden), last))
+
+
 def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Over scale, trial and epoch ``height`` of the boundary above the line by position, NaN where
     none is in reach, and ``right``, the share of points on the right side."""
@@ -85,11 +91,9 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         return height, jnp.mean(net(points) * y > 0)
 
     def one(scale, key):
-        net = mlp(key, (2, settings.width, settings.width, 1))
-        *hidden, last = net.weights
-        net = net._replace(weights=(*(scale * w for w in hidden), last))
+        start = enlarged(mlp(key, (2, settings.width, settings.width, 1)), scale)
         height, right = watch(
-            loss, net, (points, y), measure,
+            loss, start, (points, y), measure,
             optimizer=optax.sgd(settings.learning_rate / scale**2, momentum=0.9),
             epochs=settings.epochs, steps=settings.steps, batch=len(AT),
         )[1]  # fmt: skip
@@ -111,13 +115,12 @@ def distance(data: Dataset) -> DataArray:
     return np.abs(data.height).fillna(REACH).mean("position")
 
 
-def phases(data: Dataset) -> Dataset:
+def phases(far: DataArray, right: DataArray) -> Dataset:
     """Of every network the ``first`` epoch at which all points are right, NaN if they never are;
-    the ``least`` mean distance until then; and that at the ``end``."""
-    right = data.right == 1
-    ever, first = right.any("epoch"), right.argmax("epoch")
-    far = distance(data)
-    least = far.where((data.epoch <= first) | ~ever).min("epoch")
+    the ``least`` distance until then; and that at the ``end``."""
+    done = right == 1
+    ever, first = done.any("epoch"), done.argmax("epoch")
+    least = far.where((far.epoch <= first) | ~ever).min("epoch")
     first = first.astype(float).where(ever)
     return xr.Dataset({"first": first, "least": least, "end": far.isel(epoch=-1)})
 
@@ -141,9 +144,9 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         height = data.height.isel(scale=-1, trial=0).sel(epoch=epoch)
         colour = plt.get_cmap("viridis")(0.9 * i / max(1, len(shown) - 1))
         picture.plot(data.position, LINE + height, ".-", ms=2, color=colour, label=f"{epoch}")
-    for sign, colour, mark in ((-1, VERMILION, "o"), (1, ORANGE, "s")):
+    for sign, look in CLASSES.items():
         at = AT[::2] if sign < 0 else AT[1::2]
-        picture.plot(at, [LINE] * len(at), mark, color=colour, ms=6)
+        picture.plot(at, [LINE] * len(at), ls="", ms=6, **look)
     picture.axhline(LINE, **CHANCE)
     picture.set(xlabel="first coordinate", ylabel="second coordinate", ylim=(0, 1))
     picture.set_title(f"initial weights × {settings.scales[-1]:g}")
@@ -155,7 +158,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
 
 def summary(data: Dataset, settings: Settings) -> Summary:
     """How near the boundary comes to the line before all points are right, by initial weights."""
-    found = phases(data)
+    found = phases(distance(data), data.right)
     tables = {"published distance": {str(epoch): far for epoch, far in PUBLISHED.items()}}
     tables["all right by epoch"] = numbers(found["first"].median("trial"))
     tables |= {

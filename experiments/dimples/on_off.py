@@ -20,6 +20,7 @@ from xarray import DataArray, Dataset
 
 from experiments.attacks.networks import ImageSettings, scene_of
 from experiments.cells import over
+from experiments.dimples.claims import claim, sentence
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
@@ -261,7 +262,14 @@ def summary(data: Dataset, settings: Settings) -> Summary:
             f"{settings.dimensions[-1]}; against the random basis it is "
             f"{' and '.join(where) or 'not told from it at any k'}."
         )
-    return Summary(tuple(sentences), tables)
+    k = settings.dimensions[len(settings.dimensions) // 2]
+    one = medians.sel(split="test images", basis="autoencoder", k=k)
+    random = medians.sel(split="test images", basis="random", k=k)
+    line = claim(
+        6, f"median R of the autoencoder's tangents on test images, k = {k}", one, 1.0, above=True,
+        beside=f"R of random subspaces is {random.text()}",
+    )  # fmt: skip
+    return Summary((*sentences, sentence(line)), {"claims": [line], **tables})
 
 
 experiment = Experiment(

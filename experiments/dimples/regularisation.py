@@ -9,7 +9,7 @@ far the boundary is.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,36 +20,22 @@ from xarray import DataArray, Dataset
 
 from experiments.attacks.networks import ImageSettings, scene_of
 from experiments.cells import every, over
+from experiments.dimples.claims import claim, sentence
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import ahead, defined, mean, numbers
 from experiments.plots.style import BLUE, CHANCE, GREEN, VERMILION, legend
-from theory.attacks.restricted import SIDES, Side, follow, projected
+from theory.attacks.restricted import SIDES, follow
+from theory.dimples.limited import Way
 from theory.geometry import principal
 from theory.networks import mlp
 from theory.settings import Count, Sample
-from theory.training.mini_batch import cross_entropy, watch
+from theory.training.mini_batch import watch
 
 NONE = "nothing"
 
 FITTED = 0.98
 """The share of training images right at which training is done."""
-
-
-class Way(NamedTuple):
-    """How derivatives are limited.
-
-    Attributes:
-        scale: of the initial weights of the first layer.
-        decay: of all weights, decoupled.
-        penalty: of the squared norm of the gradient on a side.
-        side: of the principal components.
-    """
-
-    scale: float = 1.0
-    decay: float = 0.0
-    penalty: float = 0.0
-    side: Side = "off"
 
 
 WAYS = {
@@ -107,28 +93,11 @@ def _trained(settings: Settings, way: Way, classes: int) -> Callable[..., Any]:
     def one(x, y, test, theirs, basis, key):
         key_net, key_order = jax.random.split(key)
         net = mlp(key_net, (x.shape[1], settings.width, settings.width, classes))
-        net = jax.tree.map(lambda leaf: leaf.astype(x.dtype), net)
-        (first, *rest), (bias, *others) = net.weights, net.biases
-        scale = jnp.asarray(way.scale, x.dtype)
-        net = net._replace(weights=(scale * first, *rest), biases=(scale * bias, *others))
-
-        def loss(net, data):
-            value = cross_entropy(net, data)
-            if way.penalty == 0:
-                return value
-            x, y = data
-            pull = jax.vjp(net.logits, x)[1]
-            # Of the label's logit less the mean of all, which no gauge changes.
-            aim = jax.nn.one_hot(y, classes, dtype=x.dtype) - 1 / classes
-            part = projected(pull(aim)[0], basis, way.side)
-            return value + way.penalty * jnp.mean(jnp.sum(part**2, axis=1))
-
-        def measure(net):
-            return jnp.mean(net.logits(x).argmax(axis=1) == y)
-
+        net = way.begun(jax.tree.map(lambda leaf: leaf.astype(x.dtype), net))
         order = jax.random.permutation(key_order, len(x))
         end, right = watch(
-            loss, net, (x[order], y[order]), measure,
+            way.loss(basis, classes), net, (x[order], y[order]),
+            lambda net: jnp.mean(net.logits(x).argmax(axis=1) == y),
             optimizer=optax.adamw(1e-3, weight_decay=way.decay),
             epochs=settings.epochs, steps=settings.steps, batch=128,
         )  # fmt: skip
@@ -190,13 +159,23 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         f"The boundary off the components is farthest with {most}, {gain.text()} times as far as "
         "without.",
     )
+    more = {
+        side: mean(steps.sel(way=f"gradient {side}, × .1") / steps.sel(way=NONE))
+        for side in ("off", "on")
+    }
+    line = claim(
+        3, "training steps with gradients off the components limited, over those without",
+        more["off"], 1.0, above=True,
+        beside=f"limiting them on the components makes it {more['on'].text()}",
+    )  # fmt: skip
     tables = {
+        "claims": [line],
         "steps to the fit": numbers(mean(steps)),
         "fitted": numbers(data.epoch.notnull().mean("trial")),
         "right": numbers(mean(data.right)),
         "distance": numbers(defined(data.distance)),
     }
-    return Summary(sentences, tables)
+    return Summary((*sentences, sentence(line)), tables)
 
 
 experiment = Experiment(

@@ -7,7 +7,7 @@ with noise as long as the perturbation, and the perturbation without the image.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -18,18 +18,17 @@ from xarray import Dataset
 
 from experiments.attacks.networks import ImageSettings, scene_of
 from experiments.cells import over
+from experiments.dimples.claims import claim, sentence
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import BLACK, BLUE, CHANCE, VERMILION, legend
-from theory.attacks.ascent import ascend, of_logits
-from theory.attacks.balls import Ball, norms, unit
-from theory.attacks.losses import targeted_cross_entropy
+from theory.dimples.wrong_labels import Targets, aimed, controls, targets
 from theory.networks import mlp
 from theory.settings import Count, Positive, Sample
 from theory.training.mini_batch import train_classifiers
 
-TARGETS = {"random": "random classes", "next": "the next class"}
+TARGETS: dict[Targets, str] = {"random": "random classes", "next": "the next class"}
 
 SETS = ("adversarial images", "the images", "images with noise", "perturbations alone")
 
@@ -63,48 +62,22 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     first = scene.trained("MLP", "images")
     x, y, classes = scene.seen.x, scene.seen.y, scene.classes
     test = scene.x.reshape(len(scene.x), -1)
-    radius, everyone = jnp.asarray(settings.strength * eps, x.dtype), jnp.ones(len(x), bool)
+    radius = settings.strength * eps
 
-    def aims(kind, trial):
-        if kind == "next":
-            return (y + 1) % classes
-        each = jax.random.fold_in(key_target, trial)
-        return (y + jax.random.randint(each, y.shape, 1, classes)) % classes
-
-    @jax.jit
-    def attacked(net, target):
-        evaluate = of_logits(net, lambda z: targeted_cross_entropy(z, y, target))
-        ball = Ball(x, radius, "linf", (0.0, 1.0))
-        found = ascend(evaluate, target, ball, x, settings.steps, everyone, until_success=False)
-        return found.best, jnp.mean(jnp.argmax(net(found.best), axis=1) == target)
-
-    made: dict[Any, Any] = {}
-
-    def adversarial(kind, trial):
-        if (kind, trial) not in made:
-            target = aims(kind, trial)
-            made[kind, trial] = (target, *attacked(first[trial], target))
-        return made[kind, trial]
-
-    def images(name, found, trial):
-        if name == "adversarial images":
-            return found
-        change = found - x
-        if name == "perturbations alone":
-            return 0.5 + change
-        if name == "the images":
-            return x
-        noise = jax.random.normal(jax.random.fold_in(key_noise, trial), x.shape, x.dtype)
-        return jnp.clip(x + norms(change, "l2")[:, None] * unit(noise), 0, 1)
+    @cache
+    def sets(kind: Targets, trial: int):
+        target = targets(kind, jax.random.fold_in(key_target, trial), y, classes)
+        found, fooled = aimed(first[trial], x, target, radius, steps=settings.steps)
+        others = controls(jax.random.fold_in(key_noise, trial), x, found)
+        return target, fooled, {SETS[0]: found} | others
 
     def one(kind, name, trial):
-        target, found, fooled = adversarial(kind, trial)
+        target, fooled, images = sets(kind, trial)
         each = jax.random.fold_in(key_second, trial)[None]
         widths = (x.shape[1], settings.width, settings.width, classes)
         start = jax.vmap(lambda key: mlp(key, widths))(each)
         start = jax.tree.map(lambda leaf: leaf.astype(x.dtype), start)
-        seen = images(name, found, trial)
-        nets = train_classifiers(start, each, seen, target, 2e-3, steps=training)
+        nets = train_classifiers(start, each, images[name], target, 2e-3, steps=training)
         guess = jax.tree.map(lambda leaf: leaf[0], nets).logits(test).argmax(axis=1)
         return {
             "own": np.mean(guess == scene.y),
@@ -152,8 +125,13 @@ def summary(data: Dataset, settings: Settings) -> Summary:
             f"{'above' if above else 'not above'} chance and what images alone and images with "
             "noise give."
         )
+    own = found.sel(kind="random")
+    line = claim(
+        5, "accuracy on clean test images, targets at random", own.sel(set=SETS[0]), chance,
+        above=True, beside=f"perturbations without images give {own.sel(set=SETS[3]).text()}",
+    )  # fmt: skip
     tables = {name: numbers(mean(data[name])) for name in ("own", "next", "fooled", "clean")}
-    return Summary(tuple(sentences), tables)
+    return Summary((*sentences, sentence(line)), {"claims": [line], **tables})
 
 
 experiment = Experiment(

@@ -28,6 +28,12 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS
 MARKS = ("o", "s", "D", "^", "v", "P", "X")
 """Markers in the order of `COLOURS`: what a printer without colours tells apart."""
 
+CLASSES: dict[int, dict[str, Any]] = {
+    -1: {"color": VERMILION, "marker": "s"},
+    1: {"color": BLUE, "marker": "o"},
+}
+"""How the points of either class are drawn."""
+
 THEORY = {"color": BLACK, "lw": 1.0}
 """How a prediction is drawn."""
 

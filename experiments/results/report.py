@@ -78,7 +78,19 @@ def _sections(verdicts: list[dict], figures: list[dict]) -> list[dict[str, Any]]
     for kind, system, shown in entries:
         empty = {"name": system, "title": room(system).title, "theorems": [], "figures": []}
         sections.setdefault(system, empty)[kind].append(shown)
+    for section in sections.values():
+        section["claims"] = _claims(section["figures"])
     return list(sections.values())
+
+
+def _claims(figures: list[dict]) -> list[dict[str, Any]]:
+    """The lines that experiments put under "claims", by number, and whose figure shows more."""
+    lines = [
+        line | {"experiment": one["experiment"]}
+        for one in figures
+        for line in one["summary"]["tables"].get("claims", [])
+    ]
+    return sorted(lines, key=lambda line: line["claim"])
 
 
 def _distinct(values) -> list[dict[str, Any]]:

@@ -13,28 +13,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array, Key
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from mpl_toolkits.mplot3d import Axes3D
-from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from xarray import Dataset
 
 from experiments.cells import over
 from experiments.effort import full_effort
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.style import grid
+from experiments.plots.surface import surface
 from experiments.subspace import planar
-from experiments.subspace.planar import CLASSES, FARTHEST
+from experiments.subspace.planar import FARTHEST
+from theory.boards import SIDE, chessboard
 from theory.kernels import relu_sum
 from theory.settings import Positive, Real
-from theory.subspace.planar import METHODS, SIDE, chessboard, initial_on_a_board, trainer
-from theory.subspace.surface import brightness, solid, zero_set
-
-ELEVATION, AZIMUTH = 30, 60
-"""The published view, in degrees."""
-DEPTH = 0.8
-"""Height of a drawn box over its width."""
-LIGHT = np.array([0.35, 0.25, 0.9])
+from theory.subspace.planar import METHODS, initial_on_a_board, trainer
 
 
 @dataclass(frozen=True)
@@ -84,42 +76,16 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         part.suptitle(f"{at['board']} board, $z_0={height:g}$: $W_\\perp$ {frozen}")
         boxes = {"subplot_kw": {"projection": "3d"}, "within": part, "size": (0, 0)}
         for training, box in grid(data, columns="training", **boxes)[1]:
-            _surface(box, own.sel(training), settings, height)
+            low, high = height - settings.reach, height + settings.reach
+            side = np.linspace(0, 1, settings.resolution, dtype=np.float32)
+            axes = side, side, np.linspace(low, high, settings.resolution, dtype=np.float32)
+            surface(box, _on_grid(own.sel(training), axes), axes, chessboard(height))
         _distances(ax, own, settings)
         ax.set_title(f"{at['board']} board")
         ax.set_xlabel("largest drift of $W_\\perp$, over its size before")
     panels[0][1].set_ylabel("vertical distance\nto a flip, median\nover the 25 points")
     parts[2].legend(handles=planar.handles(), loc="outside lower center", ncols=3)
     return figure
-
-
-def _surface(ax: Axes, one: Dataset, settings: Settings, height: float) -> None:
-    """The surface and the points, which hide each other as they would in space."""
-    assert isinstance(ax, Axes3D)
-    low, high = height - settings.reach, height + settings.reach
-    side = np.linspace(0, 1, settings.resolution, dtype=np.float32)
-    z = np.linspace(low, high, settings.resolution, dtype=np.float32)
-    values = _on_grid(one, (side, side, z))
-    x, y, _ = (np.asarray(part) for part in chessboard(height))
-    scale = np.array([1, 1, 2 * settings.reach / DEPTH])
-    quads = [zero_set(values, (side, side, z))]
-    shaded = [_lit(quads[0] / scale, (0.85, 0.85, 0.85), alpha=0.45)]
-    for point, sign in zip(x, y, strict=True):
-        mark = solid(0.035, cube=bool(sign < 0))
-        quads.append(point + scale * mark)
-        shaded.append(_lit(mark, to_rgb(CLASSES[int(sign)]["color"])))
-    # Thousands of polygons: a picture inside a vector file.
-    options = {"facecolors": np.concatenate(shaded), "lw": 0, "rasterized": True}
-    ax.add_collection3d(Poly3DCollection(np.concatenate(quads), **options))
-    ax.view_init(elev=ELEVATION, azim=AZIMUTH)
-    ax.set_box_aspect((1, 1, DEPTH), zoom=1.0)  # pyright: ignore[reportArgumentType]
-    ticks = height + settings.reach * np.array([-0.5, 0.0, 0.5])
-    ax.set(xlim=(0, 1), ylim=(0, 1), zlim=(low, high), xticks=(0, 1), yticks=(0, 1), zticks=ticks)
-    ax.tick_params(pad=-3, labelsize=7)
-    ax.zaxis.set_tick_params(pad=0)
-    for axis, label, pad in zip((ax.xaxis, ax.yaxis, ax.zaxis), "xyz", (-10, -10, -3), strict=True):
-        axis.set_label_text(f"${label}$")
-        axis.labelpad = pad
 
 
 def _on_grid(one: Dataset, axes: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -129,12 +95,6 @@ def _on_grid(one: Dataset, axes: tuple[np.ndarray, ...]) -> np.ndarray:
     fused = jax.jit(relu_sum, compiler_options=full_effort())
     values = fused(jnp.asarray(points.reshape(-1, 4)), jnp.column_stack([w, b]), u[0])
     return np.asarray(values + c).reshape(points.shape[:-1])
-
-
-def _lit(quads: np.ndarray, colour: tuple[float, float, float], alpha: float = 1) -> np.ndarray:
-    """Their colours, lit from one side."""
-    lit = 0.55 + 0.45 * brightness(quads, LIGHT)[:, None]
-    return np.append(lit * colour, np.full((len(quads), 1), alpha), axis=1)
 
 
 def _distances(ax: Axes, own: Dataset, settings: Settings) -> None:

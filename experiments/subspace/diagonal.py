@@ -19,8 +19,8 @@ from xarray import Dataset
 
 from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.style import CLASSES
 from experiments.subspace.planar import (
-    CLASSES,
     FARTHEST,
     Settings,
     fitting,
@@ -32,7 +32,8 @@ from experiments.subspace.planar import (
     scatter_flips,
     shown_trials,
 )
-from theory.subspace.planar import METHODS, initial_on_a_line, line, trainer
+from theory.boards import line
+from theory.subspace.planar import METHODS, initial_on_a_line, trainer
 
 INTERIOR = slice(1, -1)
 """The points with a neighbour on either side: beyond the ends the boundary need not come back."""

@@ -160,8 +160,8 @@ def scenes_of(settings: Settings, key) -> dict[str, Scene]:
     x, odd = x[order], jnp.asarray(images.y_train)[order] % 2
     parity = (1 - 2 * odd).astype(x.dtype)
     basis = principal(x, settings.k)
-    mean = jnp.mean(x, axis=0)
-    off = mean - basis @ (basis.T @ mean)
+    average = jnp.mean(x, axis=0)
+    off = average - basis @ (basis.T @ average)
     far = jnp.linalg.norm(off)
     on = x @ basis
     span = jnp.concatenate([basis, (off / far)[:, None]], axis=1)

@@ -11,17 +11,12 @@ from xarray import DataArray, Dataset
 
 from experiments.cells import Measured
 from experiments.plots.estimates import LEVEL, Interval, finite, median
-from experiments.plots.style import BLUE, VERMILION
+from experiments.plots.style import CLASSES, VERMILION
 from theory.networks import MLP
 from theory.settings import Sample
 from theory.subspace import planar
 from theory.subspace.planar import Fit
 
-CLASSES: dict[int, dict[str, Any]] = {
-    -1: {"color": VERMILION, "marker": "s"},
-    1: {"color": BLUE, "marker": "o"},
-}
-"""How the points of either class are drawn."""
 SEEDS = "0.3"
 """The colour of what is measured over seeds."""
 FARTHEST = 20.0

@@ -104,10 +104,10 @@ def test_phases_are_read_off_heights_and_signs():
         {"epoch": range(4)},
     )
     assert line.distance(data).values.tolist() == [[1.0, 0.2, pytest.approx(0.03), 0.1]]
-    found = line.phases(data).isel(trial=0)
+    found = line.phases(line.distance(data), data.right).isel(trial=0)
     numbers = [float(found[name]) for name in ("first", "least", "end")]
     assert numbers == pytest.approx([3, 0.03, 0.1])
-    never = line.phases(data.assign(right=0 * data.right)).isel(trial=0)
+    never = line.phases(line.distance(data), 0 * data.right).isel(trial=0)
     assert np.isnan(never["first"]) and float(never.least) == pytest.approx(0.03)
 
 

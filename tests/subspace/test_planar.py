@@ -11,10 +11,11 @@ from xarray import DataArray
 
 from experiments.subspace import chessboard, diagonal
 from experiments.subspace.planar import flip_table, network, reached, shown_trials
+from theory import boards
 from theory.networks import MLP
 from theory.subspace import planar
 from theory.subspace.planar import METHODS, certified_radii, fit, flip_distances
-from theory.subspace.surface import zero_set
+from theory.surface import zero_set
 
 
 def ran(module, **changes) -> tuple:
@@ -63,7 +64,7 @@ def test_remedies_flip_farther_and_never_inside_the_certified_radius(line):
 def trained():
     """The published chessboard, and one network after some training on it."""
     settings = chessboard.Settings(width=50, steps=500)
-    board = planar.chessboard(0.5)
+    board = boards.chessboard(0.5)
     start = planar.initial_on_a_board(jax.random.key(2), settings.width)
     end = jax.jit(lambda net: fit(settings, net, board, 1.0, 0.0))(start)
     return board, end._replace(flip=np.asarray(end.flip))
@@ -124,7 +125,7 @@ def test_surface_of_a_sphere():
 
 def test_stored_weights_are_the_networks_that_were_measured(line):
     data, settings = line
-    one, board = data.sel(training="vanilla", trial=1), planar.line()
+    one, board = data.sel(training="vanilla", trial=1), boards.line()
     outputs = network(one)(board.x.astype(jnp.float32))
     # Stored in single precision.
     assert abs(float(jnp.min(board.y * outputs.astype(float))) - one.margin) < 1e-5
@@ -132,10 +133,10 @@ def test_stored_weights_are_the_networks_that_were_measured(line):
 
 
 def test_boards_and_seeds():
-    board = planar.chessboard(0.5)
+    board = boards.chessboard(0.5)
     corners = np.isin(np.asarray(board.x[:, :2]), (0, 1)).all(axis=1)
     assert (np.asarray(board.y)[corners] == 1).all() and board.y.sum() == 1
-    assert planar.line().y.tolist() == [-1, 1, -1, 1, -1, 1, -1]
+    assert boards.line().y.tolist() == [-1, 1, -1, 1, -1, 1, -1]
     fits = [[True, False], [False, False], [True, False]]
     fitted = DataArray(fits, coords={"training": list(METHODS), "trial": range(2)})
     assert [shown_trials(fitted, method).tolist() for method in METHODS] == [[0], [0], [0]]

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Integer
 from theory.attacks.balls import Rows, norms, unit
 from theory.attacks.boundary import crossing
 from theory.attacks.checks import prepared
-from theory.attacks.losses import misclassified, of_class, wide
+from theory.attacks.losses import margin, misclassified, of_class, wide
 from theory.attacks.survivors import Split, split
 
 Side = Literal["std", "on", "off"]
@@ -61,6 +61,23 @@ def projected(g: Rows, basis: Float[Array, "n d k"] | Float[Array, "d k"], side:
     on = jnp.einsum("ndk,nd->nk", basis, g)
     on = jnp.einsum("ndk,nk->nd", basis, on)
     return on if side == "on" else g - on
+
+
+def share_off(
+    f: Callable[[Rows], Float[Array, "n classes"]],
+    x: Rows,
+    y: Integer[Array, " n"],
+    basis: Float[Array, "n d k"] | Float[Array, "d k"],
+) -> Float[Array, " n"]:
+    """‖Π_{P⊥}∇‖/‖∇‖ of the margin of y over the largest other logit: √(1 − k/d) for a random P.
+
+    Example:
+        >>> f, basis = lambda x: x[:, :2], jnp.eye(3)[:, :1]
+        >>> round(float(share_off(f, jnp.ones((1, 3)), jnp.array([0]), basis)[0]), 4)
+        0.7071
+    """
+    gradient = jax.grad(lambda x: -jnp.sum(margin(f(x), y)))(x)
+    return norms(projected(gradient, basis, "off"), "l2") / norms(gradient, "l2")
 
 
 def follow(

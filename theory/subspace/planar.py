@@ -14,6 +14,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from theory import settings as foundation
+from theory.boards import Board
 from theory.ensemble import ensemble
 from theory.networks import MLP, mlp
 from theory.settings import Count, Positive
@@ -55,9 +56,6 @@ class Settings(foundation.Settings):
 
 METHODS = tuple(Settings().remedies)
 
-POINTS, SIDE = 7, 5
-"""Points of the line, and of a side of the chessboard."""
-
 
 def flip_distances(
     net: MLP, x: Float[Array, "n d"], normal: Float[Array, " d"]
@@ -97,41 +95,12 @@ def certified_radii(
     return jnp.abs(net(x)) / (jnp.linalg.norm(u) * jnp.linalg.norm(w @ normal))
 
 
-class Board(NamedTuple):
-    """Labelled points of a hyperplane.
-
-    Attributes:
-        x: the points.
-        y: labels ±1.
-        normal: the unit normal of the hyperplane.
-    """
-
-    x: Float[Array, "n d"]
-    y: Float[Array, " n"]
-    normal: Float[Array, " d"]
-
-
-def line() -> Board:
-    """Seven points (t, t), t = i/3 − 1, with alternating labels, the first one negative."""
-    t = jnp.arange(POINTS) / 3 - 1
-    y = jnp.where(jnp.arange(POINTS) % 2 == 0, -1.0, 1.0).astype(t.dtype)
-    return Board(jnp.stack([t, t], axis=1), y, jnp.array([1.0, -1.0]) / jnp.sqrt(2.0))
-
-
 def initial_on_a_line(key: Key[Array, ""], width: int) -> MLP:
     """PyTorch's default biases, w_i ~ N(0, I/2) and u_i ~ N(0, 1/width)."""
     key_default, key_w, key_u = jax.random.split(key, 3)
     w = jax.random.normal(key_w, (width, 2)) / 2**0.5
     u = jax.random.normal(key_u, (1, width)) / width**0.5
     return MLP((w, u), mlp(key_default, (2, width, 1)).biases)
-
-
-def chessboard(height: float) -> Board:
-    """The points {0, ¼, ½, ¾, 1}² × {z₀}, the corners and every second one positive."""
-    square = jnp.stack(jnp.meshgrid(*2 * [jnp.arange(SIDE) / (SIDE - 1)]), axis=-1).reshape(-1, 2)
-    x = jnp.concatenate([square, jnp.full_like(square[:, :1], height)], axis=1)
-    y = jnp.where(jnp.arange(SIDE**2) % 2 == 0, 1.0, -1.0).astype(x.dtype)
-    return Board(x, y, jnp.array([0.0, 0.0, 1.0]))
 
 
 def initial_on_a_board(key: Key[Array, ""], width: int) -> MLP:
