@@ -9,6 +9,7 @@ boundary of an output that is about as large as the labels.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -23,6 +24,7 @@ from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import BLACK, CHANCE, CLASSES
+from experiments.results.report import template
 from theory.dimples.rays import nearest_crossing
 from theory.networks import MLP, mlp
 from theory.settings import Count, Increasing, Positive, Sample
@@ -156,6 +158,41 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     return figure
 
 
+def page(data: Dataset, settings: Settings) -> str:
+    """An animation of the first network for each size of the initial weights, without scripts."""
+    highest, width, middle = 0.5, 240, 75
+
+    def frame(height: DataArray) -> str:
+        shown = np.clip(height.fillna(highest).values, -highest, highest)
+        across = 10 + (width - 20) * data.position.values / AT[-1]
+        up = middle - 140 * shown
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, up, strict=True))
+
+    found = phases(distance(data), data.right).isel(trial=0)
+    panels = [
+        {
+            "scale": f"{scale:g}",
+            "frames": [frame(one) for one in data.height.sel(scale=scale).isel(trial=0)],
+            "right": round(len(AT) * float(data.right.sel(scale=scale).isel(trial=0, epoch=-1))),
+            "least": float(found.least.sel(scale=scale)),
+            "end": float(found.end.sel(scale=scale)),
+        }
+        for scale in settings.scales
+    ]
+    marks = [
+        {
+            "x": round(10 + (width - 20) * at / AT[-1], 1),
+            "square": CLASSES[-1 if i % 2 == 0 else 1]["marker"] == "s",
+            "colour": CLASSES[-1 if i % 2 == 0 else 1]["color"],
+        }
+        for i, at in enumerate(AT)
+    ]
+    return template(Path(__file__).with_suffix(".html")).render(
+        title=experiment.title, panels=panels, marks=marks, middle=middle,
+        epochs=settings.epochs, seconds=settings.epochs / 8,
+    )  # fmt: skip
+
+
 def summary(data: Dataset, settings: Settings) -> Summary:
     """How near the boundary comes to the line before all points are right, by initial weights."""
     found = phases(distance(data), data.right)
@@ -203,4 +240,5 @@ experiment = Experiment(
     run=run,
     draw=draw,
     summary=summary,
+    page=page,
 )

@@ -100,7 +100,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 def draw(data: Dataset, settings: Settings) -> Figure:
     """Accuracy of N2 on clean images, by what it was trained on."""
     figure, ax = plt.subplots(figsize=(6.4, 3.0))
-    given = {kind: looks | {"label": f"targets: {TARGETS[kind]}"} for kind, looks in LOOKS.items()}
+    given = {kind: LOOKS[kind] | {"label": f"targets: {words}"} for kind, words in TARGETS.items()}
     dots(ax, mean(data.own), y="set", series="kind", given=given)
     ax.axvline(1 / data.attrs["classes"], **CHANCE, label="chance")
     ax.axvline(float(data.clean.mean()), color=BLACK, lw=1, ls="--", label="N1")
