@@ -88,7 +88,7 @@ def done(request, tmp_path_factory):
 
 
 def test_what_a_run_enters_is_in_its_closure(done):
-    assert (done.entry.module, "run") in done.entered
+    assert (done.experiment.run.__module__, "run") in done.entered
     assert done.entered <= closure.reach(done.entry).keys()
 
 

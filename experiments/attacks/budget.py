@@ -64,7 +64,8 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         ax.set(xscale="log", xlabel="gradients of a point, those of scores included")
         ax.set_title(scene)
         ax.set_ylim(bottom=0)
-    axes[0].set_ylabel("share of right points misclassified")
+    for ax in axes:
+        ax.set_ylabel("share of right points misclassified")
     legend(figure, [({}, ax) for ax in axes], ncols=3)
     return figure
 

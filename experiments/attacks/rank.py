@@ -71,7 +71,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         ax.set_xlabel("rank of the target in its order")
     for ax in axes[1]:
         ax.set_xlabel("rank of the target's logit, the label's apart")
-    for ax in axes[:, 0]:
+    for ax in axes.flat:
         ax.set_ylabel("share of right points")
     legend(figure, [({}, ax) for ax in axes.ravel()], ncols=3)
     return figure
