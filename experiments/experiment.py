@@ -53,11 +53,11 @@ class Experiment:
 
     name: str
     title: str
-    label: str
-    provenance: Provenance
     presets: Mapping[Preset, Any]
     run: "Callable[[Any, Any, Progress], Dataset]"
     draw: "Callable[[Dataset, Any], Figure]"
     summary: "Callable[[Dataset, Any], Summary]"
+    label: str = "own"
+    provenance: Provenance = "derived"
     page: "Callable[[Dataset, Any], str] | None" = None
     paper: Paper | None = None

@@ -11,7 +11,7 @@ import pytest
 from conftest import FEW
 from tracing import entered
 
-from experiments.results import closure
+from experiments.results import battery, closure
 from experiments.results.catalog import entries, select
 from theory.claims import Law, Scaling
 from theory.theorem import (
@@ -22,10 +22,7 @@ from theory.theorem import (
     compiled,
     expected,
     judge,
-    numbers_of,
-    program,
     simulate,
-    trial_keys,
 )
 
 THEOREMS = [entry for entry in entries() if entry.kind == "theorem"]
@@ -36,16 +33,20 @@ def theorem(request):
     return request.param.load()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("arm", get_args(Arm))
-def test_lowers_for_every_backend_without_lapack(theorem, arm):
-    settings = theorem.presets["smoke"]
-    keys = trial_keys(theorem, settings, 0, arm)
-    export = jax.export.export(program(theorem, settings, arm), platforms=["cpu", "cuda", "tpu"])
-    exported = export(keys, numbers_of(theorem, arm))
-    assert set(exported.platforms) == {"cpu", "cuda", "tpu"}
-    # Calls of LAPACK wait for each other where several programs or devices make them at once.
-    assert "lapack" not in exported.mlir_module()
+FAST = (battery.undocumented, battery.too_few)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(check, marks=[] if check.problem in FAST else pytest.mark.slow, id=check.says)
+        for check in (*battery.QUICK, *battery.SLOW)
+        if check.problem != battery.unexpected  # thirty seeds, below
+    ],
+)
+def test_passes_the_battery(theorem, check):
+    (entry,) = select("theorem", (theorem.name,))
+    assert check.problem(entry, theorem) is None
 
 
 @pytest.mark.parametrize("preset", ["course", pytest.param("paper", marks=pytest.mark.slow)])

@@ -14,7 +14,8 @@ from jaxtyping import Array, Bool, Float, Key
 
 from theory.claims import AtLeast, AtMost, Claim, Counted, Identity, Judgement, Seen, Status
 from theory.ensemble import ensemble
-from theory.statistics import ALPHA
+from theory.settings import Settings
+from theory.statistics import ALPHA, sample_size
 
 Provenance = Literal["paper", "recalled", "derived"]
 Preset = Literal["smoke", "course", "paper"]
@@ -108,6 +109,12 @@ class Control:
             raise ValueError(f"{self.name!r} changes numbers of the trial, and something else too")
 
 
+def _presets() -> dict[Preset, Settings]:
+    """Trials enough to verify failure rates of at most .05, .01 and .005."""
+    deltas: dict[Preset, float] = {"smoke": 0.05, "course": 0.01, "paper": 0.005}
+    return {name: Settings(trials=sample_size(delta).trials) for name, delta in deltas.items()}
+
+
 @dataclass(frozen=True)
 class Theorem:
     """A statement with everything needed to put it on trial.
@@ -121,7 +128,8 @@ class Theorem:
             unconfirmed) or ``derived`` (proved in the docstring of its module).
         claim: how measured and predicted compare; several, by the names of the parts of the
             statement, where there are several inequalities.
-        presets: settings by preset.
+        presets: settings by preset; a number of trials alone, for a δ of .05, .01 and .005, where
+            a lemma needs no others.
         trial: ``(settings, key) -> Trial``, pure and traceable.
         control: the negative control.
         paper: where it is stated; the paper of its room when None.
@@ -132,12 +140,12 @@ class Theorem:
 
     name: str
     statement: str
-    label: str
-    provenance: Provenance
     claim: Claim | Mapping[str, Claim]
-    presets: Mapping[Preset, Any]
     trial: TrialFunction
     control: Control
+    presets: Mapping[Preset, Any] = field(default_factory=_presets)
+    label: str = "own"
+    provenance: Provenance = "derived"
     paper: Paper | None = None
     expects: Mapping[Preset, Status] = field(default_factory=dict)
     search: Search | None = None

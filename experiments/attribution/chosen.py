@@ -1,5 +1,6 @@
 """The text that is explained, and the copies that explain it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from experiments.attribution.corpus import SMOKE, TextSettings
 from experiments.attribution.training import Prepared, logits_of
-from experiments.data.words import TOKENISERS
+from experiments.data.words import TOKENISERS, warn_of_runs
 from experiments.errors import UsageError
 from theory.attribution.copies import Kind
 from theory.attribution.texts import untrained_scores
@@ -33,8 +34,8 @@ class ChosenSettings(TextSettings):
     chance: Annotated[int, Bound(at_least=19)] = 999
     """sets of untrained copies B behind the p-values, which are at least 1/(1 + B)"""
 
-    def known_words(self, text: str) -> list[str]:
-        """The words of a text of one's own, found as those of the data set are."""
+    def words_of(self, text: str) -> list[str]:
+        """The words of a text, found as those of the data set are."""
         if self.dataset == "planted":
             return text.split()
         return TOKENISERS["script" if self.dataset == "scripts" else "review"](text)
@@ -61,6 +62,7 @@ class Chosen(NamedTuple):
         predicted: the class, ±1.
         label: the true class, ±1, or None for a text of one's own.
         left_out: words of the text that are unknown or beyond ``tokens``.
+        before: how many of ``words`` stand before each of these.
     """
 
     ids: NDArray[np.int32]
@@ -69,7 +71,8 @@ class Chosen(NamedTuple):
     agreeing: int
     predicted: int
     label: int | None
-    left_out: int
+    left_out: tuple[str, ...]
+    before: tuple[int, ...]
 
     def by_chance(self, settings: ChosenSettings, kind: Kind, table, key) -> NDArray[np.float64]:
         """`untrained_scores` of the text by as many copies as agree, (sets, words)."""
@@ -85,7 +88,7 @@ def choose(settings: ChosenSettings, prepared: Prepared) -> Chosen:
     """
     corpus = prepared.corpus
     if settings.text is not None:
-        found = settings.known_words(settings.text)
+        found = settings.words_of(settings.text)
         ids = corpus.vocabulary.encode([found], settings.sizes.tokens)[0]
         if not ids.any():
             raise UsageError(
@@ -93,7 +96,8 @@ def choose(settings: ChosenSettings, prepared: Prepared) -> Chosen:
                 f"classifiers know from {settings.dataset}: give another, or raise vocabulary."
             )
         outputs = logits_of(prepared.copies, prepared.table, ids[None])[:, 0]
-        label, left_out = None, len(found) - int((ids > 0).sum())
+        warn_of_runs("The text", [settings.text])
+        label = None
         predicted = 1 if (outputs > 0).sum() * 2 > len(outputs) else -1
     else:
         outputs = logits_of(prepared.copies, prepared.table, corpus.x_test)
@@ -101,12 +105,13 @@ def choose(settings: ChosenSettings, prepared: Prepared) -> Chosen:
         candidates = np.flatnonzero(enough & (corpus.x_test > 0).any(axis=1))
         if settings.which > len(candidates):
             raise UsageError(
-                f"which is {settings.which}, but {len(candidates)} test texts are classified "
-                f"rightly by {FEWEST} copies: lower it, or train longer."
+                f"which is {settings.which}, but {len(candidates)} test texts have a known word "
+                f"and are classified rightly by {FEWEST} copies: lower it, or train longer."
             )
         index = candidates[settings.which - 1]
         ids, label, outputs = corpus.x_test[index], int(corpus.y_test[index]), outputs[:, index]
-        predicted, left_out = label, 0
+        predicted = label
+        found = None if corpus.texts is None else settings.words_of(corpus.texts[index])
     agree = np.flatnonzero((outputs > 0) == (predicted > 0))
     if len(agree) < FEWEST:
         raise UsageError(
@@ -114,4 +119,22 @@ def choose(settings: ChosenSettings, prepared: Prepared) -> Chosen:
             f"agreement needs {FEWEST}: raise copies, or choose another text."
         )
     words, copies = corpus.vocabulary.decode(ids), jax.tree.map(lambda x: x[agree], prepared.copies)
-    return Chosen(ids, tuple(words), copies, len(agree), predicted, label, left_out)
+    gaps = left_out(words if found is None else found, words)
+    return Chosen(ids, tuple(words), copies, len(agree), predicted, label, *gaps)
+
+
+def left_out(found: Sequence[str], kept: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The words of a text that `Vocabulary.encode` did not keep, and how many kept precede each.
+
+    Example:
+        >>> left_out(["a", "very", "good", "film", "indeed"], ["a", "good"])
+        (('very', 'film', 'indeed'), (1, 2, 2))
+    """
+    words, before, done = [], [], 0
+    for word in found:
+        if done < len(kept) and word == kept[done]:
+            done += 1
+        else:
+            words.append(word)
+            before.append(done)
+    return tuple(words), tuple(before)

@@ -138,6 +138,7 @@ class Corpus(NamedTuple):
         x_train, y_train: texts (n, T) and labels ±1 (n,), float32 for training.
         x_test, y_test: the same for testing.
         target: the words that decide each test text (m, T); None where nobody knows.
+        texts: the test texts as they are; None where they are made of known words.
     """
 
     vocabulary: Vocabulary
@@ -146,6 +147,7 @@ class Corpus(NamedTuple):
     x_test: NDArray[np.int32]
     y_test: NDArray[np.float32]
     target: NDArray[np.bool_] | None
+    texts: list[str] | None = None
 
 
 def load_corpus(settings: TextSettings, key, position: int | None = None) -> Corpus:
@@ -178,7 +180,8 @@ def load_corpus(settings: TextSettings, key, position: int | None = None) -> Cor
         np.where(y > 0, 1, -1).astype(np.float32)
         for y in (texts.y_train[order], texts.y_test[shuffle])
     )
-    return Corpus(vocabulary, train[order], y_train, test[shuffle], y_test, target)
+    shown = [texts.test_texts[i] for i in shuffle]
+    return Corpus(vocabulary, train[order], y_train, test[shuffle], y_test, target, shown)
 
 
 def _planted(settings: TextSettings, key, position: int | None) -> Corpus:
@@ -207,17 +210,21 @@ def decided(corpus: Corpus, count: int) -> tuple[NDArray[np.int32], NDArray[np.b
 
 
 def embed(settings: TextSettings, corpus: Corpus, key) -> NDArray[np.float32]:
-    """The table that all copies share, shape (V + 1, d), its first row 0.
+    """The table that all copies share, shape (V + 1, d), its first row alone 0.
+
+    A word of which no neighbour says anything, as in texts of one word, is embedded at random.
 
     Raises:
         UsageError: the texts have too few words for so many dimensions.
     """
     vocabulary = len(corpus.vocabulary.words) - 1
+    at_random = np.asarray(random_embedding(key, vocabulary, settings.sizes.d), np.float32)
     if not settings.sizes.ppmi:
-        return np.asarray(random_embedding(key, vocabulary, settings.sizes.d), np.float32)
+        return at_random
     if settings.sizes.d > vocabulary:
         raise UsageError(
             f"The texts have {vocabulary} words, too few to embed in {settings.sizes.d} "
             "dimensions: lower d or raise vocabulary."
         )
-    return ppmi_embedding(corpus.x_train, vocabulary, settings.sizes.d).astype(np.float32)
+    table = ppmi_embedding(corpus.x_train, vocabulary, settings.sizes.d).astype(np.float32)
+    return np.where(table.any(axis=1, keepdims=True), table, at_random)

@@ -56,7 +56,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     Returns:
         What `highlighted` shows, ``text``, ``score``, ``p_value`` and ``adjusted``; the ``logit``
         of the copies that agree, the ``accuracy`` of all; ``predicted`` and ``label`` (±1, 0 when
-        unknown), ``left_out`` words, and the ``gap`` of integrated gradients.
+        unknown), the ``gap`` of integrated gradients, and how many words are ``left_out``; these
+        words and where they stood where there are any, as in `highlighted`.
     """
     settings.require_libraries()
     prepared = prepare(settings, settings.kind, named(key, Drawn.PREPARED), progress)
@@ -70,13 +71,30 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     chance = chosen.by_chance(settings, settings.kind, table, named(key, Drawn.UNTRAINED))
     significance = calibrate(jnp.asarray(found[AGREEMENT][0, words]), jnp.asarray(chance))
     progress(1.0, "done")
+    left = {"left_words": ("left", list(chosen.left_out)), "before": ("left", list(chosen.before))}
     return Dataset(
         {"text": ("word", list(chosen.words)), "score": (("method", "word"), scores)}
         | {name: ("word", np.asarray(p)) for name, p in significance._asdict().items()}
         | {"logit": ("agreeing", explained.logits[0]), "accuracy": ("copy", prepared.accuracy)}
         | {"predicted": chosen.predicted, "label": chosen.label or 0}
-        | {"left_out": chosen.left_out, "gap": explained.gap[0]},
+        | {"left_out": len(chosen.left_out), "gap": explained.gap[0]}
+        | (left if chosen.left_out else {}),
         {"method": list(methods), "word": words + 1, "copy": np.arange(settings.copies)},
+    )
+
+
+def warning(data: Dataset, settings: Settings) -> str | None:
+    """Said of a text of whose words the classifiers know less than half."""
+    words = data.sizes["word"]
+    before = data.before.values if "before" in data else np.empty(0, int)
+    # What follows the last word that is read may be known.
+    unknown = int((before < words).sum() if words == settings.sizes.tokens else before.size)
+    if unknown <= words:
+        return None
+    return (
+        f"Of {words + unknown} words of this text the classifiers know {words}: what they say is "
+        "hardly about the text, which may be of another language or kind than those they learned "
+        "from."
     )
 
 
@@ -135,6 +153,7 @@ def page(data: Dataset, settings: Settings) -> str:
             " Here the copies agree on every word: that tells this text from chance, and no word "
             "from another."
         )
+    note = " ".join(filter(None, (warning(data, settings), note)))
     return highlighted.page(data, facts(data, settings), "Words that matter, by method", note)
 
 
@@ -144,7 +163,9 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     def first(scores: DataArray) -> list[str]:
         return data.text.values[np.argsort(-scores.values, kind="stable")[:5]].tolist()
 
+    found = warning(data, settings)
     return Summary(
+        sentences=() if found is None else (found,),
         tables={
             "words": data.sizes["word"],
             "significant": int((data.adjusted <= LEVEL).sum()),
@@ -153,7 +174,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
             "first_words": {
                 name: first(data.score.sel({"method": name})) for name in data.method.values
             },
-        }
+        },
     )
 
 

@@ -7,7 +7,9 @@ show becomes U+FFFD.
 
 A text is a data set: ``text`` and agreement's ``p_value`` and ``adjusted`` (corrected for all words
 of the text) over word, and ``score`` over method and word, larger where a word matters more;
-negative ones of signed methods count against the predicted class.
+negative ones of signed methods count against the predicted class. Where words were left out, being
+unknown or too far behind, it has these ``left_words`` and how many words stood ``before`` each, over
+left; they are shown in grey.
 """
 
 import re
@@ -122,12 +124,17 @@ def page(data: Dataset, facts: Mapping[str, Any], title: str, note: str) -> str:
         name=data.method, scores=data.score, largest=abs(data.score).max("word")
     )
     methods = [{k: x.values[i] for k, x in found.items()} for i in range(data.sizes["method"])]
+    gaps: list[list[str]] = [[] for _ in range(len(words) + 1)]
+    if "left_words" in data:
+        for word, before in zip(data.left_words.values, data.before.values, strict=True):
+            gaps[before].append(shorten(str(word)))
     known = {"ink": INK, "shade": shade, "longest": LONGEST, "level": LEVEL, "top": TOP}
     html = report.template(Path(__file__).with_suffix(".html")).render(
         known | {"title": title, "note": note},
         facts=store.jsonable(facts),
         texts=[shorten(word) for word in words],
         lengths=[len(word) for word in words],
+        gaps=gaps,
         methods=methods,
         p_value=data.p_value.values,
         adjusted=data.adjusted.values,

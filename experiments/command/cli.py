@@ -15,7 +15,9 @@ from typing import Annotated, Any
 import tyro
 
 from experiments.command.commands import Bench, Figures, List, Report, Run, Verify, Worst
+from experiments.command.tools import Check, Explain, New
 from experiments.errors import UsageError
+from experiments.results import own
 from experiments.results.catalog import select
 
 COMMANDS: dict[str, type] = {
@@ -26,6 +28,9 @@ COMMANDS: dict[str, type] = {
     "figures": Figures,
     "report": Report,
     "bench": Bench,
+    "new": New,
+    "check": Check,
+    "explain": Explain,
 }
 
 
@@ -95,6 +100,18 @@ def main(args: list[str] | None = None) -> None:
         code = parse(sys.argv[1:] if args is None else args)()
     except UsageError as error:
         print(f"relu-theory: {error}", file=sys.stderr)
+        code = 2
+    except BrokenPipeError:
+        # Whoever read the output has had enough; nothing more can be said there, flushed or not.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    except Exception as error:
+        said = own.complaint(error)
+        if said is None and isinstance(error, ValueError):
+            said = own.blamed(error)
+        if said is None:
+            raise
+        print(f"relu-theory: {said}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("relu-theory: interrupted; the same command goes on from here.", file=sys.stderr)

@@ -94,7 +94,7 @@ class List:
         for row in rows:
             source = f"{row['paper']}, {row['label']} ({row['provenance']})"
             table.add_row(row["name"], row["kind"], source, row["title"])
-        _console().print(table)
+        console_of().print(table)
         return 0
 
 
@@ -126,7 +126,8 @@ class Verify:
         effort.prefer_cpu(self.preset, self.common.devices)
         asked = chosen, self.preset, self.common.seed, self.out
         options = {"precision": self.common.precision, "devices": self.common.devices}
-        alone = self.cluster == Cluster()
+        # What is in no package, or not as it is there, has no digest that is known before it runs.
+        alone = self.cluster == Cluster() and not any(one.own or one.changed for one in chosen)
         verdicts = standing.standing(*asked, **options) if alone else None
         if verdicts is None:
             verdicts = self._judge(chosen)
@@ -135,7 +136,7 @@ class Verify:
         elif self.json:
             _print_json(verdicts)
         else:
-            console = _console()
+            console = console_of()
             verdict_table.print_head(console)
             for verdict in verdicts:
                 verdict_table.print_verdict(console, verdict)
@@ -154,7 +155,7 @@ class Verify:
         from experiments.results import verification
 
         asked = chosen, self.preset, self.common.seed, self.out
-        first, console = jax.process_index() == 0, _console()
+        first, console = jax.process_index() == 0, console_of()
         with bar("verify") as progress:
             if self.json or not first:
                 verdicts = verification.verify_all(*asked, progress)
@@ -218,7 +219,7 @@ class Worst:
         if self.json:
             print(store.to_json({"worst": found}), end="")
         else:
-            _console().print(worst.table(found))
+            console_of().print(worst.table(found))
         return 1 if any(case["violated"] for case in found) else 0
 
 
@@ -346,11 +347,11 @@ class Bench:
         if self.json:
             print(store.to_json(results), end="")
         else:
-            _console().print(suite.table(results))
+            console_of().print(suite.table(results))
         return 0
 
 
-def _console() -> Console:
+def console_of() -> Console:
     """Stdout at the terminal's width; wide enough for a table where there is no terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=160)

@@ -88,8 +88,11 @@ def fingerprint(name: str) -> str:
         # Hashed one by one, so that no text can pass for the name of the next.
         return _digest(
             hashlib.sha256(part).digest()
-            for label, file, content in read_folder(Path(name))
-            for part in (f"{label}/{file}".encode("utf-8", "surrogateescape"), content)
+            for file, label, test, content in read_folder(Path(name))
+            for part in (
+                f"{'test/' * test}{label}/{file.name}".encode("utf-8", "surrogateescape"),
+                content,
+            )
         )
     known = (*names_of("images"), *names_of("texts"), "planted")
     raise unknown(name, "images or texts", known)

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.data.encodings import decode
 from experiments.data.folder import is_folder, read_folder
 from experiments.data.registry import SETS, find, names_of, split, unknown
 from experiments.data.scripts import COUNT, SEED, make_scripts
+from experiments.data.words import warn_of_runs
 from experiments.errors import UsageError
 
 
@@ -34,16 +36,17 @@ def load_texts(name: str) -> Texts:
     Args:
         name: "imdb" (film reviews), "rt_polarity" (sentences from film reviews), "scripts"
             (synthetic ones, see `experiments.data.scripts`), or the path of a folder with the files
-            negative/*.txt and positive/*.txt, one text a file. All but imdb have no test set of
-            their own, so a fixed fifth of either label is held out.
+            negative/*.txt and positive/*.txt, one text a file. All but imdb, and a folder of
+            train/ and test/ laid out as its archive, have no test set of their own, so a fixed
+            fifth of either label is held out.
 
     Returns:
-        The texts as published, and their labels, 1 = positive. In files of the user's own, bytes
-        that are not UTF-8 are read as U+FFFD, the replacement character.
+        The texts as published, and their labels, 1 = positive. How files of the user's own that
+        are not UTF-8 are read is said in a warning, see `decode`.
 
     Raises:
-        UsageError: no such set or folder; a file is damaged; or nothing is there and nothing can
-            be downloaded.
+        UsageError: no such set or folder; a file is damaged, or no text; or nothing is there and
+            nothing can be downloaded.
 
     Example:
         >>> scripts = load_texts("scripts")
@@ -76,11 +79,16 @@ def _read_rt_polarity(folder: Path) -> Texts:
 
 
 def _read_own_texts(folder: Path) -> Texts:
-    labels, _, contents = zip(*read_folder(folder), strict=True)
-    texts = [content.decode("utf-8", "replace") for content in contents]
+    found = read_folder(folder)
+    texts = decode([(each.file, each.content) for each in found])
+    warn_of_runs(f"{folder}", texts)
+    labels, test = (np.array([each[i] for each in found], np.int64) for i in (1, 2))
     # The path may end in "..", which is no name.
     name = os.path.basename(os.path.abspath(folder))
-    return _held_out(name, texts, np.array(labels, np.int64))
+    if not test.any():
+        return _held_out(name, texts, labels)
+    train = len(texts) - int(test.sum())
+    return Texts(name, texts[:train], labels[:train], texts[train:], labels[train:])
 
 
 def _read_texts(file: Path) -> tuple[list[str], NDArray[np.int64]]:

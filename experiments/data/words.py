@@ -5,6 +5,8 @@ position t of a row, of its embeddings and of their gradients is word t of `Voca
 """
 
 import re
+import unicodedata
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import chain
@@ -19,23 +21,32 @@ _LINE_BREAK = re.compile(r"<br\s*/?>")
 # \d are the decimal digits of every script; Latin-1's fractions and exponents would pass as letters
 # below. Both apostrophes, so that don't and don’t are one word.
 _LEFT_OUT = re.compile(r"[\d²³¹¼½¾'’]")
-_LETTERS = re.compile(r"[^\W\d_]+")
+# Vowels of Hindi and Thai, points of Arabic and Hebrew, and accents of their own are marks, which
+# Python's \w leaves out; joiners stand within words of Persian and Hindi. What only chooses a
+# picture, as most emoji do, belongs to no word; nor does what the planes beyond hold.
+_MARKS = "".join(
+    mark
+    for mark in map(chr, range(0x20000))
+    if unicodedata.category(mark) in ("Mn", "Mc") and not "\ufe00" <= mark <= "\ufe0f"
+)
+_WORD = re.compile(rf"[^\W\d_](?:[^\W\d_]|[{_MARKS}\u200c\u200d])*")
 _DIGIT = re.compile(r"\d")
 _SCRIPT_TOKEN = re.compile(r"[a-z*$-]+")
 
 
 def tokenise_review(text: str) -> list[str]:
-    """The words of a review: lower-case runs of letters, of any script.
+    """The words of a review: lower-case runs of letters and of marks on them, of any script.
 
     The HTML line breaks that IMDB's reviews contain part words; digits and apostrophes are left
-    out and do not; everything else parts words.
+    out and do not; everything else parts words. Accents are one with their letter (NFC), however
+    they were typed.
 
     Example:
         >>> tokenise_review("Don't miss it!<br /><br />A 2nd, well-made CAFÉ film: 10/10")
         ['dont', 'miss', 'it', 'a', 'nd', 'well', 'made', 'café', 'film']
     """
     text = _LINE_BREAK.sub(" ", text.lower())
-    return _LETTERS.findall(_LEFT_OUT.sub("", text))
+    return _WORD.findall(unicodedata.normalize("NFC", _LEFT_OUT.sub("", text)))
 
 
 def tokenise_script(text: str) -> list[str]:
@@ -53,6 +64,42 @@ TOKENISERS: dict[str, Callable[[str], list[str]]] = {
     "script": tokenise_script,
 }
 """The ways to find words, by name."""
+
+
+_UNSPACED = {
+    name: re.compile(f"[{characters}]")
+    for name, characters in {
+        "Japanese": "\u3040-\u30ff",
+        "Chinese": "\u3400-\u9fff\U00020000-\U0003ffff",  # in Japanese as well, beside its own
+        "Thai": "\u0e00-\u0e7f",
+        "Lao": "\u0e80-\u0eff",
+        "Burmese": "\u1000-\u109f",
+        "Khmer": "\u1780-\u17ff",
+    }.items()
+}
+
+
+def warn_of_runs(what: str, texts: Iterable[str]) -> None:
+    """Warn of texts, at least a quarter of them in a script that puts no spaces between words.
+
+    Example:
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warn_of_runs("The text", ["很好看的电影"])
+        >>> print(caught[0].message)
+        The text is in Chinese, which puts no spaces between words: where you have put none ...
+    """
+    counts, total = Counter(), 0
+    for text in texts:
+        total += len(text)
+        if not text.isascii():
+            counts.update({name: len(one.findall(text)) for name, one in _UNSPACED.items()})
+    if 4 * counts.total() > total:
+        name = next(name for name in _UNSPACED if 10 * counts[name] > counts.total())
+        warnings.warn(
+            f"{what} is in {name}, which puts no spaces between words: where you have put none "
+            "either, a whole clause passes for one word.",
+            stacklevel=2,
+        )
 
 
 class Vocabulary(NamedTuple):

@@ -4,22 +4,35 @@
 than all of them. Every theorem is the ``theorem = Theorem(name=...)`` of one file in
 ``theory/<system>/theorems``, every experiment the ``experiment = Experiment(...)`` of one file in
 ``experiments/<system>``, and every room says its paper in its ``__init__``; all of it is literal,
-so the syntax tree has it. A test compares the catalog with the imported objects.
+so the syntax tree has it. A test compares the catalog with the imported objects. A file that says
+it in another way is imported, and one that cannot be is named in a warning and left out.
+
+Other packages add entries by the entry point ``relu_theory``, whose values are modules; a path in
+place of a name is a file that holds one.
 """
 
 import ast
 import difflib
 import fnmatch
 import importlib
-from collections.abc import Iterator
+import importlib.metadata
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from experiments.errors import UsageError
+from experiments.results import own
 
 Kind = Literal["theorem", "experiment"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+DEFAULTS = {"label": "own", "provenance": "derived"}
+"""What an entry need not say."""
 
 TITLE = {"theorem": "statement", "experiment": "title"}
 """The field that says in one line what an entry is."""
@@ -35,6 +48,8 @@ class Entry(NamedTuple):
     """paper, label, provenance and arXiv number"""
     module: str
     path: Path
+    changed: Mapping[str, Any] = {}
+    """fields of the settings of every preset that are not as the entry has them"""
 
     @property
     def system(self) -> str:
@@ -43,7 +58,23 @@ class Entry(NamedTuple):
 
     def load(self) -> Any:
         """Import the module and give its `Theorem` or `Experiment`."""
-        return getattr(importlib.import_module(self.module), self.kind)
+        found = _load(self.module, self.kind)
+        if not self.changed:
+            return found
+        presets = {name: replace(given, **self.changed) for name, given in found.presets.items()}
+        return replace(found, presets=presets)
+
+    @property
+    def own(self) -> bool:
+        """Whether it is in a file that the user gave."""
+        return self.module in own.FILES
+
+
+def _load(module: str, kind: Kind) -> Any:
+    """What a module holds, the user's or any other."""
+    return getattr(
+        own.load(module) if module in own.FILES else importlib.import_module(module), kind
+    )
 
 
 def package_folder(package: str) -> Path:
@@ -68,38 +99,98 @@ def entries() -> tuple[Entry, ...]:
     """
     theorems = _read("theory", "*/theorems/*.py", "theorem")
     experiments = _read("experiments", "*/*.py", "experiment")
+    both = [*theorems, *experiments, *_installed()]
     return (
-        *sorted(theorems, key=lambda entry: (entry.system, entry.source["label"], entry.name)),
-        *sorted(experiments),
+        *sorted(
+            (entry for entry in both if entry.kind == "theorem"),
+            key=lambda entry: (entry.system, entry.source["label"], entry.name),
+        ),
+        *sorted((entry for entry in both if entry.kind == "experiment"), key=lambda e: e.name),
     )
 
 
 def _read(package: str, pattern: str, kind: Kind) -> Iterator[Entry]:
     folder = package_folder(package)
     for path in folder.glob(pattern):
+        module = ".".join([package, *path.relative_to(folder).with_suffix("").parts])
+        yield from _readable(path, module, (kind,))
+
+
+def _installed() -> Iterator[Entry]:
+    """What other packages add."""
+    for point in importlib.metadata.entry_points(group="relu_theory"):
+        spec = find_spec(point.module)
+        if spec is None or spec.origin is None:
+            warnings.warn(f"{point.module}, an entry point, cannot be found.", stacklevel=2)
+        else:
+            yield from _readable(Path(spec.origin), point.module, KINDS)
+
+
+def _readable(path: Path, module: str, kinds: Iterable[Kind]) -> Iterator[Entry]:
+    """The entries of a file; a warning where it is broken."""
+    try:
+        yield from _entries(path, module, kinds)
+    except Exception as error:  # of any kind: one file does not stop the others
+        what = " ".join(str(error).split())
+        warnings.warn(f"{path} is left out: {type(error).__name__}: {what}", stacklevel=2)
+
+
+def _entries(path: Path, module: str, kinds: Iterable[Kind]) -> Iterator[Entry]:
+    """The theorem and the experiment of a file, whichever it has."""
+    for kind in kinds:
         call = _call(path, kind)
         if call is None:
             continue
         given = {keyword.arg: keyword.value for keyword in call.keywords}
-        name, title, label, provenance = (
-            ast.literal_eval(given[field]) for field in ("name", TITLE[kind], "label", "provenance")
-        )
-        paper = _arguments(given["paper"]) if "paper" in given else room(name).paper
+        fields = ("name", TITLE[kind], *DEFAULTS)
+        try:
+            said = {
+                field: ast.literal_eval(given[field]) if field in given else DEFAULTS[field]
+                for field in fields
+            }
+            paper = _arguments(given["paper"]) if "paper" in given else None
+        except (AssertionError, KeyError, ValueError):  # said in another way than literally
+            found = _load(module, kind)
+            said = {field: getattr(found, field) for field in fields}
+            paper = found.paper._asdict() if found.paper else None
+        name, title, label, provenance = said.values()
+        paper = paper or room(name).paper or {"key": path.name, "arxiv": ""}
         yield Entry(
             name=name,
             kind=kind,
             title=title,
             source={"paper": paper["key"], "arxiv": paper["arxiv"]}
             | {"label": label, "provenance": provenance},
-            module=".".join([package, *path.relative_to(folder).with_suffix("").parts]),
+            module=module,
             path=path,
         )
 
 
 def _arguments(call: ast.expr) -> dict[str, str]:
-    """The literal keyword arguments of a call."""
+    """The literal arguments of a call that makes a `Paper`."""
     assert isinstance(call, ast.Call)
-    return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    by_position = zip(("key", "arxiv", "title"), call.args, strict=False)
+    named = ((str(keyword.arg), keyword.value) for keyword in call.keywords)
+    return {name: ast.literal_eval(value) for name, value in (*by_position, *named)}
+
+
+def entries_of_file(path: Path) -> list[Entry]:
+    """The theorem and the experiment of a file that the user gave.
+
+    Raises:
+        UsageError: there is no such file, it cannot be read, or it has neither.
+    """
+    module = own.module_of(path)
+    try:
+        found = list(_entries(own.FILES[module], module, KINDS))
+    except SyntaxError as error:
+        raise UsageError(own.complaint(error) or str(error)) from error
+    if not found:
+        raise UsageError(
+            f"{path} has neither `theorem = Theorem(...)` nor `experiment = Experiment(...)`; "
+            "`relu-theory new theorem NAME` writes an example."
+        )
+    return found
 
 
 class Room(NamedTuple):
@@ -134,9 +225,12 @@ def room(name: str) -> Room:
 
 def _call(path: Path, kind: Kind) -> ast.Call | None:
     """The ``Theorem(...)`` or ``Experiment(...)`` of a file."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in ast.parse(path.read_text(encoding="utf-8"), str(path)).body:
         match node:
-            case ast.Assign(targets=[ast.Name(id=target)], value=ast.Call() as call):
+            case (
+                ast.Assign(targets=[ast.Name(id=target)], value=ast.Call() as call)
+                | ast.AnnAssign(target=ast.Name(id=target), value=ast.Call() as call)
+            ):
                 if target == kind:
                     return call
     return None
@@ -150,7 +244,7 @@ def call_of(entry: Entry) -> ast.Call:
 
 
 def select(kind: Kind | None, names: tuple[str, ...]) -> list[Entry]:
-    """The entries of a kind, or both, that exact names, systems or globs mean; all if none.
+    """The entries of a kind, or both, that names, systems, globs or paths mean; all if none.
 
     Raises:
         UsageError: where a name means nothing, with the nearest names.
@@ -160,13 +254,27 @@ def select(kind: Kind | None, names: tuple[str, ...]) -> list[Entry]:
         ['subspace.large-gradient']
     """
     known = [entry for entry in entries() if kind in (None, entry.kind)]
-    chosen = set()
+    chosen, given = set(), []
     for name in names or ("*",):
+        if name.endswith(".py"):
+            given += [one for one in _of_kind(kind, Path(name)) if one not in given]
+            continue
         matching = [e.name for e in known if e.system == name or fnmatch.fnmatchcase(e.name, name)]
         if not matching:
             raise UsageError(_unknown(kind, name, [entry.name for entry in known]))
         chosen.update(matching)
-    return [entry for entry in known if entry.name in chosen]
+    clash = [entry.name for entry in given if entry.name in {other.name for other in known}]
+    if clash:
+        raise UsageError(f"{clash[0]} is the name of another {kind or 'entry'}: choose a new one.")
+    return [*(entry for entry in known if entry.name in chosen), *given]
+
+
+def _of_kind(kind: Kind | None, path: Path) -> list[Entry]:
+    found = [entry for entry in entries_of_file(path) if kind in (None, entry.kind)]
+    if not found:
+        other = "run" if kind == "theorem" else "verify"
+        raise UsageError(f"{path} has no {kind}; `relu-theory {other} {path}` takes what it has.")
+    return found
 
 
 def _unknown(kind: Kind | None, name: str, known: list[str]) -> str:

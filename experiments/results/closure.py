@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from experiments.results import own
 from experiments.results.catalog import Entry, call_of, package_folder
 
 PACKAGES = ("theory", "experiments")
@@ -35,7 +36,7 @@ class Module(NamedTuple):
 
 @cache
 def source_file(module: str) -> Path | None:
-    """The file of a module of the two packages; None for any other, and for what is no module.
+    """The file of a module of the two packages, or of the user's; None for any other.
 
     Example:
         >>> source_file("theory.geometry").name, source_file("numpy"), source_file("theory.absent")
@@ -43,7 +44,7 @@ def source_file(module: str) -> Path | None:
     """
     package, *rest = module.split(".")
     if package not in PACKAGES:
-        return None
+        return own.source(module)
     path = package_folder(package).joinpath(*rest)
     for file in (path / "__init__.py", path.with_suffix(".py")):
         if file.is_file():
@@ -91,7 +92,11 @@ def _imported(tree: ast.AST) -> dict[str, tuple[str, str | None]]:
                     found[alias.asname or name] = name, None
             case ast.ImportFrom(module=str(module), names=names):
                 found |= {alias.asname or alias.name: (module, alias.name) for alias in names}
-    return {name: at for name, at in found.items() if at[0].partition(".")[0] in PACKAGES}
+    return {
+        name: at
+        for name, at in found.items()
+        if at[0].partition(".")[0] in PACKAGES or own.source(at[0])
+    }
 
 
 def _resolve(module: str, name: str | None) -> Definition | str | None:
@@ -229,7 +234,10 @@ def reach(entry: Entry) -> dict[Definition, str]:
 
 
 def _roots(entry: Entry, arguments: tuple[str, ...]) -> set[Definition]:
-    """What these arguments of the call that makes an entry refer to."""
+    """What these arguments of the call that makes an entry refer to; all of a user's file."""
+    if entry.own:
+        parsed = _parse(entry.module)
+        return {(entry.module, name) for name in parsed.definitions} if parsed else set()
     used = [keyword.value for keyword in call_of(entry).keywords if keyword.arg in arguments]
     return {name for value in used for name in _References(entry.module, value).found}
 
