@@ -160,16 +160,127 @@ def test_other_files_and_deeper_folders_are_left_alone(folder):
     ("content", "text"),
     [
         (b"", ""),
-        (b"\0", "\0"),
-        (b"caf\xe9", "caf\ufffd"),
-        (b"\xed\xa0\x80", "\ufffd" * 3),  # a surrogate, which UTF-8 does not have
         ("🎬 שלום".encode(), "🎬 שלום"),
+        ("\ufeffmarked".encode(), "marked"),
     ],
 )
-def test_any_bytes_are_a_text(folder, content, text):
+def test_utf_8_is_read_without_a_word(folder, content, text):
     (folder / "negative" / "00.txt").write_bytes(content)
     texts = load_texts(str(folder))
     assert text in texts.train_texts + texts.test_texts
+
+
+FRENCH, CHINESE = "C'était très beau, à la française.", "这部电影非常好看，演员的表演也很出色。"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "said"),
+    [
+        ("this", "utf-16", "utf-16"),
+        ("this", "utf-16-le", "utf-16-le"),
+        ("this", "utf-16-be", "utf-16-be"),
+        ("this", "utf-32", "utf-32"),
+        ("café", "latin-1", "cp1252"),
+        (FRENCH, "latin-1", "cp1252"),
+        ("It’s “great”", "cp1252", "cp1252"),
+        (CHINESE, "gb2312", "gb18030"),
+        ("Этот фильм мне очень понравился", "koi8_r", "koi8_r"),
+        ("Piękny film, choć żółte światło było męczące", "cp1250", "cp1250"),
+    ],
+)
+def test_another_encoding_is_read_and_named(folder, text, encoding, said):
+    file = folder / "negative" / "00.txt"
+    file.write_bytes(text.encode(encoding))
+    with pytest.warns(UserWarning) as caught:
+        texts = load_texts(str(folder))
+    assert text in texts.train_texts + texts.test_texts
+    assert str(caught[0].message).startswith(f"{file} is read as {said}:")
+
+
+def test_files_of_several_encodings_are_read_each_as_its_own(folder):
+    wanted = {"00": (FRENCH, "latin-1"), "01": (CHINESE, "gb2312"), "02": ("thé", "latin-1")}
+    for name, (text, encoding) in wanted.items():
+        (folder / "positive" / f"{name}.txt").write_bytes(text.encode(encoding))
+    with pytest.warns(UserWarning) as caught:
+        texts = load_texts(str(folder))
+    assert {text for text, _ in wanted.values()} <= {*texts.train_texts, *texts.test_texts}
+    first, second = (str(each.message) for each in caught)
+    assert "00.txt, with 1 more like it, is read as cp1252" in first and "gb18030" in second
+
+
+def test_a_broken_byte_of_utf_8_does_not_spoil_the_rest(folder):
+    (folder / "negative" / "00.txt").write_bytes(CHINESE.encode() + b"\xff" + FRENCH.encode())
+    with pytest.warns(UserWarning, match="00.txt is read as UTF-8 with damage"):
+        texts = load_texts(str(folder))
+    assert CHINESE + "\ufffd" + FRENCH in texts.train_texts + texts.test_texts
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\0", "is no text, but binary"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is no text, but binary"),
+        (bytes(range(256)), "is no text, but binary"),
+        (b"PK\x03\x04", "is no text, but binary"),
+        (b"\x1b$B1G2h\x1b(B", "is no text, but binary"),  # ISO-2022-JP would pass for ASCII
+        (b"\xff\xfet", "is no text, but binary"),
+        ("很好看".encode("gb2312"), "may be any of big5"),
+    ],
+)
+def test_what_is_no_text_or_cannot_be_told_is_refused(folder, content, words):
+    file = folder / "negative" / "00.txt"
+    file.write_bytes(content)
+    message = refusal(load_texts, str(folder))
+    assert str(file) in message and words in message and "save it as UTF-8" in message
+    assert file.read_bytes() == content
+
+
+def test_files_of_macos_are_skipped_and_any_case_is_txt(folder):
+    texts = load_texts(str(folder))
+    (folder / "negative" / "._00.txt").write_bytes(b"\0\5\x16\7Mac OS X")
+    for file in list((folder / "positive").iterdir()):
+        file.rename(file.with_suffix(".TXT"))
+    assert load_texts(str(folder)).train_texts == texts.train_texts
+
+
+def test_the_layout_of_acl_imdb(folder, tmp_path):
+    whole = load_texts(str(folder))
+    for part, short in (("negative", "neg"), ("positive", "pos")):
+        (folder / part).rename(folder / short)
+    assert load_texts(str(folder)).train_texts == whole.train_texts
+    archive = tmp_path / "aclImdb"
+    archive.mkdir()
+    folder.rename(archive / "train")
+    (archive / "train" / "unsup").mkdir()
+    held_out = load_texts(str(archive))
+    assert (held_out.name, held_out.train_texts) == ("aclImdb", whole.train_texts)
+    seen = {fingerprint(str(archive))}
+    for label, part in enumerate(("neg", "pos")):
+        (archive / "test" / part).mkdir(parents=True)
+        for i in range(5):
+            (archive / "test" / part / f"{i}_{label}.txt").write_text(f"test {label}")
+    texts = load_texts(str(archive))
+    assert len(texts.train_texts) == 30 and texts.y_train.tolist() == [0] * 10 + [1] * 20
+    assert texts.test_texts == ["test 0"] * 5 + ["test 1"] * 5
+    assert texts.y_test.tolist() == [0] * 5 + [1] * 5
+    assert fingerprint(str(archive)) not in seen
+    (archive / "train" / "negative").mkdir()
+    assert "has both negative and neg" in refusal(load_texts, str(archive))
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (CHINESE, "Chinese"),
+        ("この映画はとても面白かったです。", "Japanese"),
+        ("หนังเรื่องนี้ดีมาก", "Thai"),
+    ],
+)
+def test_a_script_without_spaces_is_named(folder, text, language):
+    for file in folder.glob("*/*.txt"):
+        file.write_text(text, encoding="utf-8")
+    with pytest.warns(UserWarning, match=f"is in {language}, which puts no spaces"):
+        load_texts(str(folder))
 
 
 def test_a_file_name_that_is_no_utf_8_is_read(folder):
@@ -193,7 +304,7 @@ def test_the_fingerprint_of_a_folder_follows_names_and_contents(folder):
 
 
 def no_folder(at: Path):
-    (at / "positive").rename(at / "pos")
+    (at / "positive").rename(at / "good")
 
 
 def a_file_for_a_folder(at: Path):

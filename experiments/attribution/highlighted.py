@@ -8,8 +8,8 @@ show becomes U+FFFD.
 A text is a data set: ``text`` and agreement's ``p_value`` and ``adjusted`` (corrected for all words
 of the text) over word, and ``score`` over method and word, larger where a word matters more;
 negative ones of signed methods count against the predicted class. Where words were left out, being
-unknown or too far behind, it has these ``left_words`` and how many words stood ``before`` each, over
-left; they are shown in grey.
+unknown or too far behind, it has these ``left_words``, shown in grey, and how many words stood
+``before`` each, over left.
 """
 
 import re

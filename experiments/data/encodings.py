@@ -31,6 +31,8 @@ LEGACY = [
 """What texts were written in before UTF-8, one for each script and its widest form: the detector,
 asked for more, calls French Baltic."""
 
+DAMAGED = "UTF-8 with damage, its broken bytes as U+FFFD"
+
 BINARY = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
 """Control characters that no text has; \\x1a ends one of DOS."""
 
@@ -70,15 +72,11 @@ def decode(files: Sequence[tuple[Path, bytes]]) -> list[str]:
             seen.setdefault(name, []).append(file)
         texts.append(text)
     for name, those in seen.items():
-        more = f" and {len(those) - 1} more files are" if len(those) > 1 else " is"
-        damaged = "UTF-8 with damage, its broken bytes as U+FFFD" if name == DAMAGED else name
+        more = f", with {len(those) - 1} more like it," if len(those) > 1 else ""
         warnings.warn(
-            f"{those[0]}{more} read as {damaged}: save as UTF-8 if this is wrong.", stacklevel=3
+            f"{those[0]}{more} is read as {name}: save as UTF-8 if this is wrong.", stacklevel=3
         )
     return texts
-
-
-DAMAGED = "damaged UTF-8"
 
 
 def _text(content: bytes, name: str | None) -> str | None:

@@ -146,9 +146,50 @@ def chosen(prepared, **changes):
 def test_a_text_of_ones_own(prepared):
     found = chosen(prepared, text="  w9 unknown tell+ \x00 w10\n")
     assert found.words == ("w9", "tell+", "w10")
-    assert found.left_out == 2 and found.label is None
+    assert found.left_out == ("unknown", "\x00") and found.before == (1, 2)
+    assert found.label is None
     long = chosen(prepared, text="w9 " * 100)
-    assert long.words == ("w9",) * 8 and long.left_out == 92
+    assert long.words == ("w9",) * 8 and long.left_out == ("w9",) * 92
+    assert chosen(prepared).left_out == ()
+
+
+def folder_of(at, texts):
+    """A folder of texts of one's own, from (negative, positive) ones."""
+    for part, of in zip(("negative", "positive"), texts, strict=True):
+        (at / part).mkdir(parents=True)
+        for i, text in enumerate(of):
+            (at / part / f"{i:02}.txt").write_text(text, encoding="utf-8")
+    return replace(highlight.experiment.presets["smoke"], dataset=str(at), d=2, ppmi=None)
+
+
+def test_texts_of_one_word_are_explained(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    settings = folder_of(tmp_path / "mine", (["bad"] * 10, ["good"] * 10))
+    data = highlight.run(settings, KEY, lambda *_: None)
+    assert data.text.values.tolist() in (["bad"], ["good"])
+    assert "before" not in data and highlight.warning(data, settings) is None
+
+
+def test_words_that_were_left_out_are_shown_where_they_stood(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    texts = [
+        [f"{word} film this {word} was unseen{i}" for i in range(10)] for word in ("bad", "good")
+    ]
+    settings = replace(folder_of(tmp_path / "mine", texts), vocabulary=5, tokens=4)
+    data = highlight.run(settings, KEY, lambda *_: None)
+    assert data.sizes["word"] == 4 and data.left_out == 2
+    assert data.before.values.tolist() == [4, 4]
+    assert data.left_words.values[0] == "was" and data.left_words.values[1] == "unseen"
+    html = highlight.page(data, settings)
+    assert html.count('title="left out: no score"><bdi>was</bdi>') == data.sizes["method"]
+    assert "<dd><bdi>2</bdi></dd>" in html and "hardly about" not in html
+    foreign = replace(settings, copies=8, text="un film de bad guys pour toute la famille")
+    data = highlight.run(foreign, KEY, lambda *_: None)
+    assert data.text.values.tolist() == ["film", "bad"]
+    assert data.before.values.tolist() == [0, 1, 2, 2, 2, 2, 2]
+    (sentence,) = highlight.summary(data, foreign).sentences
+    assert sentence.startswith("Of 9 words of this text the classifiers know 2:")
+    assert sentence in highlight.page(data, foreign)
 
 
 @pytest.mark.parametrize(
