@@ -9,12 +9,24 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import fields
+from typing import Any
 
 import tyro
 
-from experiments.command.commands import Bench, Figures, List, Report, Run, Verify, Worst
+from experiments.command.commands import (
+    Bench,
+    Cluster,
+    Common,
+    Figures,
+    List,
+    Report,
+    Run,
+    Verify,
+    Worst,
+)
+from experiments.command.settings import with_bounds
+from experiments.command.tables import Export, Sweep
 from experiments.command.tools import Check, Explain, New
 from experiments.errors import UsageError
 from experiments.results import own
@@ -23,6 +35,8 @@ from experiments.results.catalog import select
 COMMANDS: dict[str, type] = {
     "list": List,
     "verify": Verify,
+    "sweep": Sweep,
+    "export": Export,
     "worst": Worst,
     "run": Run,
     "figures": Figures,
@@ -39,11 +53,20 @@ def parse(args: list[str]) -> Callable[[], int]:
 
     Raises:
         SystemExit: from tyro, with 0 for ``--help`` and 2 for what it cannot parse.
-        UsageError: for an unknown experiment.
+        UsageError: for an unknown entry, or settings that it does not have.
     """
-    if args[:1] == ["run"] and not {"-h", "--help"}.issuperset(args[1:]):
+    wants_help = bool({"-h", "--help"} & set(args))
+    if args[:1] == ["run"] and (not wants_help or len(args) > 2):
         options, settings = parse_run(args[1:])
         return lambda: options.with_settings(settings)
+    if args[:1] in (["verify"], ["sweep"]) and not wants_help:
+        options, more = _split(COMMANDS[args[0]], args[1:])
+        command = _parsed([args[0], *options])
+        return lambda: command.with_settings(more) if more else command()
+    return _parsed(args)
+
+
+def _parsed(args: list[str]) -> Any:
     return tyro.extras.subcommand_cli_from_dict(
         COMMANDS,
         prog="relu-theory",
@@ -51,6 +74,23 @@ def parse(args: list[str]) -> Callable[[], int]:
         args=args,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+
+
+def _split(command: type, args: list[str]) -> tuple[list[str], list[str]]:
+    """The arguments of a command, and those that it does not know: settings, with their values.
+
+    Example:
+        >>> _split(Verify, ["a.b", "--d", "5", "--seed", "1", "--trials=9"])
+        (['a.b', '--seed', '1'], ['--d', '5', '--trials=9'])
+    """
+    known = {f"--{field.name}" for one in (command, Common, Cluster) for field in fields(one)}
+    mine, more = [], []
+    into = mine
+    for arg in args:
+        if arg.startswith("--"):
+            into = mine if arg.partition("=")[0] in known else more
+        into.append(arg)
+    return mine, more
 
 
 def parse_run(args: list[str]) -> tuple[Run, Any]:
@@ -71,23 +111,10 @@ def parse_run(args: list[str]) -> tuple[Run, Any]:
     ) -> tuple[Run, Any]:
         return options, type(default)(**vars(settings))
 
-    shown = _with_bounds(type(default))
+    shown = with_bounds(type(default))
     command.__annotations__["settings"] = tyro.conf.OmitArgPrefixes[shown]
     command.__defaults__ = (shown(**vars(default)),)
     return tyro.cli(command, args=args, prog="relu-theory run")
-
-
-def _with_bounds(settings: type) -> type:
-    """The same settings, whose help says the bound of every field beside its default."""
-    from theory.settings import bounds, hints
-
-    annotations = hints(settings).copy()
-    for name, bound in bounds(settings).items():
-        # tyro fills in the default, which is the preset's.
-        hint = tyro.conf.arg(help_behavior_hint=f"({bound}; default: {{}})".format)
-        annotations[name] = Annotated[annotations[name], hint]
-    members = {"__annotations__": annotations, "__doc__": settings.__doc__}
-    return dataclass(frozen=True)(type(settings.__name__, (settings,), members))
 
 
 def main(args: list[str] | None = None) -> None:

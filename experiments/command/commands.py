@@ -14,6 +14,7 @@ from rich.table import Table
 
 from experiments import effort
 from experiments.command.progress import bar
+from experiments.command.settings import given
 from experiments.errors import UsageError
 from experiments.results import verdict_table
 from experiments.results.catalog import Entry, entries, select
@@ -102,6 +103,8 @@ class List:
 class Verify:
     """Put theorems on trial and print a table of verdicts.
 
+    A single theorem's settings are options too: verify NAME --trials 1000.
+
     Exit code 0: every verdict is the expected one and no control is missed; 1: otherwise; 2: bad
     usage.
     """
@@ -119,9 +122,23 @@ class Verify:
     cluster: Annotated[Cluster, tyro.conf.OmitArgPrefixes] = Cluster()
 
     def __call__(self) -> int:
+        return self._verdicts(select("theorem", self.names))
+
+    def with_settings(self, args: list[str]) -> int:
+        """Verify one theorem with some of its settings changed."""
+        chosen = select("theorem", self.names)
+        if len(chosen) > 1:
+            raise UsageError(
+                f"{args[0]} is no option of verify, and as a setting it needs one theorem, not "
+                f"{len(chosen)}."
+            )
+        default = chosen[0].load().presets[self.preset]
+        settings = given(default, args, f"relu-theory verify {chosen[0].name}")
+        return self._verdicts([chosen[0]._replace(changed={self.preset: settings})])
+
+    def _verdicts(self, chosen: list[Entry]) -> int:
         from experiments.results import standing
 
-        chosen = select("theorem", self.names)
         self.common.check()
         effort.prefer_cpu(self.preset, self.common.devices)
         asked = chosen, self.preset, self.common.seed, self.out

@@ -49,7 +49,7 @@ class Entry(NamedTuple):
     module: str
     path: Path
     changed: Mapping[str, Any] = {}
-    """fields of the settings of every preset that are not as the entry has them"""
+    """settings by preset, in place of the entry's own"""
 
     @property
     def system(self) -> str:
@@ -61,8 +61,7 @@ class Entry(NamedTuple):
         found = _load(self.module, self.kind)
         if not self.changed:
             return found
-        presets = {name: replace(given, **self.changed) for name, given in found.presets.items()}
-        return replace(found, presets=presets)
+        return replace(found, presets={**found.presets, **self.changed})
 
     @property
     def own(self) -> bool:

@@ -159,6 +159,8 @@ theorem = Theorem(
         "paper": Settings(samples=1900, planted=2.2, trials=5679),
     },
     trial=trial,
+    # The power at this size fails once in 70 000 trials, which takes 492 265 of them to verify.
+    expects={"paper": "inconclusive"},
     control=Control(
         name="copies trained on a word",
         trial=lambda settings, key: trial(settings, key, margin=5.0),
