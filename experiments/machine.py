@@ -54,7 +54,7 @@ def facts() -> dict[str, Any]:
         "processor": processor(),
         "cores": os.cpu_count(),
         "cores_used": cores(),
-        "memory_gb": _memory(),
+        "memory_gb": memory_gb(),
         "system": platform.platform(),
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
         "threads": {name: os.environ[name] for name in ONE_THREAD if name in os.environ},
@@ -108,7 +108,13 @@ def processor() -> str:
     return next(found, platform.processor())
 
 
-def _memory() -> float | None:
+def memory_gb() -> float | None:
+    """The memory of the machine in GiB, None where the system does not say.
+
+    Example:
+        >>> (memory_gb() or 1.0) > 0
+        True
+    """
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -4,18 +4,25 @@ import io
 import pickle
 import subprocess
 import sys
+import zipfile
+from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments import machine
+from experiments.attacks.images import experiment as image_experiment
+from experiments.attacks.networks import scene_of
 from experiments.data.downloads import IMDB
 from experiments.data.images import load_images
 from experiments.data.registry import fingerprint
 from experiments.data.texts import load_texts
 from experiments.errors import UsageError
+from experiments.healing import transformer
 from tests.files import Trap, keras, npz, real, refusal
 from tests.files import empty_cache as empty_cache  # a fixture, for every test here
 
@@ -36,7 +43,7 @@ def test_digits_are_split_by_class_and_the_same_every_time():
     assert len(np.unique(both, axis=0)) == 1797
 
 
-@pytest.mark.parametrize("shape", [(5,), (3, 2), (4, 3, 2)])
+@pytest.mark.parametrize("shape", [(5,), (3, 2), (4, 3, 3)])
 def test_own_file_of_bytes(tmp_path, shape):
     arrays = keras(shape)
     (tmp_path / "mine.npz").write_bytes(npz(shape=shape))
@@ -58,6 +65,12 @@ def test_own_file_of_floats_and_a_column_of_classes(tmp_path):
     np.testing.assert_array_equal(images.y_train, np.arange(6))
 
 
+def black(*which: int) -> np.ndarray:
+    x = keras()["x_train"]
+    x[[*which]] = 0
+    return x
+
+
 def pixels(value) -> np.ndarray:
     x = np.full((6, 3, 2), 0.5)
     x[3, 1, 1] = value
@@ -72,27 +85,169 @@ def pixels(value) -> np.ndarray:
         ({"x_train": np.zeros(6, np.uint8)}, "x_train of shape (6,)"),
         ({"x_train": np.zeros((6, 1, 1, 1, 1), np.uint8)}, "x_train of shape"),
         ({"x_train": np.zeros((0, 3, 2), np.uint8)}, "x_train of shape (0, 3, 2)"),
-        ({"x_test": np.zeros((4, 3, 3), np.uint8)}, "(3, 2) to train, (3, 3) to test"),
+        ({"x_test": np.full((4, 3, 3), 9, np.uint8)}, "(3, 2) to train, (3, 3) to test"),
         ({"x_train": pixels(np.nan)}, "NaN or infinity in x_train"),
         ({"x_train": pixels(np.inf)}, "NaN or infinity in x_train"),
-        ({"x_train": pixels(255.0)}, "x_train between 0.5 and 255"),
-        ({"x_train": pixels(-0.1)}, "x_train between -0.1 and 0.5"),
-        ({"x_train": np.ones((6, 3, 2), int)}, "x_train of type int64"),
+        ({"x_train": pixels(255.0)}, "x_train between 0.5 and 255: divide it by 255"),
+        ({"x_train": pixels(-0.1)}, "x_train between -0.1 and 0.5: if it goes from -1 to 1"),
+        ({"x_train": pixels(-2.1)}, "x_train between -2.1 and 0.5: scale it to [0, 1]"),
+        ({"x_train": pixels(1.1)}, "x_train between 0.5 and 1.1: divide it by 255"),
+        ({"x_train": np.ones((6, 3, 2), np.uint8)}, "no pixel above 0.0039 in x_train"),
+        ({"x_train": pixels(0.5) / 255}, "no pixel above 0.002 in x_train"),
+        ({"x_train": black(0)}, "1 black images, all 0, in x_train, first number 0: leave"),
+        ({"x_train": black(1, 4)}, "only black images, all 0, of class 1 in x_train: leave"),
+        ({"x_train": np.ones((6, 3, 2), int)}, "x_train of type int64: if 255 is white"),
+        ({"x_train": np.ones((6, 3, 2), complex)}, "x_train of type complex128"),
+        ({"x_train": np.ones((6, 8, 8, 2))}, "x_train of shape (6, 8, 8, 2), which has not 1 or 3"),
+        ({"x_train": np.full((6, 8, 8, 4), 0.5)}, "an alpha channel in x_train: blend it"),
         ({"x_train": np.full((6, 3, 2), "a")}, "x_train of type <U1"),
         ({"y_train": np.arange(5)}, "y_train of shape (5,) for 6 images"),
-        ({"y_train": np.eye(6, dtype=int)}, "y_train of shape (6, 6) for 6 images"),
-        ({"y_train": np.arange(6.0)}, "y_train of type float64"),
-        ({"y_train": np.ones(6, bool)}, "y_train of type bool"),
-        ({"y_train": np.arange(6) - 1}, "has -1 in y_train"),
-        ({"y_train": np.full(6, 2**64 - 1, np.uint64)}, "has -1 in y_train"),
-        ({"y_train": np.array([0, 1, 2, 0, 1, None])}, "cannot be read"),  # would need a pickle
+        ({"y_train": np.ones((6, 6), int)}, "y_train of shape (6, 6) for 6 images"),
+        ({"y_train": np.eye(6, dtype=int)}, "one-hot rows in y_train: give classes, y.argmax"),
+        ({"y_train": np.array([*"catdog"])}, "strings in y_train, the first of them 'c': give"),
+        ({"y_train": np.arange(6.0) / 2}, "0.5 in y_train, which is no class"),
+        ({"y_train": np.full(6, np.nan)}, "nan in y_train, which is no class"),
+        ({"y_train": np.arange(6) + 0j}, "y_train of type complex128"),
+        ({"y_train": np.arange(6) - 1}, "has -1 in y_train, which often means"),
+        ({"y_test": np.arange(4) - 1}, "has -1 in y_test"),
+        ({"y_test": np.arange(4)}, "has class 3 in y_test and none of it in y_train"),
+        ({"y_train": np.ones(6, int), "y_test": np.ones(4, int)}, "only images of class 1"),
+        ({"y_train": np.full(6, 2**64 - 1, np.uint64)}, "has 18446744073709551615 in y_train"),
+        ({"y_train": np.array([0, 1, 2, 0, 1, None])}, "has Python objects in y_train"),
     ],
 )
 def test_bad_arrays_are_refused(tmp_path, changes, words):
     file = tmp_path / "mine.npz"
     file.write_bytes(npz(**changes))
-    message = refusal(load_images, str(file))
-    assert str(file) in message and words in message and "replace it" in message
+    before, message = file.read_bytes(), refusal(load_images, str(file))
+    assert str(file) in message and words in message and len(message) < 400
+    assert file.read_bytes() == before
+    if ":" not in words:
+        assert "replace it by an npz file of x_train" in message or "give" in message
+
+
+def test_arrays_of_other_names_are_listed(tmp_path):
+    arrays = keras()
+    other = {f"{part}_{what}": arrays[f"{xy}_{part}"] for part in ("train", "test")
+             for xy, what in (("x", "images"), ("y", "labels"))}  # fmt: skip
+    np.savez(tmp_path / "mine.npz", **other)
+    message = refusal(load_images, str(tmp_path / "mine.npz"))
+    assert "no x_train and no y_train and no x_test and no y_test" in message
+    assert "it holds train_images, train_labels, test_images, test_labels: replace" in message
+
+
+def loaded(tmp_path, warning: str | None = None, **changes):
+    """The images of a changed file, and that the loader says this, or nothing."""
+    file = tmp_path / "mine.NPZ"
+    file.write_bytes(npz(**changes))
+    if warning is None:
+        return load_images(str(file))
+    with pytest.warns(UserWarning) as caught:
+        images = load_images(str(file))
+    assert all(str(file) in str(each.message) and warning in str(each.message) for each in caught)
+    return images
+
+
+def test_colours_that_come_first_go_last(tmp_path):
+    images = loaded(tmp_path, "its colours go last", shape=(3, 6, 5))
+    wanted = keras((3, 6, 5))["x_train"].transpose(0, 2, 3, 1) / 255
+    np.testing.assert_array_equal(images.x_train, wanted)
+    assert images.x_test.shape == (4, 6, 5, 3)
+    grey = loaded(tmp_path, "its colours go last", shape=(1, 6, 5))
+    np.testing.assert_array_equal(grey.x_train, keras((1, 6, 5))["x_train"][:, 0] / 255)
+    assert loaded(tmp_path, shape=(6, 5, 1)).x_train.shape == (6, 6, 5)
+
+
+def test_an_opaque_alpha_channel_is_left_out(tmp_path):
+    x = {key: keras((6, 5, 4))[key] for key in ("x_train", "x_test")}
+    for each in x.values():
+        each[..., 3] = 255
+    images = loaded(tmp_path, "opaque alpha channel", **x)
+    np.testing.assert_array_equal(images.x_train, x["x_train"][..., :3] / 255)
+
+
+def test_flat_images_are_vectors(tmp_path):
+    images = loaded(tmp_path, shape=(784,))
+    np.testing.assert_array_equal(images.x_train, keras((784,))["x_train"] / 255)
+
+
+def test_what_rounding_left_beyond_0_and_1_is_cut(tmp_path):
+    x = pixels(1.0000001)
+    x[0, 0, 0] = -1e-7
+    images = loaded(tmp_path, x_train=x)
+    assert images.x_train.max() == 1 and images.x_train.min() == 0
+    assert loaded(tmp_path, x_train=pixels(0.1) > 0.3).x_train.sum() == 35
+
+
+@pytest.mark.parametrize(
+    ("y", "y_test", "wanted", "warning"),
+    [
+        (np.array([0.0, 1, 2, 0, 1, 2]), [0, 1, 2, 0], [0, 1, 2, 0, 1, 2], None),
+        (np.arange(6) % 2 == 1, [False, True] * 2, [0, 1, 0, 1, 0, 1], None),
+        (np.arange(6) % 2 * 2 - 1, [-1, 1, 1, 1], [0, 1, 0, 1, 0, 1], "the classes -1, 1: in this"),
+        (np.arange(6) % 2 * 2.0 - 1, [-1, 1, 1, 1], [0, 1, 0, 1, 0, 1], "are called 0 to 1."),
+        (np.array([8, 3, 3, 8, 5, 5]), [3, 3, 5, 5], [2, 0, 0, 2, 1, 1], "the classes 3, 5, 8"),
+        (np.arange(1, 7), [1, 2, 3, 6], [0, 1, 2, 3, 4, 5], "are called 0 to 5."),
+    ],
+)
+def test_labels_become_classes_from_0_without_a_gap(tmp_path, y, y_test, wanted, warning):
+    images = loaded(tmp_path, warning, y_train=y, y_test=np.array(y_test))
+    assert images.y_train.tolist() == wanted and images.y_train.dtype == np.int64
+    numbers = dict(zip(np.asarray(y, float).tolist(), wanted, strict=True))
+    assert images.y_test.tolist() == [numbers[float(label)] for label in y_test]
+
+
+def test_black_test_images_are_named(tmp_path):
+    x = keras()["x_test"]
+    x[2] = 0
+    assert (
+        len(loaded(tmp_path, "1 black images, all 0, in x_test, first number 2", x_test=x)[3]) == 4
+    )
+
+
+def claiming(shape: str, held: bytes) -> bytes:
+    """A file whose x_train claims a shape."""
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    file = io.BytesIO(npz(x_train=None))
+    with zipfile.ZipFile(file, "a") as archive:
+        prefix = b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little")
+        archive.writestr("x_train.npy", prefix + header + held)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "shape", ["(1000000000000, 28, 28)", "(6, -3, 2)", "(-6, -3, 2)", f"({2**63}, 2)", "(6, 3, 3)"]
+)
+def test_what_a_header_claims_is_checked_before_memory_is_taken(tmp_path, monkeypatch, shape):
+    (tmp_path / "mine.npz").write_bytes(claiming(shape, b"x" * 36))
+    monkeypatch.setattr(np, "load", None)  # is not reached
+    message = refusal(load_images, str(tmp_path / "mine.npz"))
+    assert f"claims x_train of shape {shape}, but holds 36 bytes" in message
+
+
+def test_what_would_not_fit_into_memory_is_not_read(tmp_path, monkeypatch):
+    (tmp_path / "mine.npz").write_bytes(claiming("(6, 3, 2)", b"x" * 36))
+    assert load_images(str(tmp_path / "mine.npz")).x_train.shape == (6, 3, 2)
+    monkeypatch.setattr(machine, "memory_gb", lambda: 1e-9)
+    assert "GiB of memory: give fewer images" in refusal(load_images, str(tmp_path / "mine.npz"))
+
+
+def test_a_folder_called_as_a_file_is_no_file(tmp_path, monkeypatch):
+    (tmp_path / "mnist.npz").mkdir()
+    for call in (load_images, fingerprint):
+        assert "is a folder: give the file itself" in refusal(call, str(tmp_path / "mnist.npz"))
+    monkeypatch.setenv("RELU_THEORY_DATA", str(tmp_path))
+    for call in (load_images, fingerprint):
+        assert "mnist.npz is a folder" in refusal(call, "mnist")
+
+
+def test_networks_of_images_refuse_vectors_before_they_train(tmp_path):
+    (tmp_path / "mine.npz").write_bytes(npz(shape=(16,)))
+    name, key = str(tmp_path / "mine.npz"), jax.random.key(0)
+    attacked = image_experiment.presets["smoke"]
+    assert "the CNN needs images" in refusal(scene_of, replace(attacked, dataset=name), key, key)
+    healed = replace(transformer.experiment.presets["smoke"], dataset=name)
+    assert "cut from images" in refusal(transformer.run, healed, key, lambda *_: None)
 
 
 def npy() -> bytes:
@@ -102,8 +257,6 @@ def npy() -> bytes:
 
 
 def no_array_inside() -> bytes:
-    import zipfile
-
     file = io.BytesIO(npz(x_train=None))
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr("x_train.npy", b"hello")

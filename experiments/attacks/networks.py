@@ -117,6 +117,11 @@ def scene_of(settings: ImageSettings, key_train, key_test) -> Scene:
         UsageError: the images are not square.
     """
     images = load_images(settings.dataset)
+    if images.x_test.ndim < 3:
+        raise UsageError(
+            f"--dataset {settings.dataset} has vectors of {images.x_test.shape[1]} numbers, and "
+            "the CNN needs images: reshape x_train and x_test to (images, height, width)."
+        )
     chosen = jax.random.permutation(key_test, len(images.x_test))[: settings.points]
     x = jnp.asarray(images.x_test, jnp.float32)[chosen]
     y = jnp.asarray(images.y_test)[chosen]

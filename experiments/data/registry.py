@@ -58,6 +58,16 @@ def names_of(kind: str) -> tuple[str, ...]:
     return (*(name for name, found in SETS.items() if found.kind == kind), own)
 
 
+def is_npz(name: str) -> bool:
+    """Whether the name of a set means a file of the user's own images.
+
+    Example:
+        >>> is_npz("mine.NPZ"), is_npz("mnist")
+        (True, False)
+    """
+    return name.lower().endswith(".npz")
+
+
 def fingerprint(name: str) -> str:
     """What identifies the content of a set: the SHA-256 of its files, wherever they were found.
 
@@ -79,7 +89,7 @@ def fingerprint(name: str) -> str:
     if name == "scripts":
         scripts, labels = make_scripts(COUNT, SEED)
         return _digest([*map(str.encode, scripts), labels.tobytes()])
-    if name.endswith(".npz"):
+    if is_npz(name):
         return _digest(_contents(Path(name).parent, (Path(name).name,)))
     source = SETS[name].source if name in SETS else None
     if source is not None:
@@ -100,6 +110,8 @@ def fingerprint(name: str) -> str:
 
 def _contents(folder: Path, files: Iterable[str]) -> Iterator[bytes]:
     for file in files:
+        if os.path.isdir(folder / file):
+            raise UsageError(f"{folder / file} is a folder: give the file itself.")
         if not os.path.isfile(folder / file):
             raise UsageError(f"There is no file {folder / file}: correct the path.")
         yield (folder / file).read_bytes()

@@ -72,6 +72,11 @@ def cut(settings: Settings, images):
     Raises:
         UsageError: the patches do not fit.
     """
+    if images.ndim < 3:
+        raise UsageError(
+            f"--dataset {settings.dataset} has vectors of {images.shape[1]} numbers, and patches "
+            "are cut from images: reshape x_train and x_test to (images, height, width)."
+        )
     patch = settings.patch or PATCHES.get(settings.dataset, 8)
     try:
         return cut_patches(jnp.asarray(images.reshape(*images.shape[:3], -1), jnp.float32), patch)
