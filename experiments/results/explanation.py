@@ -80,7 +80,5 @@ def _counted(theorem: Theorem) -> Iterator[str]:
             why = "it may never fail, so any number falsifies; n trials see a rate of 6.9/n"
         elif deltas:
             least = min(delta for delta in deltas if delta > 0)
-            why = (
-                f"δ = {least:.3g} takes at least {sample_size(least).trials}, none of them failing"
-            )
+            why = f"δ = {least:.3g} takes {sample_size(least).trials} without a failure"
         yield f"{preset}: {settings.trials}; {why}"

@@ -1,0 +1,238 @@
+"""Theorems and experiments from files outside of this repository, as a user meets them."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from own import FILES, MISTAKES, WRITTEN, changed
+
+from experiments.results import battery, catalog, closure, own
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder outside of the repository; what is imported from it is forgotten."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(own, "FILES", {})
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = {*sys.modules}
+    yield tmp_path
+    for name in {*sys.modules} - before:
+        if name.startswith("own_"):
+            del sys.modules[name]
+    for cached in (closure.source_file, closure._parse, closure._bare):
+        cached.cache_clear()
+
+
+def test_examples_are_short():
+    assert WRITTEN.count("\n") <= 40
+    assert all(text.count("\n") <= 40 for text, _, _ in FILES.values())
+
+
+def test_four_files_get_their_verdicts(folder, cli):
+    for name, (text, _, _) in FILES.items():
+        (folder / f"{name}.py").write_text(text.replace("mine.bound", f"mine.{name}"), "utf-8")
+    paths = [f"{name}.py" for name in FILES]
+    result = cli("verify", *paths, "--json", cwd=folder)
+    verdicts = json.loads(result.stdout)["verdicts"]
+    for verdict, (_, status, detected) in zip(verdicts, FILES.values(), strict=True):
+        assert verdict["status"] == status, verdict
+        assert verdict["control"]["detected"] is detected
+        assert verdict["source"]["paper"].endswith(".py")
+    assert result.returncode == 1  # a false one and one that says nothing
+    again = cli("verify", *paths, "--json", cwd=folder)
+    assert json.loads(again.stdout)["verdicts"] == [
+        verdict | {"seconds": found["seconds"]}
+        for verdict, found in zip(verdicts, json.loads(again.stdout)["verdicts"], strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_said_with_its_line(folder, in_process, name):
+    text, says = MISTAKES[name]
+    (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    result = in_process("verify", f"{name}.py", "--preset", "smoke")
+    assert result.returncode == 2
+    assert re.search(says, result.stderr), result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_what_is_new_runs_as_it_is(folder, in_process):
+    assert in_process("new", "theorem", "mine.largest-value").returncode == 0
+    result = in_process("check", "largest_value.py")
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.count("✓") == len(battery.QUICK) + len(battery.SLOW)
+    assert in_process("new", "experiment", "growth").returncode == 0
+    result = in_process("run", "growth.py", "--sizes", 10, 40, "--trials", 20)
+    assert result.returncode == 0, result.stderr
+    assert "At the largest n it is" in json.loads(result.stdout)["sentences"][0]
+    result = in_process("explain", "largest_value.py")
+    for words in ("δ = 0.01 takes 688", "variance 4", "trials = 1957", "e^{−t²/2}"):
+        assert words in result.stdout, words
+
+
+def test_new_writes_over_nothing(folder, in_process):
+    (folder / "largest.py").write_text("mine", encoding="utf-8")
+    result = in_process("new", "theorem", "largest")
+    assert result.returncode == 2 and "largest.py is there already" in result.stderr
+    assert (folder / "largest.py").read_text(encoding="utf-8") == "mine"
+    for name in ("Large", "a.b.c", "../a", "", "subspace.large-gradient"):
+        assert in_process("new", "theorem", name).returncode == 2
+    assert [path.name for path in folder.iterdir()] == ["largest.py"]
+
+
+PRESETS = "{name: Settings(trials=%d) for name in ('smoke', 'course', 'paper')}"
+
+
+def with_trials(trials: int) -> tuple[tuple[str, str], ...]:
+    """What is changed where presets are given."""
+    return (
+        ("    trial=trial,\n", f"    trial=trial,\n    presets={PRESETS % trials},\n"),
+        ("from theory.claims", "from theory.settings import Count, Settings\nfrom theory.claims"),
+    )
+
+
+def test_check_says_what_is_wrong(folder, in_process):
+    harmless = 'name="nothing broken", numbers={"scale": 1.0}'
+    few = changed(*with_trials(9), ('name="variance 4", numbers={"scale": 2.0}', harmless))
+    (folder / "few.py").write_text(few, encoding="utf-8")
+    result = in_process("check", "few.py")
+    assert result.returncode == 1
+    said = " ".join(result.stdout.split())
+    assert "course has 9 trials; δ = 0.01 takes 688." in said
+    assert "was not detected: it breaks no measured assumption" in said
+
+
+def test_a_change_anywhere_in_the_file_or_beside_it_computes_anew(folder):
+    (folder / "helper.py").write_text("FACTOR = 1.0\n", encoding="utf-8")
+    text = changed(("N, DELTA = 100", "from helper import FACTOR\n\nN, DELTA = 100"),
+                   ("x = scale", "x = FACTOR * scale"))  # fmt: skip
+    path = folder / "beside.py"
+
+    def digest():
+        for cached in (closure.source_file, closure._parse, closure._bare):
+            cached.cache_clear()
+        (entry,) = catalog.entries_of_file(path)
+        return closure.code_digest(entry)
+
+    path.write_text(text, encoding="utf-8")
+    first = digest()
+    assert digest() == first
+    path.write_text(text.replace("of n standard", "of standard"), encoding="utf-8")
+    assert digest() == first  # a docstring
+    path.write_text(text.replace("100, 0.01", "101, 0.01"), encoding="utf-8")
+    assert digest() != first
+    path.write_text(text, encoding="utf-8")
+    (folder / "helper.py").write_text("FACTOR = 2.0\n", encoding="utf-8")
+    assert digest() != first
+
+
+def test_names_are_not_taken_twice(folder, in_process):
+    text = WRITTEN.replace("NAME", "subspace.large-gradient")
+    (folder / "clash.py").write_text(text, encoding="utf-8")
+    result = in_process("verify", "clash.py")
+    assert result.returncode == 2 and "is the name of another theorem" in result.stderr
+    (folder / "a").mkdir()
+    (folder / "a" / "clash.py").write_text(text, encoding="utf-8")
+    result = in_process("verify", "clash.py", "a/clash.py")
+    assert result.returncode == 2 and "have one name" in result.stderr
+    result = in_process("verify", "absent.py")
+    assert result.returncode == 2 and "There is no file" in result.stderr
+
+
+def test_an_installed_package_adds_what_it_has(folder, environment):
+    package = folder / "bounds"
+    package.mkdir()
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    said_otherwise = changed(
+        ("theorem = Theorem(", "theorem: Theorem = Theorem("),
+        ('name="mine.bound"', "name=f\"bounds.{'largest'}\""),
+    )
+    (package / "largest.py").write_text(said_otherwise, encoding="utf-8")
+    (package / "broken.py").write_text("theorem = Theorem(name=1 +)", encoding="utf-8")
+    metadata = folder / "bounds-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Name: bounds\nVersion: 1.0\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text(
+        "[relu_theory]\none = bounds.largest\ntwo = bounds.broken\n", encoding="utf-8"
+    )
+    env = environment | {"PYTHONPATH": f"{ROOT}:{folder}"}
+    command = [sys.executable, "-m", "experiments", "verify", "bounds", "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, env=env, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    (verdict,) = json.loads(result.stdout)["verdicts"]
+    assert (verdict["theorem"], verdict["status"]) == ("bounds.largest", "verified")
+    assert "broken.py is left out: SyntaxError" in result.stderr
+
+
+def test_a_sweep_is_one_table_and_goes_on_where_it_stopped(folder, in_process):
+    text = changed(
+        *with_trials(700),
+        ("(key, (N,))", "(key, (settings.n,))"),
+        ("\n\ndef trial", "\n\n@dataclass(frozen=True)\nclass Settings(Settings):\n"
+         "    n: Count = 100\n\n\ndef trial"),
+        ("import jax\nimport", "from dataclasses import dataclass\n\nimport jax\nimport"),
+    )  # fmt: skip
+    (folder / "grows.py").write_text(text, encoding="utf-8")
+    sweep = ("sweep", "grows.py", "--n", "10,100,10000", "--seeds", 2)
+    result = in_process(*sweep)
+    assert result.returncode == 0, result.stderr
+    made = folder / "results" / "sweeps" / "mine.bound"
+    assert {path.name for path in made.iterdir()} == {"table.csv", "sweep.json", "figure.png"}
+    table = pd.read_csv(made / "table.csv")
+    assert table.n.tolist() == [10, 10, 100, 100, 10000, 10000]
+    assert table.seed.tolist() == [0, 1] * 3
+    # The bound is that for 100: 10 000 Gaussians exceed it in 8 of 100 trials, and not in 1.
+    status = table.status.tolist()
+    assert status[:2] == ["verified"] * 2 and status[4:] == ["falsified"] * 2
+    assert np.all(np.diff(table["measured/predicted, median"][::2]) > 0)
+    kept = {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*.npz")}
+    assert len(kept) == 12
+    next(iter(kept)).unlink()
+    assert in_process(*sweep).returncode == 0
+    assert sum(path.stat().st_mtime_ns != time for path, time in kept.items()) == 1
+    assert pd.read_csv(made / "table.csv").equals(table)
+
+
+def test_settings_of_one_theorem_are_options(folder, in_process):
+    (folder / "bound.py").write_text(changed(), encoding="utf-8")
+    result = in_process("verify", "bound.py", "--json", "--trials", 1500)
+    assert result.returncode == 0, result.stderr
+    (verdict,) = json.loads(result.stdout)["verdicts"]
+    assert verdict["trials"] == verdict["settings"]["trials"] == 1500
+    for args, says in (
+        (("verify", "bound.py", "subspace", "--trials", 5), "needs one theorem"),
+        (("verify", "bound.py", "--width", 5), "width"),
+        (("verify", "bound.py", "--trials", 0), "must be at least 1"),
+        (("sweep", "bound.py"), "several values"),
+        (("sweep", "bound.py", "--trials"), "has no value"),
+        (("sweep", "bound.py", "--trials", "5,6", "--trials", "7"), "stands twice"),
+        (("sweep", "bound.py", "--trials", "5,x"), "x"),
+        (("sweep", "subspace", "--trials", "5,6"), "means several"),
+        (("sweep", "bound.py", "--trials", "5,6", "--seeds", 0), "--seeds is 0"),
+    ):
+        result = in_process(*args)
+        assert result.returncode == 2, args
+        assert says in result.stderr + result.stdout, (args, result.stderr)
+        assert "Traceback" not in result.stderr
+
+
+def test_stored_verdicts_and_results_are_exported(folder, in_process, few_out):
+    result = in_process("export", "verdicts", "--out", few_out, "--table", "verdicts.csv")
+    assert result.returncode == 0, result.stderr
+    table = pd.read_csv(folder / "verdicts.csv")
+    assert {"theorem", "part", "status", "measured/predicted, median"} <= {*table.columns}
+    assert (
+        table[table.theorem == "unlearning.two-layer-gaussian"].verdict.eq("not applicable").all()
+    )
+    gallery = ROOT / "figures" / "subspace"
+    result = in_process("export", "results", "--out", gallery, "--table", "results.csv")
+    assert result.returncode == 0, result.stderr
+    assert {"experiment", "quantity", "value"} <= {*pd.read_csv(folder / "results.csv").columns}
+    for args in (("--out", folder), ("--out", few_out, "--table", "x.txt")):
+        assert in_process("export", "verdicts", *args).returncode == 2
