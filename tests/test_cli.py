@@ -406,3 +406,24 @@ def test_fields_of_the_settings_are_options(in_process):
     assert result.returncode == 0
     assert "--weight-decay" in result.stdout
     assert "neurons m" in result.stdout
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_names_are_whole_at_any_width(cli, few_out, width):
+    terminal = {"COLUMNS": str(width), "FORCE_COLOR": "1", "TERM": "xterm"}
+    shown = cli("list", env=terminal).stdout
+    assert all(entry.name in shown for entry in entries())
+    shown = cli("verify", *FEW, "--preset", "smoke", "--out", few_out, env=terminal).stdout
+    assert all(name in shown for name in FEW)
+
+
+def test_a_closed_pipe_is_no_error(environment):
+    command = f"{sys.executable} -m experiments list --json | head -n 1"
+    result = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env=environment
+    )
+    assert (result.stdout, result.stderr) == ("[\n", "")
+
+
+def test_version(in_process):
+    assert in_process("--version").stdout.startswith("relu-theory ")

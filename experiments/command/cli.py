@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import fields
+from importlib.metadata import version
 from typing import Any
 
 import tyro
@@ -55,6 +56,9 @@ def parse(args: list[str]) -> Callable[[], int]:
         SystemExit: from tyro, with 0 for ``--help`` and 2 for what it cannot parse.
         UsageError: for an unknown entry, or settings that it does not have.
     """
+    if args[:1] == ["--version"]:
+        print(f"relu-theory {version('relu-theory')}, jax {version('jax')}")
+        return lambda: 0
     wants_help = bool({"-h", "--help"} & set(args))
     if args[:1] == ["run"] and (not wants_help or len(args) > 2):
         options, settings = parse_run(args[1:])

@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from experiments import effort
 from experiments.command.progress import bar
 from experiments.command.settings import given
 from experiments.errors import UsageError
 from experiments.results import verdict_table
-from experiments.results.catalog import Entry, entries, select
+from experiments.results.catalog import Entry, select
 from experiments.results.verdicts import succeeded, summary_json
 
 Preset = Literal["smoke", "course", "paper"]
@@ -82,16 +82,23 @@ class Cluster:
 class List:
     """Show every theorem and experiment: name, kind, paper, label."""
 
+    names: Names = ()
+    """systems, globs or paths; all if none"""
     json: bool = False
     """machine-readable"""
 
     def __call__(self) -> int:
         shown = ("name", "system", "kind", "title")
-        rows = [{key: getattr(e, key) for key in shown} | e.source for e in entries()]
+        rows = [
+            {key: getattr(e, key) for key in shown} | e.source for e in select(None, self.names)
+        ]
         if self.json:
             print(json.dumps(rows, indent=2, ensure_ascii=False))
             return 0
-        table = Table("name", "kind", "source", "what")
+        table = Table(
+            Column("name", no_wrap=True),
+            *(Column(name, overflow="fold") for name in ("kind", "source", "what")),
+        )
         for row in rows:
             source = f"{row['paper']}, {row['label']} ({row['provenance']})"
             table.add_row(row["name"], row["kind"], source, row["title"])

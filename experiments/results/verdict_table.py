@@ -19,20 +19,26 @@ COLUMNS = {
 }
 """The columns and their shares of the width: rows that are printed one by one must agree."""
 
+NARROW = 120
+"""Below this many characters a name stands above its row, so that it is whole."""
+
 
 def print_head(console: Console) -> None:
     """The names of the columns."""
-    rows = _rows(box.SIMPLE)
-    rows.add_row(*(f"[bold]{name}" for name in COLUMNS))
+    rows = _rows(console, box.SIMPLE)
+    rows.add_row(*(f"[bold]{name}" for name in _columns(console)))
     console.print(rows)
 
 
 def print_verdict(console: Console, v: dict[str, Any]) -> None:
     """The row of one verdict, and a row more for each part of a statement that has several."""
-    rows = _rows(None)
+    rows = _rows(console, None)
+    names = "theorem" in _columns(console)
+    if not names:
+        console.print(v["theorem"], style="bold", soft_wrap=True, highlight=False)
     single = v["parts"][0] if len(v["parts"]) == 1 else None
     rows.add_row(
-        v["theorem"],
+        *([v["theorem"]] if names else []),
         f"{v['source']['label']}, {v['source']['provenance']}",
         f"[{COLOURS[v['status']]}]{verdict_in_words(v)}",
         str(v["trials"]) + (f" (−{v['skipped']})" if v["skipped"] else ""),
@@ -43,7 +49,7 @@ def print_verdict(console: Console, v: dict[str, Any]) -> None:
     for part in v["parts"] if single is None else []:
         status = part["status"]
         rows.add_row(
-            f"  {part['name']}", "", f"[{COLOURS[status]}]{status}", "",
+            f"  {part['name']}", *([""] if names else []), f"[{COLOURS[status]}]{status}", "",
             part_evidence(part), tightness(part), "",
         )  # fmt: skip
     console.print(rows)
@@ -55,10 +61,16 @@ def print_foot(console: Console, verdicts: list[dict[str, Any]]) -> None:
     console.print(caption(verdicts), style="italic")
 
 
-def _rows(lines: box.Box | None) -> Table:
+def _columns(console: Console) -> dict[str, int]:
+    """The columns that there is room for."""
+    narrow = console.width < NARROW
+    return {name: share for name, share in COLUMNS.items() if not (narrow and name == "theorem")}
+
+
+def _rows(console: Console, lines: box.Box | None) -> Table:
     """Rows of the table, as wide as the console."""
     rows = Table(box=lines, show_header=False, expand=True, padding=(0, 1))
-    for name, share in COLUMNS.items():
+    for name, share in _columns(console).items():
         rows.add_column(name, ratio=share, overflow="fold")
     return rows
 
