@@ -1,6 +1,8 @@
 """An experiment's loops, over cells and over trials, with the results put under their labels."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -16,6 +18,12 @@ Measured = Mapping[str, tuple[Sequence[str], Any]]
 
 Labels = Mapping[str, Sequence[Any] | np.ndarray]
 """Of each dimension."""
+
+
+KEPT: ContextVar[Callable[[str, Callable[[], Measured]], Measured] | None] = ContextVar(
+    "KEPT", default=None
+)
+"""``(name of a cell, measure) -> cell``: what keeps cells until all are done; None keeps none."""
 
 
 def every(trial: Callable[..., Any]) -> Callable[..., dict[str, np.ndarray]]:
@@ -66,6 +74,9 @@ def over(
 ) -> xr.Dataset:
     """Measure every combination of labels.
 
+    A run that was stopped does not measure again what it kept: no two loops of one experiment are
+    to have the same names and labels.
+
     Args:
         cell: called with one label of each kind, by position; gives the same names, dimensions
             and shapes every time.
@@ -85,11 +96,11 @@ def over(
         (2, 9.0)
     """
     shape = tuple(map(len, cells.values()))
-    measured = []
+    measured, keep = [], KEPT.get()
     for done, at in enumerate(product(*cells.values())):
         what = ", ".join(f"{name} {label}" for name, label in zip(cells, at, strict=True))
         progress(done / np.prod(shape), what)
-        measured.append(cell(*at))
+        measured.append(keep(what, partial(cell, *at)) if keep else cell(*at))
     progress(1.0, "done")
     stacked = {}
     for name, (dims, _) in measured[0].items():

@@ -11,7 +11,8 @@ import pytest
 from conftest import ROOT
 from own import FILES, MISTAKES, WRITTEN, changed
 
-from experiments.results import battery, catalog, closure, own
+from experiments.command.tools import EXAMPLES
+from experiments.results import battery, catalog, closure, gallery, own, parts
 
 
 @pytest.fixture
@@ -236,3 +237,29 @@ def test_stored_verdicts_and_results_are_exported(folder, in_process, few_out):
     assert {"experiment", "quantity", "value"} <= {*pd.read_csv(folder / "results.csv").columns}
     for args in (("--out", folder), ("--out", few_out, "--table", "x.txt")):
         assert in_process("export", "verdicts", *args).returncode == 2
+
+
+def test_a_stopped_run_does_not_measure_again_what_it_kept(folder, monkeypatch):
+    monkeypatch.setattr(parts, "WORTH", 0.0)
+    text = (EXAMPLES / "experiment.txt").read_text(encoding="utf-8").replace("NAME", "own.stops")
+    text = text.replace("    def cell(n):\n", "    def cell(n):\n        TOLD.append(n)\n")
+    text = text.replace("def run(", "TOLD = []\n\n\ndef run(")
+    (folder / "stops.py").write_text(text, encoding="utf-8")
+    (entry,) = catalog.select("experiment", ("stops.py",))
+    told = sys.modules.get("own_stops") or own.load("own_stops")
+    asked = gallery.Run(entry.load().presets["smoke"], "smoke", 0)
+
+    def stop(share, what):
+        if what == "n 1000":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gallery.run(entry, asked, folder / "one", stop)
+    assert told.TOLD == [10, 100]
+    result = gallery.run(entry, asked, folder / "one", lambda share, what: None)
+    assert told.TOLD == [10, 100, 1000]
+    assert not [*folder.rglob("*.parts")]
+    whole = gallery.run(entry, asked, folder / "two", lambda share, what: None)
+    assert told.TOLD[3:] == [10, 100, 1000]
+    assert result["summary"] == whole["summary"]
+    assert result["command"].startswith(f"relu-theory run {folder / 'stops.py'}")

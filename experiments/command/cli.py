@@ -145,7 +145,10 @@ def main(args: list[str] | None = None) -> None:
         print(f"relu-theory: {said}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
-        print("relu-theory: interrupted; the same command goes on from here.", file=sys.stderr)
+        print(
+            "relu-theory: interrupted; the same command goes on from what is stored.",
+            file=sys.stderr,
+        )
         sys.stdout.flush()
         # At once: threads that compile or compute do not stop, and whatever is stored is whole.
         os._exit(130)

@@ -64,6 +64,11 @@ class Entry(NamedTuple):
         return replace(found, presets={**found.presets, **self.changed})
 
     @property
+    def said(self) -> str:
+        """What a command calls it: its name, or the path of a file."""
+        return str(self.path) if self.own else self.name
+
+    @property
     def own(self) -> bool:
         """Whether it is in a file that the user gave."""
         return self.module in own.FILES

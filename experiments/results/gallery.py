@@ -10,6 +10,7 @@ import io
 import json
 import shlex
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from math import inf
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from experiments.data import registry
 from experiments.experiment import Experiment, Progress
 from experiments.plots.style import STYLE
-from experiments.results import store
+from experiments.results import parts, store
 from experiments.results.catalog import Entry
 from experiments.results.closure import code_digest
 from theory.theorem import Preset
@@ -71,7 +72,9 @@ def run(
     # What one process has to run needs all of them.
     everywhere = agreed(stored is not None)
     if stored is None or not everywhere:
-        with spread():
+        # Several processes do not see each other's files before they exchange them.
+        resumed = nullcontext() if jax.process_count() > 1 else parts.kept(kept / f"{key}.parts")
+        with spread(), resumed:
             found = experiment.run(settings, jax.random.key(seed), progress)
         description = {
             "experiment": entry.name,
@@ -96,7 +99,7 @@ def command(entry: Entry, asked: Run) -> str:
     import jax
 
     settings, preset, seed = asked
-    base, words = entry.load().presets[preset], ["relu-theory", "run", entry.name]
+    base, words = entry.load().presets[preset], ["relu-theory", "run", entry.said]
     words += ["--preset", preset] if preset != "course" else []
     words += ["--seed", str(seed)] if seed else []
     words += [] if jax.numpy.zeros(()).dtype == "float64" else ["--precision", "float32"]

@@ -1,0 +1,55 @@
+"""Cells of an experiment that is not done: kept as they are measured, so that it can go on."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from experiments.cells import KEPT, Measured
+from experiments.results import store
+
+WORTH = 1.0
+"""Seconds from which on a cell is kept."""
+
+
+class Parts:
+    """Cells in a folder, by their names and labels.
+
+    Attributes:
+        folder: of one run, known by its key.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __call__(self, name: str, measure: Callable[[], Measured]) -> Measured:
+        """A cell from the folder, or measured and kept there."""
+        path = self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.npz"
+        found = store.load(path)
+        if found is not None and found[1]["name"] == name:
+            arrays, dims = found[0], found[1]["dims"]
+            return {
+                variable: (tuple(dims[variable]), values) for variable, values in arrays.items()
+            }
+        start = time.perf_counter()
+        measured = measure()
+        arrays = {variable: np.asarray(values) for variable, (_, values) in measured.items()}
+        if time.perf_counter() - start >= WORTH:
+            dims = {variable: list(dims) for variable, (dims, _) in measured.items()}
+            store.save(path, arrays, {"name": name, "dims": dims})
+        return measured
+
+
+@contextmanager
+def kept(folder: Path) -> Iterator[None]:
+    """Keep cells in a folder until the work is done; then it is gone."""
+    token = KEPT.set(Parts(folder))
+    try:
+        yield
+    finally:
+        KEPT.reset(token)
+    shutil.rmtree(folder, ignore_errors=True)
