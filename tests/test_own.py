@@ -1,9 +1,11 @@
 """Theorems and experiments from files outside of this repository, as a user meets them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -263,3 +265,40 @@ def test_a_stopped_run_does_not_measure_again_what_it_kept(folder, monkeypatch):
     assert told.TOLD[3:] == [10, 100, 1000]
     assert result["summary"] == whole["summary"]
     assert result["command"].startswith(f"relu-theory run {folder / 'stops.py'}")
+
+
+def test_options_come_from_a_file_too(folder, in_process):
+    (folder / "bound.py").write_text(changed(), encoding="utf-8")
+    (folder / "asked.toml").write_text("trials = 400\nseed = 3\njson = true\n", encoding="utf-8")
+    result = in_process("verify", "bound.py", "--config", "asked.toml", "--seed", 5)
+    (verdict,) = json.loads(result.stdout)["verdicts"]
+    assert (verdict["trials"], verdict["seed"]) == (400, 5)
+    (folder / "bad.toml").write_text("trials = [1, {}]\n", encoding="utf-8")
+    (folder / "worse.toml").write_bytes(b"\xff = 1")
+    for file, says in (
+        (("bad.toml",), "trials must be a number"),
+        (("worse.toml",), "cannot be read"),
+        (("absent.toml",), "cannot be read"),
+        ((), "needs a file"),
+    ):
+        result = in_process("verify", "bound.py", "--config", *file)
+        assert result.returncode == 2 and says in result.stderr, file
+
+
+def test_what_is_kept_is_listed_and_removed_by_age_and_size(folder, in_process, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    old, new = folder / "results" / "trials" / "a.npz", folder / "results" / "runs" / "b.nc"
+    for path, days in ((old, 40), (new, 1)):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(bytes(1_000_000))
+        os.utime(path, (time.time() - days * 86_400,) * 2)
+    verdict = folder / "results" / "verdicts" / "smoke-0" / "a.json"
+    verdict.parent.mkdir(parents=True)
+    verdict.write_text("{}", encoding="utf-8")
+    result = in_process("cache")
+    assert "40.0 days" in result.stdout and old.exists()
+    assert "removed 1 files, 1.0 megabytes" in in_process("cache", "--older", 30).stderr
+    assert not old.exists() and new.exists()
+    assert in_process("cache", "--most", -1).returncode == 2
+    assert "removed 1 files" in in_process("cache", "--most", 0).stderr
+    assert not new.exists() and verdict.exists()

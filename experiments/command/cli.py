@@ -15,6 +15,7 @@ from typing import Any
 
 import tyro
 
+from experiments.command.cache import Cache
 from experiments.command.commands import (
     Bench,
     Cluster,
@@ -26,7 +27,7 @@ from experiments.command.commands import (
     Verify,
     Worst,
 )
-from experiments.command.settings import with_bounds
+from experiments.command.settings import configured, with_bounds
 from experiments.command.tables import Export, Sweep
 from experiments.command.tools import Check, Explain, New
 from experiments.errors import UsageError
@@ -46,6 +47,7 @@ COMMANDS: dict[str, type] = {
     "new": New,
     "check": Check,
     "explain": Explain,
+    "cache": Cache,
 }
 
 
@@ -59,6 +61,7 @@ def parse(args: list[str]) -> Callable[[], int]:
     if args[:1] == ["--version"]:
         print(f"relu-theory {version('relu-theory')}, jax {version('jax')}")
         return lambda: 0
+    args = configured(args)
     wants_help = bool({"-h", "--help"} & set(args))
     if args[:1] == ["run"] and (not wants_help or len(args) > 2):
         options, settings = parse_run(args[1:])

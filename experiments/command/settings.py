@@ -1,8 +1,10 @@
 """Settings from the command line: every field is an option, and its help says its bounds."""
 
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -33,6 +35,36 @@ def given(default: Any, args: list[str], prog: str) -> Any:
     start = shown(**vars(default))
     found = tyro.cli(tyro.conf.OmitArgPrefixes[shown], args=args, default=start, prog=prog)
     return type(default)(**vars(found))
+
+
+def configured(args: list[str]) -> list[str]:
+    """The arguments with ``--config FILE`` replaced by the options that the file has and that are
+    not given beside it.
+
+    Raises:
+        UsageError: there is no such file, or it holds something other than options.
+    """
+    if "--config" not in args:
+        return args
+    at = args.index("--config")
+    if at + 1 == len(args):
+        raise UsageError("--config needs a file: --config FILE.toml.")
+    path = args[at + 1]
+    try:
+        given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--config {path} cannot be read ({error}).") from None
+    options, said = [], {arg.partition("=")[0] for arg in args}
+    for name, value in given.items():
+        values = value if isinstance(value, list) else [value]
+        if not all(isinstance(one, str | int | float) for one in values):
+            raise UsageError(
+                f"--config {path}: {name} must be a number, a text, or a list of them."
+            )
+        flag = f"--{name.replace('_', '-')}"
+        if value is not False and flag not in said:  # the command line decides
+            options += [flag] if value is True else [flag, *map(str, values)]
+    return [*args[:at], *options, *args[at + 2 :]]
 
 
 def grid(args: list[str]) -> Iterator[list[str]]:
