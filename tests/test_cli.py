@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FEW
+from conftest import FEW, ROOT
 
 from experiments.errors import UsageError
 from experiments.results import standing
@@ -427,3 +428,20 @@ def test_a_closed_pipe_is_no_error(environment):
 
 def test_version(in_process):
     assert in_process("--version").stdout.startswith("relu-theory ")
+
+
+@pytest.mark.parametrize("package", ["experiments", "theory"])
+def test_another_package_of_our_name_is_named(environment, tmp_path, package):
+    """The installed command begins with a copy of this file under a name of its own."""
+    shutil.copy(ROOT / "experiments" / "command" / "first.py", tmp_path / "relu_theory_first.py")
+    code = "from relu_theory_first import main; main()"
+    command = [sys.executable, "-c", code, "--version"]
+    env = environment | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    options = {"capture_output": True, "text": True, "env": env, "cwd": tmp_path}
+    assert subprocess.run(command, **options).stdout.startswith("relu-theory ")
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("", encoding="utf-8")
+    result = subprocess.run(command, **options)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"relu-theory: Python finds another '{package}' first")
+    assert str(tmp_path / package) in result.stderr and "Traceback" not in result.stderr
