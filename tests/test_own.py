@@ -22,6 +22,7 @@ def folder(tmp_path, monkeypatch):
     """An empty folder outside of the repository; what is imported from it is forgotten."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(own, "FILES", {})
+    monkeypatch.setattr(catalog, "GIVEN", {})
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = {*sys.modules}
     yield tmp_path

@@ -417,3 +417,8 @@ def test_claims_stand_in_one_table_by_number(tmp_path):
     table = text[text.index("The data say") :]
     assert table.index("1: claim 1") < table.index("2: claim 2") < table.index("3: claim 3")
     assert "0.5 [0.4, 0.6]" in table and "dimples.a" in table and "beside 2" in table
+
+
+def test_a_card_has_the_proof(folder):
+    page = Page(report.render([verdict("subspace.large-gradient")], [], folder))
+    assert "the lemma of Laurent and Massart" in page.text

@@ -178,6 +178,15 @@ def _arguments(call: ast.expr) -> dict[str, str]:
     return {name: ast.literal_eval(value) for name, value in (*by_position, *named)}
 
 
+GIVEN: dict[Path, tuple[Entry, ...]] = {}
+"""What the files hold that the user gave."""
+
+
+def known() -> tuple[Entry, ...]:
+    """All entries, those of files that the user gave among them."""
+    return (*entries(), *(entry for found in GIVEN.values() for entry in found))
+
+
 def entries_of_file(path: Path) -> list[Entry]:
     """The theorem and the experiment of a file that the user gave.
 
@@ -194,6 +203,7 @@ def entries_of_file(path: Path) -> list[Entry]:
             f"{path} has neither `theorem = Theorem(...)` nor `experiment = Experiment(...)`; "
             "`relu-theory new theorem NAME` writes an example."
         )
+    GIVEN[own.FILES[module]] = tuple(found)
     return found
 
 
