@@ -53,6 +53,58 @@ def finite(tree: Any) -> bool:
     )
 
 
+def as_floats(name: str, value: Any) -> jax.Array:
+    """Real numbers as an array: of a list, of integers, of an array of any framework.
+
+    Args:
+        name: what it is, for the message.
+        value: of any shape.
+
+    Raises:
+        ValueError: these are no numbers, or complex ones.
+
+    Example:
+        >>> as_floats("w", [[1, 2]]).shape
+        (1, 2)
+        >>> as_floats("w", [1j])
+        Traceback (most recent call last):
+        ValueError: w is complex: give real numbers, its .real where the imaginary parts are 0.
+    """
+    if not isinstance(value, jax.Array):
+        try:
+            value = np.asarray(value)
+        except Exception as error:  # ragged lists, and whatever another framework's array raises
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{name} cannot be read as an array: {reason}") from error
+    kind = value.dtype
+    if jnp.issubdtype(kind, jnp.complexfloating):
+        raise ValueError(
+            f"{name} is complex: give real numbers, its .real where the imaginary parts are 0."
+        )
+    real = any(jnp.issubdtype(kind, known) for known in (jnp.floating, jnp.integer, jnp.bool))
+    if not real or jnp.issubdtype(kind, np.timedelta64):  # which is an integer to NumPy
+        raise ValueError(f"{name} has the type {kind}: give an array of numbers.")
+    kept = jnp.issubdtype(kind, jnp.floating) and kind.itemsize <= 8
+    return jnp.asarray(value, None if kept else float)
+
+
+def check_dimension(d: int, x: jax.Array) -> None:
+    """Refuse points that are not of the d dimensions that a network takes.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_dimension(3, jnp.ones((5, 2)))
+        Traceback (most recent call last):
+        ValueError: The network takes points of 3 numbers, and points of shape (5, 2) are given.
+    """
+    if x.ndim < 1 or x.shape[-1] != d:
+        raise ValueError(
+            f"The network takes points of {d} numbers, and points of shape {x.shape} are given."
+        )
+
+
 def check_inputs(inputs: Any) -> None:
     """Refuse inputs that are not at least one row of finite numbers.
 
@@ -78,30 +130,49 @@ def check_inputs(inputs: Any) -> None:
         raise ValueError("inputs have entries that are not finite")
 
 
-def check_points(x: Any, y: Any) -> None:
-    """Refuse training data that is not points (n, d) and labels ±1 of shape (n,), all finite.
+def check_points(x: Any, y: Any) -> tuple[jax.Array, jax.Array]:
+    """Training data as arrays: points (n, d) and labels ±1 (n,), all finite.
 
     Shapes are looked at always, values where there are any: in a compiled program there are none.
+
+    Args:
+        x: what `as_floats` takes.
+        y: the same; (n, 1) as well.
 
     Raises:
         ValueError: otherwise.
 
     Example:
+        >>> check_points([[1, 2]], [[1]])[1].tolist()
+        [1.0]
         >>> check_points(jnp.eye(2), jnp.array([0.0, 1.0]))
         Traceback (most recent call last):
         ValueError: Label 0 is 0 and must be -1 or +1.
     """
-    if jnp.ndim(x) != 2 or jnp.shape(y) != jnp.shape(x)[:1]:
+    x, y = as_floats("x", x), _labels(y)
+    if x.ndim == 2 and y.shape == (len(x), 1):
+        y = y[:, 0]
+    if x.ndim != 2 or y.shape != x.shape[:1]:
         raise ValueError(
             f"Points have shape {jnp.shape(x)} and labels {jnp.shape(y)}: they must be (n, d) and "
             "(n,), a label for each point."
         )
     if len(x) == 0:
         raise ValueError("There are no training points; give at least one.")
+    y = y.astype(x.dtype)
     if traced((x, y)):
-        return
+        return x, y
     if not finite((x, y)):
         raise ValueError("Points and labels must be finite; at least one is not.")
     wrong = np.flatnonzero(np.abs(np.asarray(y)) != 1)
     if wrong.size:
         raise ValueError(f"Label {wrong[0]} is {float(y[wrong[0]]):g} and must be -1 or +1.")
+    return x, y
+
+
+def _labels(y: Any) -> jax.Array:
+    found = as_floats("y", y)
+    named = str(getattr(y, "dtype", ""))  # of another framework as well
+    if named.endswith("bool") or any(type(label) is bool for label in jax.tree.leaves(y)):
+        raise ValueError("Labels are true and false and must be -1 or +1: give 2 * y - 1.")
+    return found

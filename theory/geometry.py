@@ -1,12 +1,13 @@
 """Linear subspaces by orthonormal bases, and the span of a data set."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
-from theory.checks import finite
+from theory.checks import as_floats, finite, traced
 
 
 class Subspace(NamedTuple):
@@ -43,6 +44,54 @@ class Subspace(NamedTuple):
         norm = jnp.linalg.norm(x, axis=-1)
         off = jnp.linalg.norm(self.reject(x), axis=-1)
         return jnp.where(norm > 0, off / jnp.where(norm > 0, norm, 1), 0)
+
+
+def as_subspace(basis: Any, d: int) -> Subspace:
+    """A subspace of R^d from itself or its basis; that this is orthonormal is looked at.
+
+    Args:
+        basis: a `Subspace`, or orthonormal columns (d, dim); zero columns do not count.
+        d: of the space.
+
+    Raises:
+        ValueError: these are no orthonormal columns of d numbers.
+
+    Example:
+        >>> as_subspace([[1.0], [1.0]], 2)
+        Traceback (most recent call last):
+        ...
+        ValueError: The columns of the basis are not orthonormal: take those of ...
+    """
+    columns = as_floats("basis", basis.basis if isinstance(basis, Subspace) else basis)
+    if columns.ndim != 2 or columns.shape[0] != d:
+        raise ValueError(
+            f"The basis has shape {columns.shape} and must have its vectors in columns, ({d}, dim)."
+        )
+    if not traced(columns):
+        known = np.asarray(columns)  # by NumPy, as in `finite`
+        gram = known.T @ known
+        off = np.abs(gram - np.diag(np.diag(gram) > 0))
+        if not (off < jnp.finfo(columns.dtype).eps ** 0.5).all():  # NaN compares false
+            raise ValueError(
+                "The columns of the basis are not orthonormal: take those of theory.geometry.span."
+            )
+    return Subspace(columns)
+
+
+def as_matrix(x: Any) -> Array:
+    """Points (n, d) as an array.
+
+    Raises:
+        ValueError: these are none.
+
+    Example:
+        >>> as_matrix([[1, 2]]).shape
+        (1, 2)
+    """
+    x = as_floats("x", x)
+    if x.ndim != 2:
+        raise ValueError(f"x has shape {x.shape} and must have a point in each row, (n, d).")
+    return x
 
 
 OFF_BY_ROUNDING = 1e4
@@ -108,18 +157,24 @@ def random_subspace(key: Key[Array, ""], d: int, dim: int) -> Subspace:
     return Subspace(orthonormalise(jax.random.normal(key, (d, dim))))
 
 
-def span(x: Float[Array, "n d"], rank: int) -> Subspace:
+def span(x: Any, rank: int) -> Subspace:
     """The subspace spanned by the rows of x: its leading ``rank`` right singular vectors.
 
     Args:
-        x: data, one point per row.
+        x: data (n, d), one point per row.
         rank: the rank of x. Static, so that the call compiles; `numerical_rank` finds it.
+
+    Raises:
+        ValueError: x is no matrix, or has no such rank.
 
     Example:
         >>> x = jnp.array([[1.0, 1.0, 0.0], [2.0, 2.0, 0.0]])
         >>> span(x, rank=1).off_share(x).max() < 1e-6
         Array(True, dtype=bool)
     """
+    x = as_matrix(x)
+    if not 0 <= rank <= min(x.shape):
+        raise ValueError(f"rank is {rank}, and x has shape {x.shape}: take numerical_rank(x).")
     _, _, vt = jnp.linalg.svd(x, full_matrices=False)
     return Subspace(vt[:rank].T)
 
@@ -137,16 +192,17 @@ def principal(x: Float[Array, "n d"], k: int) -> Float[Array, "d k"]:
     return vectors[:, ::-1][:, :k]
 
 
-def numerical_rank(x: Float[Array, "n d"]) -> int:
+def numerical_rank(x: Any) -> int:
     """The number of singular values above the rounding of the largest one (LAPACK's criterion).
 
     Raises:
-        ValueError: an entry is not finite.
+        ValueError: an entry is not finite, or x is no matrix (n, d).
 
     Example:
         >>> numerical_rank(jnp.array([[1.0, 1.0], [2.0, 2.0], [0.0, 0.0]]))
         1
     """
+    x = as_matrix(x)
     if not finite(x):
         raise ValueError("A matrix with entries that are not finite has no rank.")
     return int(jnp.linalg.matrix_rank(x))

@@ -241,7 +241,7 @@ def test_search_finds_nearer_flips_and_none_inside_the_radius(scene, net):
 
 def test_only_a_two_layer_network_is_certified(scene):
     deep = mlp(jax.random.key(1), (30, 9, 9, 1))
-    with pytest.raises(TypeError, match="TwoLayerReLU"):
+    with pytest.raises(ValueError, match="TwoLayerReLU"):
         certified_radius(deep, scene.x0, scene.subspace)  # pyright: ignore[reportArgumentType]
 
 

@@ -9,14 +9,14 @@ Chance is the law of the same mean for M independent uniform directions. Its pai
 not jointly independent, so for M > 2 it is simulated; for two copies cos² ~ Beta(½, (d − 1)/2).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import betainc, gammaln
 from jaxtyping import Array, Bool, Float, Key
 
-from theory.checks import finite, traced
+from theory.checks import as_floats, finite, traced
 
 SAMPLES = 10_000
 """Draws of chance by default: p-values from 1e-4."""
@@ -168,7 +168,7 @@ class Calibrated(NamedTuple):
     adjusted: Float[Array, " words"]
 
 
-def calibrate(score: Float[Array, " words"], chance: Float[Array, "sets words"]) -> Calibrated:
+def calibrate(score: Any, chance: Any) -> Calibrated:
     """p-values of a text's scores against those of untrained copies at the same text.
 
     The words of one set of copies share its networks, so that the sets, not their words, are the
@@ -176,9 +176,9 @@ def calibrate(score: Float[Array, " words"], chance: Float[Array, "sets words"])
     largest score of every set, which bounds the family-wise error whatever their dependence.
 
     Args:
-        score: of the words.
-        chance: of the same words, B sets of as many untrained copies; no p-value is below
-            1/(1 + B).
+        score: of the words, (words,).
+        chance: of the same words, (sets, words), B sets of as many untrained copies; no p-value is
+            below 1/(1 + B).
 
     Raises:
         ValueError: chance is of another number of words, empty, or not finite, unless traced.
@@ -192,6 +192,9 @@ def calibrate(score: Float[Array, " words"], chance: Float[Array, "sets words"])
         >>> found.p_value.tolist(), found.adjusted.tolist()
         ([0.25, 0.5], [1.0, 0.5])
     """
+    score, chance = as_floats("score", score), as_floats("chance", chance)
+    if score.ndim != 1:
+        raise ValueError(f"score has shape {score.shape} and must have one axis, (words,)")
     if chance.ndim != 2 or chance.shape[1:] != score.shape:
         raise ValueError(
             f"chance has shape {chance.shape} and must have a row for every set of copies, with "
@@ -203,21 +206,29 @@ def calibrate(score: Float[Array, " words"], chance: Float[Array, "sets words"])
     )
 
 
-def agreement_scores(gradients: Float[Array, "models words d"]) -> AgreementScores:
+def agreement_scores(gradients: Any) -> AgreementScores:
     """How far the copies agree on the direction of each word's gradient.
 
     Args:
-        gradients: ∂ logit_m/∂e_t, of at least two copies on one shared embedding. A word where one
-            is not finite has no score, cosine or norm: they are NaN, and the others' as without it.
+        gradients: ∂ logit_m/∂e_t (models, words, d), of at least two copies on one shared
+            embedding. A word where one is not finite has no score, cosine or norm: they are NaN,
+            and the others' as without it.
 
     Raises:
-        ValueError: for fewer than two copies or a single dimension, where nothing can disagree.
+        ValueError: for fewer than two copies or a single dimension, where nothing can disagree;
+            for another shape, or what are no real numbers.
 
     Example:
         >>> found = agreement_scores(jnp.array([[[1.0, 0.0]], [[-1.0, 0.0]]]))
         >>> found.score.tolist(), found.cosine.tolist(), found.norm.tolist()
         ([1.0], [-1.0], [1.0])
     """
+    gradients = as_floats("gradients", gradients)
+    if gradients.ndim != 3:
+        raise ValueError(
+            f"gradients have shape {gradients.shape} and must have (models, words, d): one for "
+            "each copy and each word."
+        )
     models, _, d = gradients.shape
     if models < 2:
         raise ValueError(f"There is {models} copy of the classifier; agreement needs at least two.")
@@ -236,7 +247,7 @@ def agreement_scores(gradients: Float[Array, "models words d"]) -> AgreementScor
 
 
 def agreement(
-    gradients: Float[Array, "models words d"],
+    gradients: Any,
     *,
     key: Key[Array, ""] | None = None,
     samples: int | None = None,
@@ -259,6 +270,7 @@ def agreement(
         >>> found.score.shape, bool(found.p_value[0] == 1e-3)
         ((3,), True)
     """
+    gradients = as_floats("gradients", gradients)
     found = agreement_scores(gradients)
     models, words, d = gradients.shape
     if models == 2:

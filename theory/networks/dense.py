@@ -1,44 +1,109 @@
 """Linear predictors and fully connected ReLU networks, on vectors."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from theory.checks import as_floats, check_dimension
 
-class Linear(NamedTuple):
+
+class _Vector(NamedTuple):
+    w: Float[Array, " d"]
+
+
+class Linear(_Vector):
     """The linear predictor N(x) = ⟨w, x⟩.
+
+    Attributes:
+        w: weights (d,); one row or one column of them, as a layer of PyTorch or Flax has, is taken
+            for that.
+
+    Raises:
+        ValueError: these are no weights of such a predictor.
 
     Example:
         >>> float(Linear(jnp.array([1.0, 2.0]))(jnp.array([3.0, 4.0])))
         11.0
     """
 
-    w: Float[Array, " d"]
+    def __new__(cls, w: Any):
+        w = as_floats("w", w)
+        if w.ndim == 2 and 1 in w.shape:
+            w = w.reshape(-1)
+        if w.ndim != 1:
+            raise ValueError(f"w has shape {w.shape}: give the weights of a predictor, (d,).")
+        return super().__new__(cls, w)
 
-    def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+    def __call__(self, x: Any) -> Float[Array, "*batch"]:
+        x = as_floats("x", x)
+        check_dimension(self.w.shape[-1], x)
         return x @ self.w
 
 
-class TwoLayerReLU(NamedTuple):
+class _Layers(NamedTuple):
+    w: Float[Array, "width d"]
+    u: Float[Array, " width"]
+
+
+class TwoLayerReLU(_Layers):
     """The two-layer network N(x) = Σ_i u_i σ(⟨w_i, x⟩), σ = ReLU, without biases.
 
     Attributes:
-        w: hidden weights, one row per neuron.
-        u: output weights.
+        w: hidden weights (width, d), one row per neuron; with an axis in front, copies. Columns,
+            as Flax has them, are taken for rows where the number of output weights tells them.
+        u: output weights (width,); one row or one column of them is taken for that.
+
+    Raises:
+        ValueError: these are no weights of such a network, or might be of two.
 
     Example:
         >>> net = TwoLayerReLU(jnp.eye(2), jnp.array([1.0, -1.0]))
         >>> float(net(jnp.array([3.0, -4.0])))
         3.0
+        >>> TwoLayerReLU([[1, 2, 3], [4, 5, 6]], [[1], [-1], [1]]).w.shape  # kernels of Flax
+        (3, 2)
     """
 
-    w: Float[Array, "width d"]
-    u: Float[Array, " width"]
+    def __new__(cls, w: Any, u: Any):
+        w, u = as_floats("w", w), as_floats("u", u)
+        wider = max(w.dtype, u.dtype, key=lambda kind: kind.itemsize)
+        w, u = w.astype(wider), u.astype(wider)
+        if w.ndim > 2 and u.shape == w.shape[:-1]:
+            return super().__new__(cls, w, u)
+        column = u.ndim == 2 and u.shape[1] == 1 != u.shape[0]
+        if u.ndim == 2 and 1 in u.shape:
+            u = u.reshape(-1)
+        if w.ndim != 2 or u.ndim != 1 or len(u) not in w.shape:
+            raise ValueError(
+                f"w has shape {w.shape} and u has shape {u.shape}: give hidden weights (width, d) "
+                "and output weights (width,), one for each row."
+            )
+        if column and w.shape[0] == w.shape[1]:
+            raise ValueError(
+                f"w has shape {w.shape} and u is a column, as in Flax, whose w has a neuron in "
+                "each column: give w (its transpose, if it is of Flax) with u of shape (width,)."
+            )
+        return super().__new__(cls, w if len(u) == w.shape[0] else w.T, u)
 
-    def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+    def __call__(self, x: Any) -> Float[Array, "*batch"]:
+        x = as_floats("x", x)
+        check_dimension(self.w.shape[-1], x)
         return jax.nn.relu(x @ self.w.T) @ self.u
+
+
+# A pytree's leaves may be anything, an axis or a name: it is put together again unchecked.
+for _network in (Linear, TwoLayerReLU):
+    jax.tree_util.register_pytree_with_keys(
+        _network,
+        lambda net: (
+            [(jax.tree_util.GetAttrKey(name), getattr(net, name)) for name in net._fields],
+            None,
+        ),
+        lambda _, leaves, network=_network: network._make(leaves),
+        lambda net: (tuple(net), None),
+    )
 
 
 def affine(
@@ -50,6 +115,11 @@ def affine(
         >>> affine(jnp.ones((1, 2)), jnp.eye(2), jnp.array([0.0, 1.0])).tolist()
         [[1.0, 2.0]]
     """
+    if weight.shape[-1] != x.shape[-1]:
+        raise ValueError(
+            f"A layer of shape {weight.shape} takes {weight.shape[-1]} numbers and is given "
+            f"{x.shape[-1]}: give weights (outputs, inputs), the transpose of Flax's kernels."
+        )
     h = x @ weight.T
     return h + jnp.broadcast_to(bias, h.shape)
 

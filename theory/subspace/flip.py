@@ -1,12 +1,13 @@
 """How far a point must move off the subspace before the network changes its sign."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from theory.geometry import Subspace
+from theory.checks import as_floats
+from theory.geometry import Subspace, as_subspace
 from theory.networks import TwoLayerReLU
 from theory.subspace.gradient import off_subspace_gradient
 
@@ -57,16 +58,26 @@ def first_crossing(
     return jnp.where(lost.any(), inside, jnp.where(crosses, beyond, jnp.inf))
 
 
-def flip_distance(
-    net: TwoLayerReLU, x: Float[Array, " d"], direction: Float[Array, " d"]
-) -> Float[Array, ""]:
+def flip_distance(net: TwoLayerReLU, x: Any, direction: Any) -> Float[Array, ""]:
     """The distance from x along ``direction`` at which N changes sign, infinity if it never does.
+
+    Args:
+        net: the network.
+        x: a point (d,).
+        direction: (d,), of any length.
+
+    Raises:
+        ValueError: point or direction have another shape.
 
     Example:
         >>> net = TwoLayerReLU(jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([1.0, -1.0]))
         >>> float(flip_distance(net, jnp.array([2.0, 0.0]), jnp.array([0.0, 5.0])))
         2.0
     """
+    x, direction = as_floats("x", x), as_floats("direction", direction)
+    for name, one in (("x", x), ("direction", direction)):
+        if one.shape != net.w.shape[-1:]:
+            raise ValueError(f"{name} has shape {one.shape} and must have {net.w.shape[-1:]}.")
     norm = jnp.linalg.norm(direction)
     unit = direction / jnp.where(norm > 0, norm, 1)
     return first_crossing(net.w @ x, net.w @ unit, net.u)
@@ -158,7 +169,7 @@ def nearest_flip(
     return jnp.min(jax.lax.map(search, directions))
 
 
-def universal_direction(net: TwoLayerReLU, subspace: Subspace) -> Float[Array, " d"]:
+def universal_direction(net: TwoLayerReLU, subspace: Any) -> Float[Array, " d"]:
     """v = Σ_i sign(u_i)·Π_{P^⊥} w_i, which flips every point of P at once when ℓ ≫ m.
 
     Example:
@@ -166,7 +177,7 @@ def universal_direction(net: TwoLayerReLU, subspace: Subspace) -> Float[Array, "
         >>> universal_direction(net, Subspace(jnp.array([[1.0], [0.0]]))).tolist()
         [0.0, -2.0]
     """
-    return jnp.sign(net.u) @ subspace.reject(net.w)
+    return jnp.sign(net.u) @ as_subspace(subspace, net.w.shape[-1]).reject(net.w)
 
 
 def operator_norm(w: Float[Array, "width d"], squarings: int = 32) -> Float[Array, ""]:
@@ -191,16 +202,19 @@ def operator_norm(w: Float[Array, "width d"], squarings: int = 32) -> Float[Arra
     return jnp.exp((log_norm + jnp.log(jnp.trace(power)) * 0.5**squarings) / 2)
 
 
-def certified_radius(
-    net: TwoLayerReLU, x: Float[Array, "*batch d"], subspace: Subspace
-) -> Float[Array, "*batch"]:
+def certified_radius(net: Any, x: Any, subspace: Any) -> Float[Array, "*batch"]:
     """|N(x)| / (‖u‖₂·‖Π_{P^⊥}W‖_op): no z ∈ P^⊥ shorter than this flips x ∈ P.
 
     |N(x+z) − N(x)| ≤ ‖u‖₂‖W_⊥z‖₂ because σ is 1-Lipschitz; ‖u‖₂ = 1 for u_i = ±1/√m. Infinite
     where W_⊥ = 0, since then nothing off P is seen.
 
+    Args:
+        net: a `TwoLayerReLU`, of which alone this is a theorem.
+        x: points of P, (..., d).
+        subspace: P, or an orthonormal basis of it (d, dim).
+
     Raises:
-        TypeError: the network is no `TwoLayerReLU`, of which alone this is a theorem.
+        ValueError: these are not that.
 
     Example:
         >>> net = TwoLayerReLU(jnp.eye(2), jnp.array([0.6, -0.8]))
@@ -209,11 +223,12 @@ def certified_radius(
         3.0
     """
     if not isinstance(net, TwoLayerReLU):
-        raise TypeError(
+        raise ValueError(
             f"a radius is certified for a TwoLayerReLU and not for a {type(net).__name__}, whose "
             "output another Lipschitz constant bounds"
         )
-    lipschitz = jnp.linalg.norm(net.u) * operator_norm(subspace.reject(net.w))
+    plane = as_subspace(subspace, net.w.shape[-1])
+    lipschitz = jnp.linalg.norm(net.u) * operator_norm(plane.reject(net.w))
     return jnp.where(
         lipschitz > 0, jnp.abs(net(x)) / jnp.where(lipschitz > 0, lipschitz, 1), jnp.inf
     )

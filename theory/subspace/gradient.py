@@ -1,29 +1,32 @@
 """The input gradient off the data's subspace, and the scale that theory gives it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from theory.geometry import Subspace
+from theory.checks import as_floats
+from theory.geometry import as_subspace
 from theory.networks import TwoLayerReLU
 
 
 def off_subspace_gradient(
-    net: Callable[[Float[Array, "*batch d"]], Float[Array, "*batch"]],
-    x: Float[Array, "*batch d"],
-    basis: Float[Array, "d dim"],
+    net: Callable[[Any], Any], x: Any, basis: Any
 ) -> Float[Array, "*batch d"]:
     """Π_{P^⊥} ∇N(x), the part of the input gradient orthogonal to P.
 
     Args:
         net: any network, (..., d) -> (...).
-        x: points.
-        basis: orthonormal columns spanning P.
+        x: points (..., d).
+        basis: orthonormal columns spanning P, (d, dim), or a `Subspace`.
 
     Returns:
         The projected gradients, shaped as ``x``.
+
+    Raises:
+        ValueError: the network gives several numbers for a point, or the basis is none.
 
     References:
         Melamed, Yehudai, Vardi, NeurIPS 2023 (arXiv 2303.00783), Section 4.
@@ -33,9 +36,21 @@ def off_subspace_gradient(
         >>> off_subspace_gradient(net, jnp.array([3.0, 0.0]), jnp.array([[1.0], [0.0]])).tolist()
         [0.0, 2.0]
     """
-    flat = x.reshape((-1, x.shape[-1]))
-    gradients = jax.vmap(jax.grad(lambda point: net(point)))(flat)
-    return Subspace(basis).reject(gradients).reshape(x.shape)
+    x = as_floats("x", x)
+    if not x.ndim:
+        raise ValueError("x is one number and must be a point (d,), or points (..., d).")
+    plane = as_subspace(basis, x.shape[-1])
+
+    def output(point):
+        found = net(point)
+        if found.size != 1:
+            raise ValueError(
+                f"The network gives shape {found.shape} for one point: give one of its outputs."
+            )
+        return found.reshape(())
+
+    gradients = jax.vmap(jax.grad(output))(x.reshape((-1, x.shape[-1])))
+    return plane.reject(gradients).reshape(x.shape)
 
 
 def active(net: TwoLayerReLU, x: Float[Array, "*batch d"]) -> Bool[Array, "*batch width"]:

@@ -78,8 +78,8 @@ def minimise(evaluate, params, optimizer, steps: int, margin: float) -> State:
 
 def train(
     network: Any,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
+    x: Any,
+    y: Any,
     *,
     optimizer: optax.GradientTransformation,
     steps: int,
@@ -90,8 +90,8 @@ def train(
 
     Args:
         network: a pytree of arrays, callable on ``(n, d)``.
-        x: inputs.
-        y: labels ±1.
+        x: inputs (n, d).
+        y: labels ±1 (n,).
         optimizer: any optax optimiser; freeze parameters with `hidden_layer_only`.
         steps: the largest number of steps.
         margin: stop as soon as every y_j N(x_j) is at least this.
@@ -108,10 +108,16 @@ def train(
         >>> float(trained.margin) >= 1
         True
     """
-    check_points(x, y)
+    x, y = check_points(x, y)
 
     def objective(net):
-        q = y * net(x)
+        outputs = net(x)
+        if outputs.shape not in (y.shape, (len(y), 1)):
+            raise ValueError(
+                f"The network gives shape {outputs.shape} for {len(y)} points: it must give one "
+                "number for each."
+            )
+        q = y * outputs.reshape(y.shape)
         return jnp.mean(loss(q)), jnp.min(q)
 
     def evaluate(net):
@@ -135,5 +141,5 @@ def hidden_layer_only(optimizer: optax.GradientTransformation) -> optax.Gradient
     # The labels come from a function because a network is callable itself.
     return optax.partition(
         {"train": optimizer, "freeze": optax.set_to_zero()},
-        lambda _: TwoLayerReLU("train", "freeze"),  # pyright: ignore[reportArgumentType]
+        lambda _: TwoLayerReLU._make(("train", "freeze")),
     )

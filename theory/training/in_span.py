@@ -1,13 +1,13 @@
 """Full-batch training of two-layer networks in the span of the data, at a cost free of d."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from theory.checks import check_points
+from theory.checks import check_dimension, check_points
 from theory.networks import TwoLayerReLU
 from theory.training.full_batch import Trained, minimise
 from theory.training.losses import Loss, logistic
@@ -21,10 +21,21 @@ class _Orbit(NamedTuple):
     u: Float[Array, " width"]
 
 
+def _checked(network: Any, x: Any, y: Any) -> tuple[Array, Array]:
+    if not isinstance(network, TwoLayerReLU):
+        raise ValueError(
+            f"The network is a {type(network).__name__} and must be a TwoLayerReLU: `train` is for "
+            "any other."
+        )
+    x, y = check_points(x, y)
+    check_dimension(network.w.shape[-1], x)
+    return x, y
+
+
 def train_in_span(
     network: TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
+    x: Any,
+    y: Any,
     *,
     optimizer: optax.GradientTransformation,
     steps: int,
@@ -47,8 +58,8 @@ def train_in_span(
 
     Args:
         network: the network at initialisation.
-        x: inputs.
-        y: labels ±1.
+        x: inputs (n, d).
+        y: labels ±1 (n,).
         optimizer: a linear optax optimiser.
         steps: the largest number of steps.
         margin: stop as soon as every y_j N(x_j) is at least this.
@@ -68,7 +79,7 @@ def train_in_span(
         >>> float(trained.margin) >= 1
         True
     """
-    check_points(x, y)
+    x, y = _checked(network, x, y)
     n, d = x.shape
     gram = form == "gram" or (form == "auto" and n <= 2 * d)
     atoms = x if gram else jnp.eye(d, dtype=x.dtype)
@@ -100,8 +111,8 @@ def train_in_span(
 
 def train_to_margin(
     network: TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
+    x: Any,
+    y: Any,
     margin: float = 1.0,
     learning_rate: float | None = None,
     steps: int = 100_000,
@@ -110,8 +121,8 @@ def train_to_margin(
 
     Args:
         network: the network at initialisation.
-        x: inputs.
-        y: labels ±1.
+        x: inputs (n, d).
+        y: labels ±1 (n,).
         margin: where to stop.
         learning_rate: the step; 4/(‖u‖²·max_j ‖x_j‖²) when None, which is stable because a step
             on one sample moves its own output by at most learning_rate·‖x_j‖²·‖u‖²·|ℓ'|/n.
@@ -128,7 +139,7 @@ def train_to_margin(
         >>> float(trained.margin) >= 1
         True
     """
-    check_points(x, y)
+    x, y = _checked(network, x, y)
     if learning_rate is None:
         steepness = jnp.max(jnp.sum(x * x, axis=-1)) * jnp.sum(network.u**2)
         rate = 4 / jnp.where(steepness > 0, steepness, 1)

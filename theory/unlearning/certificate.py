@@ -19,15 +19,15 @@ multipliers of the retained points. Then
   a vector within distance a of θ̃ is at an angle of at most arcsin(a/‖θ̃‖).
 """
 
-from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from theory.checks import check_points
 from theory.geometry import Subspace, orthonormalise
 from theory.networks import Linear, TwoLayerReLU
 from theory.unlearning.checks import check_forget, retained
@@ -75,9 +75,9 @@ class Certificate(NamedTuple):
 
 def certificate(
     net: Linear | TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    forget: int | Sequence[int],
+    x: Any,
+    y: Any,
+    forget: Any,
     *,
     explained: KKT | None = None,
 ) -> Certificate:
@@ -85,9 +85,9 @@ def certificate(
 
     Args:
         net: the trained network, before unlearning.
-        x: training inputs.
-        y: labels ±1.
-        forget: index or indices of the points to forget.
+        x: training inputs (n, d).
+        y: labels ±1 (n,).
+        forget: index or indices of the points to forget, or a mask (n,) of them.
         explained: `kkt` of the same network and data, if it is there already.
 
     Raises:
@@ -99,6 +99,7 @@ def certificate(
         >>> proof.network.w.round(4).tolist(), bool(proof.epsilon < 1e-3)
         ([0.0, -2.0], True)
     """
+    x, y = check_points(x, y)
     forgotten = check_forget(forget, len(x))
     explained = kkt(net, x, y) if explained is None else explained
     after = gradient_ascent(net, x, y, forgotten, explained=explained)

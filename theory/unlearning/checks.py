@@ -1,18 +1,18 @@
 """What can be wrong with a network, its data and the points to forget, in one sentence each."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Float
 
-from theory.checks import check_points, finite, traced
+from theory.checks import as_floats, check_dimension, check_points, finite, traced
 from theory.networks import Linear, TwoLayerReLU
 
 
 def check_problem(
-    net: Linear | TwoLayerReLU, x: Float[Array, "n d"], y: Float[Array, " n"]
-) -> None:
-    """Labels are ±1, everything is finite, and every training margin is positive.
+    net: Linear | TwoLayerReLU, x: Any, y: Any
+) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
+    """Points and labels as arrays: ±1, everything finite, and every training margin positive.
 
     Values are looked at where there are any: inside a compiled program there are none, and a
     margin that is not positive comes out as NaN.
@@ -32,9 +32,10 @@ def check_problem(
             f"The network is a {type(net).__name__} and must be a Linear or a TwoLayerReLU: "
             "the KKT conditions are those of a network that is homogeneous in its weights."
         )
-    check_points(x, y)
+    x, y = check_points(x, y)
+    check_dimension(net.w.shape[-1], x)
     if traced((net, x, y)):
-        return
+        return x, y
     if not finite(net):
         raise ValueError("Weights must be finite; at least one is not.")
     margins = np.asarray(y * net(x))
@@ -44,19 +45,38 @@ def check_problem(
             f"Point {worst} has margin y·N(x) = {margins[worst]:g} and must be classified "
             "correctly, with a positive margin: train longer."
         )
+    return x, y
 
 
-def check_forget(forget: int | Sequence[int], n: int) -> tuple[int, ...]:
+def check_forget(forget: Any, n: int) -> tuple[int, ...]:
     """The indices to forget as a tuple: in range, all different, and not all points.
+
+    Args:
+        forget: an index, several, or a mask of n booleans, true at the points to forget.
+        n: points there are.
 
     Raises:
         ValueError: otherwise.
 
     Example:
-        >>> check_forget(3, 10), check_forget([0, 2], 10)
-        ((3,), (0, 2))
+        >>> check_forget(3, 10), check_forget([0, 2], 10), check_forget([True, False, True], 3)
+        ((3,), (0, 2), (0, 2))
     """
-    indices = tuple(map(int, np.atleast_1d(np.asarray(forget))))
+    as_floats("forget", forget)
+    found = np.asarray(forget)
+    if found.ndim > 1:
+        raise ValueError(f"forget has shape {found.shape}: give indices (k,), or a mask ({n},).")
+    if found.dtype == bool:
+        if found.shape != (n,):
+            raise ValueError(
+                f"forget is a mask of shape {found.shape}, and there are {n} points: give ({n},)."
+            )
+        found = np.flatnonzero(found)
+    numbers = np.atleast_1d(found)
+    # NaN compares false.
+    if not ((np.abs(numbers) < 2.0**53) & (numbers == np.trunc(numbers))).all():
+        raise ValueError(f"forget is {numbers.tolist()}, which are no indices: give integers.")
+    indices = tuple(map(int, numbers))
     for index in indices:
         if not 0 <= index < n:
             raise ValueError(

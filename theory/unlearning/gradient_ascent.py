@@ -8,14 +8,15 @@ lies on the kink of a neuron, the gradient is the element of Clarke's subdiffere
 condition uses; automatic differentiation's 0 or 1 there removes the wrong amount.
 """
 
-from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from theory.checks import check_points
 from theory.networks import Linear, TwoLayerReLU
 from theory.unlearning.checks import check_forget
 from theory.unlearning.kkt import KKT, kkt
@@ -25,9 +26,9 @@ from theory.unlearning.pattern import combine, neurons, with_weights
 
 def gradient_ascent(
     net: Linear | TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    forget: int | Sequence[int],
+    x: Any,
+    y: Any,
+    forget: Any,
     *,
     fraction: float | Float[Array, ""] = 1.0,
     log_step: float | Float[Array, ""] | None = None,
@@ -38,9 +39,9 @@ def gradient_ascent(
 
     Args:
         net: the trained network.
-        x: training inputs.
-        y: labels ±1.
-        forget: index or indices of the points to forget.
+        x: training inputs (n, d).
+        y: labels ±1 (n,).
+        forget: index or indices of the points to forget, or a mask (n,) of them.
         fraction: β/β*, the step as a fraction of the theorem's.
         log_step: log β of a raw step, the same for all points, instead of the theorem's;
             `common_step` gives the one that theory predicts.
@@ -55,6 +56,7 @@ def gradient_ascent(
         >>> gradient_ascent(net, jnp.eye(2), y, forget=0).w.round(4).tolist()
         [0.0, -2.0]
     """
+    x, y = check_points(x, y)
     forgotten = check_forget(forget, len(x))
     explained = kkt(net, x, y) if explained is None else explained
     return _ascend(net, x, y, explained, fraction, log_step, forget=forgotten, slope=slope)
@@ -79,8 +81,8 @@ def _ascend(net, x, y, explained: KKT, fraction, log_step, *, forget, slope):
 
 def common_step(
     net: Linear | TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
+    x: Any,
+    y: Any,
     *,
     slope: LogSlope = logistic_slope,
 ) -> Float[Array, ""]:
@@ -95,6 +97,7 @@ def common_step(
         >>> gradient_ascent(net, jnp.eye(2), y, 0, log_step=step).w.round(4).tolist()
         [0.0, -2.0]
     """
+    x, y = check_points(x, y)
     w, _, _ = neurons(net)
     q = y * net(x)
     log_slopes = slope(q)
@@ -105,8 +108,8 @@ def common_step(
 
 def closed_form_multipliers(
     net: Linear | TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
+    x: Any,
+    y: Any,
     *,
     slope: LogSlope = logistic_slope,
 ) -> Float[Array, " n"]:
@@ -120,5 +123,6 @@ def closed_form_multipliers(
         >>> closed_form_multipliers(net, jnp.eye(2), y).round(4).tolist()
         [1.0, 1.0]
     """
+    x, y = check_points(x, y)
     q = y * net(x)
     return jnp.exp(common_step(net, x, y, slope=slope) + slope(q)) / jnp.min(q)

@@ -7,7 +7,7 @@ An (ε, δ)-approximate KKT point has λ ≥ 0 with ‖θ − Σ_i λ_i y_i ∇N
 Networks here are homogeneous in θ, so a network of any scale is judged at θ / min_i y_i N(x_i).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -51,8 +51,8 @@ class KKT(NamedTuple):
 
 def kkt(
     net: Linear | TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
+    x: Any,
+    y: Any,
     *,
     pattern: Pattern | None = None,
     tolerance: float | Float[Array, ""] = TOLERANCE,
@@ -61,8 +61,8 @@ def kkt(
 
     Args:
         net: a linear predictor or a two-layer ReLU network, hidden weights trained.
-        x: training inputs.
-        y: labels ±1.
+        x: training inputs (n, d).
+        y: labels ±1 (n,).
         pattern: judge by these gates and kinks, and move nothing: `autograd_pattern` for those of
             automatic differentiation, another network's to keep them frozen.
         tolerance: without a pattern, which pre-activations count as kinks; see `snap`.
@@ -80,7 +80,7 @@ def kkt(
         >>> bool(conditions.stationarity < 1e-3)
         True
     """
-    check_problem(net, x, y)
+    x, y = check_problem(net, x, y)
     return _kkt(net, x, y, pattern, tolerance)
 
 

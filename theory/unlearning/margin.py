@@ -10,11 +10,13 @@ which no float holds, so everything here works with the logarithm of the slope |
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from theory.checks import check_dimension, check_points
 from theory.networks import Linear, TwoLayerReLU
 from theory.training import Trained
 from theory.unlearning.pattern import neurons, with_weights
@@ -53,11 +55,10 @@ def exponential_slope(q: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
     return -q
 
 
-@partial(jax.jit, static_argnames="slope")
 def train_to_large_margin(
     net: Linear | TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
+    x: Any,
+    y: Any,
     margin: float | Float[Array, ""],
     *,
     slope: LogSlope = logistic_slope,
@@ -78,8 +79,8 @@ def train_to_large_margin(
 
     Args:
         net: the network at initialisation.
-        x: inputs.
-        y: labels ±1.
+        x: inputs (n, d).
+        y: labels ±1 (n,).
         margin: where to stop.
         slope: log |ℓ'| of the loss.
         learning_rate: below 1 for descent.
@@ -87,6 +88,9 @@ def train_to_large_margin(
 
     Returns:
         The network; ``loss`` is the mean of |ℓ'(q_i)|, which is 0 where it underflows.
+
+    Raises:
+        ValueError: points or labels that are not what they should be, see `check_points`.
 
     Example:
         >>> from theory.networks import two_layer_relu
@@ -96,6 +100,14 @@ def train_to_large_margin(
         >>> float(train_to_large_margin(net, x, y, margin=100.0).margin) >= 100
         True
     """
+    x, y = check_points(x, y)
+    check_dimension(net.w.shape[-1], x)
+    return _train(net, x, y, margin, learning_rate, steps, slope=slope)
+
+
+@partial(jax.jit, static_argnames="slope")
+def _train(net, x, y, margin, learning_rate, steps, *, slope: LogSlope) -> Trained:
+    """Compiled once per shape, however often it is called."""
     w, u, always = neurons(net)
     gram, start = x @ x.T, w @ x.T
     curvature = jnp.max(jnp.sum(jnp.abs(gram), axis=1)) * jnp.sum(u**2)

@@ -1,9 +1,8 @@
 """The gold standard: train again, from the same initialisation, without the forgotten points."""
 
-from collections.abc import Sequence
+from typing import Any
 
-from jaxtyping import Array, Float
-
+from theory.checks import check_points
 from theory.networks import Linear, TwoLayerReLU
 from theory.training import Trained
 from theory.unlearning.checks import check_forget, retained
@@ -12,9 +11,9 @@ from theory.unlearning.margin import LogSlope, logistic_slope, train_to_large_ma
 
 def retrain(
     start: Linear | TwoLayerReLU,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    forget: int | Sequence[int],
+    x: Any,
+    y: Any,
+    forget: Any,
     margin: float,
     *,
     slope: LogSlope = logistic_slope,
@@ -26,14 +25,14 @@ def retrain(
 
     Args:
         start: the network at the initialisation of the original training.
-        x: all training inputs.
-        y: all labels ±1.
-        forget: index or indices of the points left out.
+        x: all training inputs (n, d).
+        y: all labels ±1 (n,).
+        forget: index or indices of the points left out, or a mask (n,) of them.
         margin: of the original training.
         slope: log |ℓ'| of the loss.
 
     Raises:
-        ValueError: for an index out of range, given twice, or all points.
+        ValueError: for an index out of range, given twice, or all points; and as `check_points`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -41,5 +40,6 @@ def retrain(
         >>> retrain(start, jnp.eye(2), y, forget=0, margin=2.0).network.w.round(1).tolist()[0]
         0.0
     """
+    x, y = check_points(x, y)
     kept = retained(check_forget(forget, len(x)), len(x))
     return train_to_large_margin(start, x[kept], y[kept], margin, slope=slope)
