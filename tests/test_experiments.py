@@ -89,7 +89,9 @@ def done(request, tmp_path_factory):
 
 def test_what_a_run_enters_is_in_its_closure(done):
     assert (done.experiment.run.__module__, "run") in done.entered
-    assert done.entered <= closure.reach(done.entry).keys()
+    # What keeps the cells of a run that is stopped gives them back as they were.
+    kept = {at for at in done.entered if at[0].startswith("experiments.results.")}
+    assert done.entered - kept <= closure.reach(done.entry).keys()
 
 
 def test_it_leaves_its_files(done):

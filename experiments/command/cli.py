@@ -6,6 +6,7 @@ Nothing here imports JAX or matplotlib until a command needs them, so that ``--h
 
 import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -155,4 +156,6 @@ def main(args: list[str] | None = None) -> None:
         sys.stdout.flush()
         # At once: threads that compile or compute do not stop, and whatever is stored is whole.
         os._exit(130)
+    if args is None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: nothing is left to interrupt
     sys.exit(code)
