@@ -21,6 +21,7 @@ from xarray import DataArray, Dataset
 from experiments.attribution.corpus import SMOKE, ComparedSettings
 from experiments.attribution.training import prepare, untrained
 from experiments.cells import over
+from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import defined, numbers, share
@@ -72,6 +73,9 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         ``undefined``, the number of the other texts; ``padding``, from `padding_agreement`;
         ``position_share`` of agreement and ``position_chance``; the mean test ``accuracy`` of the
         copies, and ``shuffled_accuracy``.
+
+    Raises:
+        UsageError: no test text has two known words.
     """
 
     def cell(trial: int, kind: Kind):
@@ -80,6 +84,11 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         shuffled = prepare(settings, kind, trial_key, shuffled=True)
         texts = trained.corpus.x_test
         ids = texts[(texts > 0).sum(axis=1) >= 2][: settings.texts]
+        if not len(ids):
+            raise UsageError(
+                f"No test text of {settings.dataset} has two known words, and ranks need them: "
+                "raise tokens or vocabulary, or give longer texts."
+            )
         words = ids > 0
         keys = jax.random.split(named(trial_key, Drawn.UNTRAINED), settings.copies)
         sizes = {"words": ids.shape[1], "d": settings.sizes.d, "width": settings.hidden(kind)}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments.attribution import dead_directions, filter, highlight, law, planted
+from experiments.attribution import dead_directions, filter, highlight, law, planted, sanity
 from experiments.attribution.chosen import choose
 from experiments.attribution.corpus import TextSettings, embed, load_corpus
 from experiments.attribution.training import prepare, train, untrained
@@ -168,6 +168,14 @@ def test_texts_of_one_word_are_explained(tmp_path, monkeypatch):
     data = highlight.run(settings, KEY, lambda *_: None)
     assert data.text.values.tolist() in (["bad"], ["good"])
     assert "before" not in data and highlight.warning(data, settings) is None
+
+
+def test_texts_of_one_word_have_no_ranks_to_compare(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    own = folder_of(tmp_path / "mine", (["bad"] * 10, ["good"] * 10))
+    settings = replace(sanity.experiment.presets["smoke"], dataset=own.dataset, d=2, kinds=("sum",))
+    with pytest.raises(UsageError, match="No test text of .* has two known words"):
+        sanity.run(settings, KEY, lambda *_: None)
 
 
 def test_words_that_were_left_out_are_shown_where_they_stood(tmp_path, monkeypatch):
