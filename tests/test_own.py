@@ -292,7 +292,8 @@ def test_what_is_kept_is_listed_and_removed_by_age_and_size(folder, in_process, 
     for path, days in ((old, 40), (new, 1)):
         path.parent.mkdir(parents=True)
         path.write_bytes(bytes(1_000_000))
-        os.utime(path, (time.time() - days * 86_400,) * 2)
+        then = time.time() - days * 86_400
+        os.utime(path, (then, then))
     verdict = folder / "results" / "verdicts" / "smoke-0" / "a.json"
     verdict.parent.mkdir(parents=True)
     verdict.write_text("{}", encoding="utf-8")
