@@ -203,6 +203,20 @@ def test_a_sweep_is_one_table_and_goes_on_where_it_stopped(folder, in_process):
     assert pd.read_csv(made / "table.csv").equals(table)
 
 
+def test_a_sweep_of_an_experiment_has_a_row_for_each_number(folder, in_process):
+    text = (EXAMPLES / "experiment.txt").read_text(encoding="utf-8").replace("NAME", "own.largest")
+    (folder / "largest.py").write_text(text, encoding="utf-8")
+    asked = ("--sizes", "10 100,20 200", "--trials", 30, "--seeds", 2)
+    assert in_process("sweep", "largest.py", *asked).returncode == 0
+    table = pd.read_csv(folder / "results" / "sweeps" / "own.largest" / "table.csv")
+    assert table.quantity.tolist() == [f"mean / {n}" for n in (10, 100, 10, 100, 20, 200, 20, 200)]
+    assert table.sizes.tolist() == ["10 100"] * 4 + ["20 200"] * 4
+    assert np.all((table.low < table.value) & (table.value < table.high))
+    result = json.loads((folder / "results" / "own.largest" / "result.json").read_text("utf-8"))
+    assert result["command"].endswith("largest.py --seed 1 --trials 30 --sizes 20 200")
+    assert result["preset"] is None
+
+
 def test_settings_of_one_theorem_are_options(folder, in_process):
     (folder / "bound.py").write_text(changed(), encoding="utf-8")
     result = in_process("verify", "bound.py", "--json", "--trials", 1500)
@@ -218,6 +232,7 @@ def test_settings_of_one_theorem_are_options(folder, in_process):
         (("sweep", "bound.py", "--trials", "5,6", "--trials", "7"), "stands twice"),
         (("sweep", "bound.py", "--trials", "5,x"), "x"),
         (("sweep", "subspace", "--trials", "5,6"), "means several"),
+        (("sweep", "subspace.gradient-law", "--trials", "5,6"), "(experiment): give one name, or"),
         (("sweep", "bound.py", "--trials", "5,6", "--seeds", 0), "--seeds is 0"),
     ):
         result = in_process(*args)

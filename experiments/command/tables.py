@@ -11,7 +11,7 @@ from experiments.command.commands import Common, Preset, Shared
 from experiments.command.progress import bar
 from experiments.command.settings import given, grid
 from experiments.errors import UsageError
-from experiments.results.catalog import select
+from experiments.results.catalog import Kind, select
 
 Form = Literal["csv", "parquet"]
 
@@ -28,6 +28,8 @@ class Sweep:
 
     name: tyro.conf.Positional[str]
     """a theorem or an experiment, or the path of a file"""
+    kind: Kind | None = None
+    """theorem or experiment, where one name is that of both"""
     preset: Preset = "course"
     """settings to start from"""
     seeds: int = 1
@@ -43,10 +45,10 @@ class Sweep:
 
     def with_settings(self, args: list[str]) -> int:
         """Sweep over these settings."""
-        chosen = select(None, (self.name,))
+        chosen = select(self.kind, (self.name,))
         if len(chosen) > 1:
-            names = ", ".join(entry.name for entry in chosen)
-            raise UsageError(f"{self.name!r} means several; sweep one of {names}.")
+            names = ", ".join(f"{entry.name} ({entry.kind})" for entry in chosen)
+            raise UsageError(f"{self.name!r} means several, {names}: give one name, or --kind.")
         if self.seeds < 1:
             raise UsageError(f"--seeds is {self.seeds} and must be at least 1.")
         entry = chosen[0]

@@ -25,7 +25,7 @@ class Planned(NamedTuple):
     """One point of a grid.
 
     Attributes:
-        entry: with the point's settings as its preset.
+        entry: a theorem with the point's settings as its preset, an experiment as it is.
         labels: the point; several values of one setting as they are said, with spaces.
         settings, seed: of the point.
     """
@@ -47,7 +47,7 @@ def over(
 
     return [
         Planned(
-            entry._replace(changed={preset: settings}),
+            entry._replace(changed={preset: settings}) if entry.kind == "theorem" else entry,
             {name: label(getattr(settings, name)) for name in swept},
             *(settings, preset, seed),
         )
