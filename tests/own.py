@@ -71,6 +71,13 @@ MISTAKES = {
         changed(("(key, (N,))", "(key, (N,)) @ jnp.ones(3)")),
         r"line 17 .*contracting dimensions",
     ),
+    "deeper": (
+        changed(
+            ("def trial(", "def halved(x):\n    return x[::2] + x\n\n\ndef trial("),
+            ("jnp.max(x), bound", "jnp.max(halved(x)), bound"),
+        ),
+        r"line 16 \(return x\[::2\] \+ x\): TypeError",
+    ),
     "syntax": (changed(("def trial(", "def trial((")), "line 15: invalid syntax"),
     "nothing": (changed(("theorem = ", "claim = ")), "has neither `theorem = Theorem"),
 }

@@ -30,7 +30,7 @@ class Parts:
         """A cell from the folder, or measured and kept there."""
         path = self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.npz"
         found = store.load(path)
-        if found is not None and found[1]["name"] == name:
+        if found is not None:
             arrays, dims = found[0], found[1]["dims"]
             return {
                 variable: (tuple(dims[variable]), values) for variable, values in arrays.items()
@@ -40,7 +40,7 @@ class Parts:
         arrays = {variable: np.asarray(values) for variable, (_, values) in measured.items()}
         if time.perf_counter() - start >= WORTH:
             dims = {variable: list(dims) for variable, (dims, _) in measured.items()}
-            store.save(path, arrays, {"name": name, "dims": dims})
+            store.save(path, arrays, {"cell": name, "dims": dims})
         return measured
 
 

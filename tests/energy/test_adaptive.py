@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from theory.attacks import malt
 from theory.attacks.losses import misclassified
-from theory.energy.adaptive import RUNGS, climb, kept, ladder
+from theory.energy.adaptive import RUNGS, climb, kept, ladder, published
 from theory.energy.conditions import Local, condition, gain, local, log_ratio, weights
 from theory.energy.et3 import Defended
 from theory.networks import mlp
@@ -124,3 +125,21 @@ def test_dead_classes_do_not_break_the_conditions():
     assert np.isfinite(left).all() and left[0, 2] < left[0, 1] < 1
     flat = log_ratio(lambda x: 0 * x, jnp.ones((1, 2)), jnp.array([0]))
     assert float(flat[0]) == 0
+
+
+def test_the_published_protocol_is_the_worse_of_two_attacks():
+    """What a transferred attack alone fells is not kept, nor what the identity gradient does."""
+    net = mlp(jax.random.key(0), (6, 24, 4))
+    net = net._replace(weights=(net.weights[0], 3 * net.weights[1]))
+    x = jax.random.uniform(jax.random.key(1), (600, 6), minval=0.2, maxval=0.8)
+    net = net._replace(biases=(net.biases[0], net.biases[1] - net.logits(x).mean(axis=0)))
+    by = Defended(net.logits, 1.2, 0.6)
+    y = by(x).argmax(axis=1)
+    options: dict[str, Any] = {"eps": 0.2, "steps": 8, "targets": 3, "order": "logits"}
+    key = jax.random.key(2)
+    transferred = by(malt(net.logits, key, x, y, **options).inputs).argmax(axis=1) == y
+    identity = ~malt(replace(by, backward="identity"), key, x, y, **options).success
+    both = np.asarray(transferred) & np.asarray(identity)
+    assert np.any(transferred & ~both) and np.any(identity & ~both) and np.any(both)
+    options.pop("order")
+    np.testing.assert_array_equal(published(by, key, x, y, **options), both)

@@ -1,10 +1,15 @@
 """Training in a subspace's coordinates is training in full dimension."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
+from xarray import Dataset
 
+from experiments.subspace import distance_factor
 from theory.geometry import random_subspace
 from theory.subspace.divided import homogeneous, in_plane
 from theory.training import train
@@ -37,3 +42,23 @@ def test_the_factor_divides_the_first_layer_alone():
         np.testing.assert_array_equal(one, other)
     z = np.asarray(whole.logits(jnp.ones((2, 3))))
     np.testing.assert_allclose(z[:, 0] - z[:, 1], whole(jnp.ones((2, 3))))
+
+
+def test_what_is_measured_of_distances():
+    """One network of two points: a linear model's distances, and a point that has none."""
+    values = np.array([[[3.0, np.inf], [5.0, 2.0], [3.75, 2.0]]])[None, None]
+    dims = ("scene", "factor", "trial", "side", "point")
+    data = Dataset({"distance": (dims, values)}, {"side": ["std", "on", "off"]})
+    far = distance_factor.far(data)
+    assert far.values.ravel().tolist() == [3.0, 5.0, 3.75]
+    assert float(distance_factor.identity(far).item()) == pytest.approx(1.0)
+
+
+def test_the_published_data_are_shown_where_the_scene_is_theirs():
+    settings = distance_factor.Settings()
+    shown = distance_factor.published(settings)
+    assert [*shown] == ["sphere"]
+    assert float(shown["sphere"].sel(factor=7.0, side="off")) == 17.45
+    mnist = distance_factor.published(replace(settings, dataset="mnist"))
+    assert float(mnist["images, affine"].sel(factor=1.0, side="std")) == 1.080
+    assert not distance_factor.published(replace(settings, k=31, dataset="mnist"))

@@ -72,9 +72,9 @@ def share_off(
     """‖Π_{P⊥}∇‖/‖∇‖ of the margin of y over the largest other logit: √(1 − k/d) for a random P.
 
     Example:
-        >>> f, basis = lambda x: x[:, :2], jnp.eye(3)[:, :1]
-        >>> round(float(share_off(f, jnp.ones((1, 3)), jnp.array([0]), basis)[0]), 4)
-        0.7071
+        >>> f, basis = lambda x: x[:, :2] * jnp.array([[3.0, 4.0]]), jnp.eye(3)[:, :1]
+        >>> round(float(share_off(f, jnp.ones((1, 3)), jnp.array([0]), basis)[0]), 4)  # 4/5
+        0.8
     """
     gradient = jax.grad(lambda x: -jnp.sum(margin(f(x), y)))(x)
     return norms(projected(gradient, basis, "off"), "l2") / norms(gradient, "l2")
