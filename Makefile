@@ -25,7 +25,7 @@ figures: $(READY)
 	$(BIN)/relu-theory figures energy --out figures/energy
 	$(BIN)/relu-theory figures energy.robustness --out figures/energy/mnist
 	$(BIN)/relu-theory figures dimples --out figures/dimples
-	$(BIN)/relu-theory figures dimples.adversarial-training dimples.on-off --out figures/dimples/mnist
+	$(BIN)/relu-theory figures dimples.adversarial-training dimples.on-off dimples.phases --out figures/dimples/mnist
 	$(BIN)/relu-theory figures dimples.adversarial-training --out figures/dimples/cifar10
 	$(BIN)/relu-theory figures healing --out figures/healing
 	$(BIN)/relu-theory figures healing.sparsity healing.transformer --out figures/healing/mnist
