@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT
 from own import FILES, MISTAKES, WRITTEN, changed
 
+from experiments.cells import over
 from experiments.command.tools import EXAMPLES
 from experiments.results import battery, catalog, closure, gallery, own, parts
 
@@ -319,3 +320,24 @@ def test_what_is_kept_is_listed_and_removed_by_age_and_size(folder, in_process, 
     assert in_process("cache", "--most", -1).returncode == 2
     assert "removed 1 files" in in_process("cache", "--most", 0).stderr
     assert not new.exists() and verdict.exists()
+
+
+def test_loops_within_a_cell_are_not_taken_for_one_another(tmp_path, monkeypatch):
+    """They have the same names and labels in every cell of the loop around them."""
+    monkeypatch.setattr(parts, "WORTH", 0.0)
+    told = []
+
+    def inner(outside):
+        def cell(n):
+            told.append((outside, n))
+            return {"product": ((), outside * n)}
+
+        return {"product": (("n",), over(cell, lambda *_: None, n=[1, 2]).product.values)}
+
+    def run():
+        with parts.kept(tmp_path / "cells"):
+            return over(inner, lambda *_: None, {"n": [1, 2]}, outside=[3, 5])
+
+    assert run().product.values.tolist() == [[3, 6], [5, 10]]
+    assert told == [(3, 1), (3, 2), (5, 1), (5, 2)]
+    assert not (tmp_path / "cells").exists()

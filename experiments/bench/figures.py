@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.plots.curves import curves
 from experiments.plots.estimates import Interval
-from experiments.plots.style import CHANCE, STYLE, THEORY, grid, legend, logarithmic
-from experiments.results import gallery, store
+from experiments.plots.style import CHANCE, THEORY, grid, legend, logarithmic
+from experiments.results import gallery
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,12 +22,7 @@ def save(result: dict[str, Any], out: Path) -> None:
     draw = DRAWN.get(result["comparison"])
     if draw is None:
         return
-    from matplotlib import pyplot as plt
-
-    with plt.style.context(STYLE):
-        figure = draw(result)
-        store.write_atomically(out / f"{result['comparison']}.png", gallery.png(figure))
-        plt.close(figure)
+    gallery.save_picture(out / f"{result['comparison']}.png", lambda: draw(result))
 
 
 def labelled(rows: list[dict[str, Any]], along: str) -> "Dataset":

@@ -118,8 +118,8 @@ def distance(data: Dataset) -> DataArray:
 
 
 def phases(far: DataArray, right: DataArray) -> Dataset:
-    """Of every network the ``first`` epoch at which all points are right, NaN if they never are;
-    the ``least`` distance until then; and that at the ``end``."""
+    """Of every network the ``first`` epoch at which all points are ``right``, a share of 1, NaN if
+    they never are; the ``least`` distance until then; and that at the ``end``."""
     done = right == 1
     ever, first = done.any("epoch"), done.argmax("epoch")
     least = far.where((far.epoch <= first) | ~ever).min("epoch")

@@ -21,6 +21,7 @@ from xarray import Dataset
 
 from experiments.attacks.networks import ImageSettings, scene_of
 from experiments.cells import every, over
+from experiments.dimples import line
 from experiments.dimples.claims import claim, sentence
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import mean, numbers
@@ -165,14 +166,12 @@ def draw(data: Dataset, settings: Settings) -> Figure:
 def phases(data: Dataset) -> Dataset:
     """Of every network: the first epoch at which nine in ten points are ``right``, NaN if none; the
     least ``distance`` until then over that at the ``start`` of training, and over ``midway``."""
-    ever, first = (data.right >= 0.9).any("epoch"), (data.right >= 0.9).argmax("epoch")
-    least = data.distance.where((data.epoch <= first) | ~ever).min("epoch")
-    start = data.distance.isel(epoch=0)
+    found = line.phases(data.distance, data.right >= 0.9)
     return xr.Dataset(
         {
-            "right": first.astype(float).where(ever),
-            "of the start": least / start,
-            "of midway": least / data.midway,
+            "right": found["first"],
+            "of the start": found.least / data.distance.isel(epoch=0),
+            "of midway": found.least / data.midway,
         }
     )
 

@@ -64,6 +64,11 @@ class Entry(NamedTuple):
         return replace(found, presets={**found.presets, **self.changed})
 
     @property
+    def document(self) -> str:
+        """The docstring of its file, of a theorem the result and its proof."""
+        return ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or ""
+
+    @property
     def said(self) -> str:
         """What a command calls it: its name, or the path of a file."""
         return str(self.path) if self.own else self.name

@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import fields
@@ -27,7 +26,7 @@ def explain(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "Parts", "\n".join(f"{name}: {c.says}" for name, c in theorem.parts.items())
     yield "Source", f"{paper}; {theorem.label}; {theorem.provenance}"
     yield "Symbols, and their values at the course preset", "\n".join(_symbols(settings))
-    yield "What it says, and the proof", inspect.cleandoc(sys.modules[entry.module].__doc__ or "")
+    yield "What it says, and the proof", entry.document
     yield "One trial", inspect.cleandoc(theorem.trial.__doc__ or "")
     trial = jax.eval_shape(lambda key: theorem.trial(settings, key), jax.random.key(0))
     yield "Assumptions, measured in every trial", "\n".join(trial.assumptions) or "none"

@@ -9,7 +9,7 @@ asking for an earlier one again computes nothing.
 import io
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import fields
 from math import inf
@@ -192,6 +192,16 @@ def _show(
         store.write_atomically(folder / PAGE, experiment.page(data, settings))
     store.write_atomically(folder / RESULT, store.to_json(result))
     return result
+
+
+def save_picture(path: Path, draw: "Callable[[], Figure]") -> None:
+    """Draw a figure in the house's style into a PNG."""
+    from matplotlib import pyplot as plt
+
+    with plt.style.context(STYLE):
+        figure = draw()
+        store.write_atomically(path, png(figure))
+        plt.close(figure)
 
 
 def png(figure: "Figure") -> bytes:

@@ -5,7 +5,6 @@ The template beside this file holds the words and the looks; this module shapes 
 results give the same page.
 """
 
-import ast
 import base64
 import math
 import re
@@ -74,7 +73,12 @@ def template(path: Path) -> Template:
 def _sections(verdicts: list[dict], figures: list[dict]) -> list[dict[str, Any]]:
     """Theorems and figures by system, in the order in which the systems come."""
     sections: dict[str, dict[str, Any]] = {}
-    entries = [("theorems", v["system"], v | {"proof": _proof(v["theorem"])}) for v in verdicts]
+    said = {entry.name: entry for entry in known() if entry.kind == "theorem"}
+    entries = [
+        ("theorems", v["system"], v | {"proof": said[name].document if name in said else ""})
+        for v in verdicts
+        for name in [v["theorem"]]
+    ]
     entries += [("figures", f["experiment"].partition(".")[0], f) for f in figures]
     for kind, system, shown in entries:
         empty = {"name": system, "title": room(system).title, "theorems": [], "figures": []}
@@ -82,14 +86,6 @@ def _sections(verdicts: list[dict], figures: list[dict]) -> list[dict[str, Any]]
     for section in sections.values():
         section["claims"] = _claims(section["figures"])
     return list(sections.values())
-
-
-def _proof(name: str) -> str:
-    """What the file of a theorem says of it; nothing of one that is in no file known here."""
-    for entry in known():
-        if entry.name == name and entry.kind == "theorem":
-            return ast.get_docstring(ast.parse(entry.path.read_text(encoding="utf-8"))) or ""
-    return ""
 
 
 def _claims(figures: list[dict]) -> list[dict[str, Any]]:

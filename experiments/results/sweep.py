@@ -75,15 +75,10 @@ def run(planned: list[Planned], out: Path, progress: Progress, form: str) -> Pat
     }
     store.write_atomically(folder / "sweep.json", store.to_json(said))
     if entry.kind == "theorem":
-        from matplotlib import pyplot as plt
-
-        from experiments.plots.style import STYLE
         from experiments.plots.sweep import draw
 
-        with plt.style.context(STYLE):
-            figure = draw(pd.DataFrame(rows), list(planned[0].labels))
-            store.write_atomically(folder / gallery.FIGURE, gallery.png(figure))
-            plt.close(figure)
+        swept = list(planned[0].labels)
+        gallery.save_picture(folder / gallery.FIGURE, lambda: draw(pd.DataFrame(rows), swept))
     return folder
 
 
