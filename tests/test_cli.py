@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import FEW, ROOT
 
+from experiments import machine
 from experiments.errors import UsageError
 from experiments.results import standing
 from experiments.results.catalog import entries, select
@@ -427,7 +429,10 @@ def test_a_closed_pipe_is_no_error(environment):
 
 
 def test_version(in_process):
-    assert in_process("--version").stdout.startswith("relu-theory ")
+    said = in_process("--version").stdout
+    assert said.startswith(f"relu-theory {version('relu-theory')}")
+    commit = machine.commit()
+    assert commit is None or f" at commit {commit}, jax " in said
 
 
 @pytest.mark.parametrize("package", ["experiments", "theory"])

@@ -16,6 +16,7 @@ from typing import Any
 
 import tyro
 
+from experiments import machine
 from experiments.command.cache import Cache
 from experiments.command.commands import (
     Bench,
@@ -60,7 +61,10 @@ def parse(args: list[str]) -> Callable[[], int]:
         UsageError: for an unknown entry, or settings that it does not have.
     """
     if args[:1] == ["--version"]:
-        print(f"relu-theory {version('relu-theory')}, jax {version('jax')}")
+        # A checkout moves on from the version that it was installed as; its commit says how far.
+        at = machine.commit()
+        source = f" at commit {at}" if at else ""
+        print(f"relu-theory {version('relu-theory')}{source}, jax {version('jax')}")
         return lambda: 0
     args = configured(args)
     wants_help = bool({"-h", "--help"} & set(args))
