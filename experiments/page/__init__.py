@@ -1,0 +1,1 @@
+"""The interactive page: a network drawn and trained in the browser, from one file."""
