@@ -1,0 +1,103 @@
+"""Lessons: solutions pass, notebooks without answers run to their end, wrong answers get a hint."""
+
+import importlib
+import json
+import sys
+
+import pytest
+from conftest import ROOT
+from lessons.answers import ANSWERS
+
+from experiments.lessons import Exercise, Unsolved, exercise
+
+sys.path.insert(0, str(ROOT / "docs"))
+import notebooks  # noqa: E402
+
+LESSONS = list(notebooks.lessons())
+
+each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+
+each_exercise = pytest.mark.parametrize(
+    ("lesson", "name"), [(lesson, name) for lesson, names in ANSWERS.items() for name in names]
+)
+
+
+def exercises(lesson: str) -> dict[str, Exercise]:
+    """The exercises of a lesson by name."""
+    module = importlib.import_module(f"experiments.lessons.{lesson}")
+    return {name: value for name, value in vars(module).items() if isinstance(value, Exercise)}
+
+
+def test_every_exercise_has_answers():
+    assert {path.stem: set(exercises(path.stem)) for path in LESSONS} == {
+        lesson: set(names) for lesson, names in ANSWERS.items()
+    }
+
+
+@each_exercise
+def test_right_answers_are_accepted_and_told_what_they_show(lesson, name):
+    right, _ = ANSWERS[lesson][name]
+    for answer in right:
+        outcome = exercises(lesson)[name].judge(answer)
+        assert (outcome.status, bool(outcome.text)) == ("right", True), (answer, outcome)
+
+
+@each_exercise
+def test_three_wrong_answers_are_told_what_is_wrong(lesson, name):
+    _, wrong = ANSWERS[lesson][name]
+    outcomes = [exercises(lesson)[name].judge(answer) for answer in wrong]
+    assert [outcome.status for outcome in outcomes] == ["wrong"] * len(wrong), outcomes
+    hints = {outcome.text for outcome in outcomes if "Checking it ended" not in outcome.text}
+    assert len(hints) >= 3, f"{hints} are fewer than three different hints"
+
+
+def test_what_has_no_answer_yet_is_unsolved_and_not_wrong():
+    @exercise("why")
+    def unfinished(answer):
+        raise Unsolved("Let it return something.")
+
+    assert unfinished.judge(...).status == "unsolved"
+    assert str(unfinished.judge(len)) == "… Not solved yet. Let it return something."
+
+
+@each_lesson
+def test_a_lesson_has_all_its_parts(lesson):
+    cells = notebooks.notebook(lesson, "instructor").cells
+    count = {
+        tag: sum(tag in notebooks.tags(cell) for cell in cells)
+        for tag in ("setup", "parameters", "prediction", "exercise", "solution", "check")
+    }
+    assert count["setup"] == count["parameters"] == 1
+    assert 3 <= count["exercise"] == count["solution"] == count["check"] <= 5
+    assert count["prediction"] >= 2
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    for part in (
+        *("**When you are done**", "**You need**", "| minutes | part |", "## An open question"),
+        *("## An experiment to change", "**Timing.**", "**Misconceptions.**"),
+        *("**Exam questions.**", "**Expected numbers**"),
+    ):
+        assert part in text, f"{lesson.stem} has no {part}"
+
+
+@each_lesson
+def test_students_get_neither_solutions_nor_notes(lesson):
+    student = json.dumps(notebooks.notebook(lesson, "student"))
+    whole = notebooks.notebook(lesson, "instructor").cells
+    hidden = [cell for cell in whole if {"solution", "instructor"} & notebooks.tags(cell)]
+    assert hidden
+    for cell in hidden:
+        assert json.dumps(cell.source) not in student
+
+
+@each_lesson
+def test_solutions_and_notes_run_and_pass_every_check(lesson):
+    done = notebooks.execute(notebooks.notebook(lesson, "instructor"), smoke=True)
+    said = notebooks.printed(done, "check")
+    assert said and all(text.startswith("✓ Right.") for text in said), said
+
+
+@each_lesson
+def test_a_notebook_without_answers_runs_to_its_end_and_says_so(lesson):
+    done = notebooks.execute(notebooks.notebook(lesson, "student"), smoke=True)
+    said = notebooks.printed(done, "check")
+    assert said and all(text.startswith("… Not solved yet.") for text in said), said
