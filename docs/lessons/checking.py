@@ -166,8 +166,8 @@ compare(guess, seen)
 
 # %% [markdown]
 # **Why the number of trials is fixed before the run.** Suppose that we look after every trial and
-# stop as soon as the claim is "verified". Each look is a chance to be wrong. Below, the true rate is
-# exactly δ + .01: "verified" is an error. For the effect to be seen in class, α is .05 here.
+# stop as soon as the claim is "verified". Each look is a chance to be wrong. Below, the true rate
+# is exactly δ + .01: "verified" is an error. For the effect to be seen in class, α is .05 here.
 
 # %%
 looks, alpha, true_rate = 1000, 0.05, 0.06
@@ -220,8 +220,8 @@ if variance is not ...:
 # %% [markdown]
 # ## 4 · Laws, and many claims at once
 #
-# A stronger claim about the same vectors: $\|x\|^2$ *follows* $\chi^2_\ell$. No single trial can break
-# it. One compares the distribution of all trials with the law, and gets a **p-value**: how often
+# A stronger claim about the same vectors: $\|x\|^2$ *follows* $\chi^2_\ell$. No single trial can
+# break it. One compares the distribution of all trials with the law, and gets a **p-value**: how often
 # the true law would look at least as bad as what was seen. Where the law is true, p-values are
 # uniform; a claim is falsified where $p \le \alpha$.
 #
@@ -320,8 +320,8 @@ for assumption in decayed.assumptions:
 # ## An open question
 #
 # A *law* is "verified" when it was not rejected and no large deviation would have been missed. That
-# is weaker than for a bound, where the failure rate itself is bounded. Which statement about laws of
-# trained networks could be verified as strictly, and how many trials would it take?
+# is weaker than for a bound, where the failure rate itself is bounded. Which statement about laws
+# of trained networks could be verified as strictly, and how many trials would it take?
 
 # %% [markdown] tags=["instructor"]
 # ## For the instructor
