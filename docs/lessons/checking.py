@@ -221,7 +221,8 @@ if variance is not ...:
 # ## 4 · Laws, and many claims at once
 #
 # A stronger claim about the same vectors: $\|x\|^2$ *follows* $\chi^2_\ell$. No single trial can
-# break it. One compares the distribution of all trials with the law, and gets a **p-value**: how often
+# break it. One compares the distribution of all trials with the law, and gets a **p-value**: how
+# often
 # the true law would look at least as bad as what was seen. Where the law is true, p-values are
 # uniform; a claim is falsified where $p \le \alpha$.
 #
