@@ -67,27 +67,21 @@ export function valueOf(z, u) {
 export const slope = (q) => 1 / (1 + Math.exp(q));
 
 /**
- * One step of gradient descent on the mean logistic loss with weight decay λ, in full dimension:
- * w ← (1 − ηλ)w − η∇. Changes net.w and returns the smallest margin before the step.
+ * One step of gradient descent on the mean logistic loss with weight decay λ, in full dimension,
+ * unless every y_i N(x_i) is at the target: w ← (1 − ηλ)w − η∇. Whether it was taken; changes net.w.
  */
-export function step(net, x, y, rate, decay) {
+export function step(net, x, y, rate, decay, target = Infinity) {
   const { w, u, width, d } = net, n = y.length, z = products(x, w, d);
+  const q = y.map((label, i) => label * valueOf(row(z, i, width), u));
+  if (Math.min(...q) >= target) return false;
   const left = 1 - rate * decay;
   for (let k = 0; k < w.length; k++) w[k] *= left;
-  let smallest = Infinity;
   for (let i = 0; i < n; i++) {
-    const q = y[i] * valueOf(row(z, i, width), u);
-    smallest = Math.min(smallest, q);
-    const pull = (rate / n) * y[i] * slope(q);
+    const pull = (rate / n) * y[i] * slope(q[i]);
     for (let j = 0; j < width; j++)
       if (z[i * width + j] > 0) add(w, pull * u[j], x, j * d, i * d, d);
   }
-  return smallest;
-}
-
-/** min_i y_i N(x_i). */
-export function margin(net, x, y) {
-  return outputs(net, x).reduce((least, value, i) => Math.min(least, y[i] * value), Infinity);
+  return true;
 }
 
 /**
@@ -130,6 +124,21 @@ export class InSpan {
     }
     this.steps += 1;
     return true;
+  }
+
+  /** ∇N(x) and the number of active neurons, without rebuilding the weights. */
+  gradient(x) {
+    const { net, n, c, coefficients: C } = this, { w, u, width, d } = net;
+    const along = products(this.x, x, d), shares = new Float64Array(n), found = new Float64Array(d);
+    let active = 0;
+    for (let j = 0; j < width; j++) {
+      if (c * dot(w, x, j * d, 0, d) + dot(C, along, j * n, 0, n) <= 0) continue;
+      add(found, c * u[j], w, 0, j * d, d);
+      add(shares, u[j], C, 0, j * n, n);
+      active += 1;
+    }
+    for (let i = 0; i < n; i++) add(found, shares[i], this.x, 0, i * d, d);
+    return { gradient: found, active };
   }
 
   /** The network with its weights rebuilt. */
