@@ -1,5 +1,6 @@
 """Gradients off the data's subspace: why adversarial examples exist."""
 
+from theory.subspace.any_flip import flips_by_search as flips_by_search
 from theory.subspace.flip import certified_radius as certified_radius
 from theory.subspace.flip import flip_distance as flip_distance
 from theory.subspace.flip import universal_direction as universal_direction

@@ -18,7 +18,8 @@ def off_subspace_gradient(
     """Π_{P^⊥} ∇N(x), the part of the input gradient orthogonal to P.
 
     Args:
-        net: any network, (..., d) -> (...).
+        net: any function that JAX can differentiate, (..., d) -> (...), or of batches alone,
+            (n, d) -> (n,).
         x: points (..., d).
         basis: orthonormal columns spanning P, (d, dim), or a `Subspace`.
 
@@ -40,9 +41,12 @@ def off_subspace_gradient(
     if not x.ndim:
         raise ValueError("x is one number and must be a point (d,), or points (..., d).")
     plane = as_subspace(basis, x.shape[-1])
+    alone, batch = _outputs(net, x, 1), _outputs(net, x, 2)
+    # Of a batch alone is what refuses one point (d,), or takes its coordinates for points.
+    batches_alone = batch is not None if alone is None else alone != 1 and batch == 1
 
     def output(point):
-        found = net(point)
+        found = net(point[None, :])[0] if batches_alone else net(point)
         if found.size != 1:
             raise ValueError(
                 f"The network gives shape {found.shape} for one point: give one of its outputs."
@@ -51,6 +55,15 @@ def off_subspace_gradient(
 
     gradients = jax.vmap(jax.grad(output))(x.reshape((-1, x.shape[-1])))
     return plane.reject(gradients).reshape(x.shape)
+
+
+def _outputs(net: Callable[[Any], Any], x: Float[Array, "*batch d"], axes: int) -> int | None:
+    """How many numbers a function gives for one point, an array of so many axes; None: it fails."""
+    shape = (*(1,) * (axes - 1), x.shape[-1])
+    try:
+        return jax.eval_shape(net, jax.ShapeDtypeStruct(shape, x.dtype)).size
+    except (IndexError, TypeError, ValueError):
+        return None
 
 
 def active(net: TwoLayerReLU, x: Float[Array, "*batch d"]) -> Bool[Array, "*batch width"]:
