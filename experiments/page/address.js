@@ -5,6 +5,7 @@ import { read, written } from "./settings.js";
 
 export function begin() {
   const take = mount(document, read(location.hash), (settings) =>
-    history.replaceState(null, "", `#${written(settings)}`));
+    history.replaceState(null, "", `#${written(settings)}`),
+  );
   addEventListener("hashchange", () => take(read(location.hash)));
 }

@@ -10,14 +10,19 @@
 
 import { add, dot, norm, orthonormalise, products, row } from "./network.js";
 
-const STEPS = 100, STALLED = 1e-4, CENTRE = 0.1, BOUNDARY = 0.995;
+const STEPS = 100,
+  STALLED = 1e-4,
+  CENTRE = 0.1,
+  BOUNDARY = 0.995;
 /** Complementarity left, and curvature added in every step; see `theory.unlearning.cone`. */
-const GAP = 1e-4 * 2 ** -52, PROXIMAL = 0.01 * 2 ** -26;
+const GAP = 1e-4 * 2 ** -52,
+  PROXIMAL = 0.01 * 2 ** -26;
 
 /** Turns the table [a | b] of n rows into [· | a⁻¹b], for a positive definite a: no pivots. */
 function solve(table, n, columns) {
   for (let k = 0; k < n; k++) {
-    const own = row(table, k, columns), pivot = own[k];
+    const own = row(table, k, columns),
+      pivot = own[k];
     for (let j = 0; j < columns; j++) own[j] /= pivot;
     for (let i = 0; i < n; i++) if (i !== k) add(table, -table[i * columns + k], own, i * columns);
   }
@@ -25,7 +30,8 @@ function solve(table, n, columns) {
 
 /** Row j of Σ_i λ_i y_i ∇N(x_i): u_j Σ_i M_ji y_i x_i. */
 export function combine(u, weights, x, y, d) {
-  const n = y.length, out = new Float64Array(u.length * d);
+  const n = y.length,
+    out = new Float64Array(u.length * d);
   for (let j = 0; j < u.length; j++)
     for (let i = 0; i < n; i++) add(out, u[j] * weights[j * n + i] * y[i], x, j * d, i * d, d);
   return out;
@@ -33,15 +39,28 @@ export function combine(u, weights, x, y, d) {
 
 /** The problem in coordinates of the span of the data, and in units of order one. */
 function scaled(w, u, x, y, d) {
-  const n = y.length, m = u.length;
-  const unitX = Math.max(...y.map((_, i) => norm(row(x, i, d)))), unitU = norm(u), unitW = norm(w);
+  const n = y.length,
+    m = u.length;
+  const unitX = Math.max(...y.map((_, i) => norm(row(x, i, d)))),
+    unitU = norm(u),
+    unitW = norm(w);
   // The d axes where the points span all there is, else a basis of their span.
   const axes = Float64Array.from({ length: d * d }, (_, k) => (k % (d + 1) ? 0 : 1));
-  const frame = n < d ? orthonormalise(x, d) : axes, r = frame.length / d;
+  const frame = n < d ? orthonormalise(x, d) : axes,
+    r = frame.length / d;
   const signed = products(x, frame, d).map((value, k) => (y[Math.floor(k / r)] * value) / unitX);
   const target = products(w, frame, d).map((value) => value / unitW);
   const out = u.map((value) => value / unitU);
-  return { m, n, r, signed, target, out, gram: products(signed, signed, r), unit: unitW / (unitX * unitU) };
+  return {
+    m,
+    n,
+    r,
+    signed,
+    target,
+    out,
+    gram: products(signed, signed, r),
+    unit: unitW / (unitX * unitU),
+  };
 }
 
 /** u_j⟨residual of row j, y_i x_i⟩: how the objective falls as M_ji grows. */
@@ -58,18 +77,24 @@ function pulls({ m, n, r, signed, target, out }, gates, lam, mu) {
 
 /** Newton's direction from a point of the interior, the constraints' multipliers eliminated. */
 function direction(problem, { gates, kinks }, point, aim) {
-  const { m, n, out, gram } = problem, { lam, mu, room, zLam, zLow, zHigh } = point;
-  const pull = pulls(problem, gates, lam, mu), columns = 2 * n + 1;
+  const { m, n, out, gram } = problem,
+    { lam, mu, room, zLam, zLow, zHigh } = point;
+  const pull = pulls(problem, gates, lam, mu),
+    columns = 2 * n + 1;
   // The equations of λ, into which those of every neuron's kinks are eliminated.
-  const total = new Float64Array(n * (n + 1)), tables = [];
+  const total = new Float64Array(n * (n + 1)),
+    tables = [];
   for (let i = 0; i < n; i++) {
     total[i * (n + 1) + i] = zLam[i] / lam[i] + PROXIMAL;
     total[i * (n + 1) + n] = aim / lam[i];
   }
   for (let j = 0; j < m; j++) {
-    const table = new Float64Array(n * columns), cross = new Float64Array(n * n), square = out[j] ** 2;
+    const table = new Float64Array(n * columns),
+      cross = new Float64Array(n * n),
+      square = out[j] ** 2;
     for (let i = 0; i < n; i++) {
-      const k = j * n + i, barrier = kinks[k] ? zHigh[k] / room[k] : 0;
+      const k = j * n + i,
+        barrier = kinks[k] ? zHigh[k] / room[k] : 0;
       for (let l = 0; l < n; l++) {
         const curvature = square * gram[i * n + l];
         if (kinks[k] && kinks[j * n + l]) table[i * columns + l] = curvature;
@@ -93,11 +118,14 @@ function direction(problem, { gates, kinks }, point, aim) {
   }
   solve(total, n, n + 1);
   const dLam = Float64Array.from({ length: n }, (_, i) => total[i * (n + 1) + n]);
-  const dMu = new Float64Array(m * n), dRoom = new Float64Array(m * n);
-  const dLow = new Float64Array(m * n), dHigh = new Float64Array(m * n);
+  const dMu = new Float64Array(m * n),
+    dRoom = new Float64Array(m * n);
+  const dLow = new Float64Array(m * n),
+    dHigh = new Float64Array(m * n);
   for (let k = 0; k < m * n; k++) {
     if (!kinks[k]) continue;
-    const i = k % n, table = tables[(k - i) / n];
+    const i = k % n,
+      table = tables[(k - i) / n];
     dMu[k] = table[i * columns + 2 * n] - dot(table, dLam, i * columns + n, 0, n);
     dRoom[k] = dLam[i] - dMu[k];
     dLow[k] = aim / mu[k] - zLow[k] - (zLow[k] / mu[k]) * dMu[k];
@@ -112,23 +140,37 @@ function direction(problem, { gates, kinks }, point, aim) {
  * gates: 0 or 1 off kinks and 0 at them; kinks: where the gate is free. Both (width, n).
  */
 export function nearest(w, u, x, y, d, pattern) {
-  const problem = scaled(w, u, x, y, d), { m, n, r, signed, target, out, unit } = problem;
-  const { gates, kinks } = pattern, free = kinks.reduce((sum, kink) => sum + (kink ? 1 : 0), 0);
+  const problem = scaled(w, u, x, y, d),
+    { m, n, r, signed, target, out, unit } = problem;
+  const { gates, kinks } = pattern,
+    free = kinks.reduce((sum, kink) => sum + (kink ? 1 : 0), 0);
   // Start from equal multipliers of the size that fits best, kinks half open.
   const shape = new Float64Array(m * r);
   for (let j = 0; j < m; j++)
     for (let i = 0; i < n; i++)
-      add(shape, out[j] * (gates[j * n + i] + (kinks[j * n + i] ? 0.5 : 0)), signed, j * r, i * r, r);
+      add(
+        shape,
+        out[j] * (gates[j * n + i] + (kinks[j * n + i] ? 0.5 : 0)),
+        signed,
+        j * r,
+        i * r,
+        r,
+      );
   const fit = dot(target, shape) / Math.max(dot(shape, shape), Number.MIN_VALUE);
   const first = Number.isFinite(fit) && fit > 0 ? fit : 1;
   const ones = (length, value) => new Float64Array(length).fill(value);
   const at = (value) => Float64Array.from(kinks, (kink) => (kink ? value : 0));
   const point = {
-    lam: ones(n, first), mu: at(first / 2), room: at(first / 2),
-    zLam: ones(n, 1 / first), zLow: at(1 / first), zHigh: at(1 / first),
+    lam: ones(n, first),
+    mu: at(first / 2),
+    room: at(first / 2),
+    zLam: ones(n, 1 / first),
+    zLow: at(1 / first),
+    zHigh: at(1 / first),
   };
   for (let count = 0; count < STEPS; count++) {
-    const complementarity = dot(point.lam, point.zLam) + dot(point.mu, point.zLow) + dot(point.room, point.zHigh);
+    const complementarity =
+      dot(point.lam, point.zLam) + dot(point.mu, point.zLow) + dot(point.room, point.zHigh);
     const gap = complementarity / (n + 2 * free);
     if (!(gap > GAP)) break;
     const change = direction(problem, pattern, point, CENTRE * gap);
@@ -142,7 +184,10 @@ export function nearest(w, u, x, y, d, pattern) {
     for (const name in point) add(point[name], move, change[name]);
   }
   const multipliers = point.lam.map((value) => unit * value);
-  const weights = Float64Array.from(gates, (gate, k) => gate * multipliers[k % n] + unit * point.mu[k]);
+  const weights = Float64Array.from(
+    gates,
+    (gate, k) => gate * multipliers[k % n] + unit * point.mu[k],
+  );
   const residual = Float64Array.from(w);
   add(residual, -1, combine(u, weights, x, y, d));
   return { multipliers, weights, residual };

@@ -1,15 +1,26 @@
 /** The first panel: decision regions around seven points of a line, across it along one direction. */
 
 import { BOX, Chart, number } from "./chart.js";
-import { dot, flipDistance, norm, outputs, reject, row, step, universalDirection } from "./network.js";
+import {
+  dot,
+  flipDistance,
+  norm,
+  outputs,
+  reject,
+  row,
+  step,
+  universalDirection,
+} from "./network.js";
 import { HEIGHT, diagonalScene, random } from "./scenes.js";
 
 /** The published panels stop at this smallest margin. */
 const MARGIN = 0.3;
 const MOST_STEPS = 50_000;
 /** Half the sides of the picture, in units of √d, and the grid on which the network is looked at. */
-const SIDE = 1.2, RISE = (SIDE * BOX.height) / BOX.width;
-const COLUMNS = 96, ROWS = 64;
+const SIDE = 1.2,
+  RISE = (SIDE * BOX.height) / BOX.width;
+const COLUMNS = 96,
+  ROWS = 64;
 
 const middle = (values) => {
   const sorted = [...values].sort((a, b) => a - b);
@@ -19,9 +30,16 @@ const middle = (values) => {
 export class Diagonal {
   constructor(settings) {
     this.settings = settings;
-    const { d, seed } = settings, scene = diagonalScene(random(seed, 1), settings);
-    Object.assign(this, scene, { steps: 0, left: 1, done: false, start: Float64Array.from(scene.net.w) });
-    const v = universalDirection(scene.net, scene.basis), length = norm(v);
+    const { d, seed } = settings,
+      scene = diagonalScene(random(seed, 1), settings);
+    Object.assign(this, scene, {
+      steps: 0,
+      left: 1,
+      done: false,
+      start: Float64Array.from(scene.net.w),
+    });
+    const v = universalDirection(scene.net, scene.basis),
+      length = norm(v);
     this.direction = v.map((value) => value / length);
     this.axes = [row(scene.basis, 0, d), row(scene.basis, 1, d), this.direction];
     this.values = new Float64Array(COLUMNS * ROWS);
@@ -42,9 +60,11 @@ export class Diagonal {
 
   /** Pre-activations of the drawn plane √d(t·p + HEIGHT·e + h·v) are a_j·t + b_j + c_j·h. */
   look() {
-    const { w, u, width, d } = this.net, root = Math.sqrt(d);
+    const { w, u, width, d } = this.net,
+      root = Math.sqrt(d);
     const [a, b, c] = this.axes.map((axis, k) =>
-      u.map((_, j) => (k === 1 ? HEIGHT : 1) * root * dot(w, axis, j * d, 0, d)));
+      u.map((_, j) => (k === 1 ? HEIGHT : 1) * root * dot(w, axis, j * d, 0, d)),
+    );
     this.planes = { a, b, c };
     const start = new Float64Array(width);
     for (let r = 0; r < ROWS; r++) {
@@ -64,8 +84,11 @@ export class Diagonal {
 
   /** Where theory has the boundary above a place of the line: −N/(cσ√(dℓ)·k/m), to first order. */
   predicted(t) {
-    const { a, b } = this.planes, { u, width } = this.net, { d, ell, sigma } = this.settings;
-    let value = 0, active = 0;
+    const { a, b } = this.planes,
+      { u, width } = this.net,
+      { d, ell, sigma } = this.settings;
+    let value = 0,
+      active = 0;
     for (let j = 0; j < width; j++) {
       const z = a[j] * t + b[j];
       if (z > 0) [value, active] = [value + u[j] * z, active + 1];
@@ -75,7 +98,9 @@ export class Diagonal {
 
   /** Distances of the seven points to the boundary along the direction, over √d, and theory's. */
   distances() {
-    const { net, x, t, direction } = this, { d } = this.settings, values = outputs(net, x);
+    const { net, x, t, direction } = this,
+      { d } = this.settings,
+      values = outputs(net, x);
     const measured = Array.from(t, (_, i) => {
       const toward = direction.map((each) => -Math.sign(values[i]) * each);
       return flipDistance(net, row(x, i, d), toward) / Math.sqrt(d);
@@ -85,7 +110,8 @@ export class Diagonal {
 
   /** ‖Π_{P^⊥}(W(T) − c_T W(0))‖ over ‖W(0)‖. */
   drift() {
-    const { d, width } = this.net, moved = this.net.w.map((value, k) => value - this.left * this.start[k]);
+    const { d, width } = this.net,
+      moved = this.net.w.map((value, k) => value - this.left * this.start[k]);
     let squared = 0;
     for (let j = 0; j < width; j++) {
       const off = reject(row(moved, j, d), this.basis);
@@ -95,17 +121,21 @@ export class Diagonal {
   }
 
   says() {
-    const { measured, predicted } = this.distances(), values = outputs(this.net, this.x);
+    const { measured, predicted } = this.distances(),
+      values = outputs(this.net, this.x);
     const right = values.filter((value, i) => value * this.y[i] > 0).length;
-    return `After ${this.steps} steps ${right} of 7 points are on their side. The boundary passes them at a ` +
+    return (
+      `After ${this.steps} steps ${right} of 7 points are on their side. The boundary passes them at a ` +
       `median distance of <b>${number(middle(measured))}</b>, where theory says ${number(middle(predicted))}; ` +
-      `off P the weights have moved by ${number(this.drift())} of their length, but for decay.`;
+      `off P the weights have moved by ${number(this.drift())} of their length, but for decay.`
+    );
   }
 
   /** Paints the regions. */
   paint(canvas, palette) {
     [canvas.width, canvas.height] = [COLUMNS, ROWS];
-    const context = canvas.getContext("2d"), image = context.createImageData(COLUMNS, ROWS);
+    const context = canvas.getContext("2d"),
+      image = context.createImageData(COLUMNS, ROWS);
     const colours = [palette.minus, palette.plus].map((hex) => Number.parseInt(hex.slice(1), 16));
     this.values.forEach((value, k) => {
       const colour = colours[value > 0 ? 1 : 0];
@@ -127,7 +157,11 @@ export class Diagonal {
     });
     chart.path(contour(this.values), palette.green, 'stroke-linecap="round"');
     const places = Array.from({ length: 161 }, (_, k) => SIDE * (k / 80 - 1));
-    chart.line(places.map((t) => [t, this.predicted(t)]), palette.ink, 'stroke-dasharray="5 3"');
+    chart.line(
+      places.map((t) => [t, this.predicted(t)]),
+      palette.ink,
+      'stroke-dasharray="5 3"',
+    );
     this.t.forEach((t, i) => {
       const [kind, colour] = this.y[i] > 0 ? ["dot", palette.blue] : ["square", palette.vermilion];
       chart.mark(kind, t, 0, colour, `stroke="${palette.surface}"`);
@@ -138,14 +172,21 @@ export class Diagonal {
 
 /** Where the values on the grid are 0, as segments of a path over the plot: marching squares. */
 function contour(values) {
-  const parts = [], x = BOX.width / COLUMNS, y = BOX.height / ROWS;
+  const parts = [],
+    x = BOX.width / COLUMNS,
+    y = BOX.height / ROWS;
   const cut = (p, q) => {
     const share = p.value / (p.value - q.value);
     return `${((p.s + share * (q.s - p.s) + 0.5) * x).toFixed(1)} ${((p.r + share * (q.r - p.r) + 0.5) * y).toFixed(1)}`;
   };
   for (let r = 0; r + 1 < ROWS; r++)
     for (let s = 0; s + 1 < COLUMNS; s++) {
-      const corners = [[r, s], [r, s + 1], [r + 1, s + 1], [r + 1, s]].map(([r, s]) => ({ r, s, value: values[r * COLUMNS + s] }));
+      const corners = [
+        [r, s],
+        [r, s + 1],
+        [r + 1, s + 1],
+        [r + 1, s],
+      ].map(([r, s]) => ({ r, s, value: values[r * COLUMNS + s] }));
       const cuts = corners.flatMap((p, k) => {
         const q = corners[(k + 1) % 4];
         return p.value > 0 !== q.value > 0 ? [cut(p, q)] : [];

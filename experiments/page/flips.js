@@ -2,10 +2,21 @@
 
 import { Chart, number } from "./chart.js";
 import { MARGIN, SAMPLES } from "./law.js";
-import { InSpan, dot, flipDistance, gradient, norm, outputs, reject, universalDirection } from "./network.js";
+import {
+  InSpan,
+  dot,
+  flipDistance,
+  gradient,
+  norm,
+  outputs,
+  reject,
+  universalDirection,
+} from "./network.js";
 import { random, subspaceScene } from "./scenes.js";
 
-const SIZES = 6, EACH = 16, MOST_STEPS = 400;
+const SIZES = 6,
+  EACH = 16,
+  MOST_STEPS = 400;
 
 /** Values of ℓ from 4 to d − 2, evenly spaced on a logarithmic scale. */
 export function sizes(d) {
@@ -14,25 +25,40 @@ export function sizes(d) {
 }
 
 /**
- * One network, trained: distances to the flip of x0 along its gradient off P and along the universal
- * direction, over |N(x0)|; ‖Π_{P^⊥}∇N(x0)‖; and c, what decay has left. Null where no active neuron
- * opposes the sign of N(x0).
+ * One network, trained: the distance to the flip of x0, the smaller of those along its gradient off
+ * P and along the universal direction, over |N(x0)|; ‖Π_{P^⊥}∇N(x0)‖; and c, what decay has left.
+ * Null where no active neuron opposes the sign of N(x0).
  */
-export function flips(draw, settings) {
-  const { rate, decay } = settings, scene = subspaceScene(draw, settings, SAMPLES), { x0, basis } = scene;
+function* flips(draw, settings) {
+  const { rate, decay } = settings,
+    scene = subspaceScene(draw, settings, SAMPLES),
+    { x0, basis } = scene;
   const training = new InSpan(scene.net, scene.x, scene.y);
-  while (training.steps < MOST_STEPS && training.advance(rate, decay, MARGIN));
-  const net = training.network(), [value] = outputs(net, x0), sign = Math.sign(value), { d } = net;
-  const off = reject(gradient(net, x0).gradient, basis), v = universalDirection(net, basis);
+  while (training.steps < MOST_STEPS && training.advance(rate, decay, MARGIN))
+    if (training.steps % 50 === 0) yield;
+  const net = training.network(),
+    [value] = outputs(net, x0),
+    sign = Math.sign(value),
+    { d } = net;
+  const off = reject(gradient(net, x0).gradient, basis),
+    v = universalDirection(net, basis);
   const opposed = net.u.some((each, j) => each * sign < 0 && dot(net.w, x0, j * d, 0, d) > 0);
   if (!opposed || !sign) return null;
-  const along = (direction) => flipDistance(net, x0, direction.map((each) => -sign * each)) / Math.abs(value);
-  return { along: along(off), universal: along(v), gradient: norm(off), c: training.c };
+  const along = (direction) =>
+    flipDistance(
+      net,
+      x0,
+      direction.map((each) => -sign * each),
+    ) / Math.abs(value);
+  return { flip: Math.min(along(off), along(v)), gradient: norm(off), c: training.c };
 }
 
 export class Flips {
   constructor(settings) {
-    Object.assign(this, { settings, found: sizes(settings.d).map((ell) => ({ ell, networks: [] })) });
+    Object.assign(this, {
+      settings,
+      found: sizes(settings.d).map((ell) => ({ ell, networks: [] })),
+    });
   }
 
   /** Trains the networks, one of each ℓ in turn. */
@@ -40,7 +66,7 @@ export class Flips {
     const { seed } = this.settings;
     for (let i = 0; i < EACH; i++)
       for (const [k, { ell, networks }] of this.found.entries()) {
-        const one = flips(random(seed, 3, k, i), { ...this.settings, ell });
+        const one = yield* flips(random(seed, 3, k, i), { ...this.settings, ell });
         if (one) networks.push(one);
         yield;
       }
@@ -60,44 +86,78 @@ export class Flips {
 
   /** The least-squares slope of log first order against log √(d/ℓ). */
   exponent() {
-    const points = this.found.map((one) => [-Math.log(one.ell) / 2, Math.log(this.firstOrder(one))]);
-    const [a, b] = [0, 1].map((k) => points.reduce((sum, point) => sum + point[k], 0) / points.length);
+    const points = this.found.map((one) => [
+      -Math.log(one.ell) / 2,
+      Math.log(this.firstOrder(one)),
+    ]);
+    const [a, b] = [0, 1].map(
+      (k) => points.reduce((sum, point) => sum + point[k], 0) / points.length,
+    );
     const across = points.reduce((sum, [x, y]) => sum + (x - a) * (y - b), 0);
     return across / points.reduce((sum, [x]) => sum + (x - a) ** 2, 0);
   }
 
   says() {
-    if (this.found.some(({ networks }) => !networks.length)) return "The networks are being trained.";
-    const last = this.found.at(-1), nearest = Math.min(...last.networks.map((one) => one.along));
-    return `To first order the distance grows as √(d/ℓ) to the power <b>${number(this.exponent())}</b>, and theory ` +
+    if (this.found.some(({ networks }) => !networks.length))
+      return "The networks are being trained.";
+    const last = this.found.at(-1),
+      nearest = Math.min(...last.networks.map((one) => one.flip));
+    return (
+      `To first order the distance grows as √(d/ℓ) to the power <b>${number(this.exponent())}</b>, and theory ` +
       `says 1. At ℓ = ${last.ell} it is ${number(this.firstOrder(last))} (theory ${number(this.theory(last.ell))}) ` +
-      `for each unit of |N|; the nearest flip of ${last.networks.length} networks lies at ${number(nearest)}.`;
+      `for each unit of |N|; the nearest flip of ${last.networks.length} networks lies at ${number(nearest)}.`
+    );
   }
 
   draw(palette) {
-    const { d, ell, sigma } = this.settings, place = (size) => Math.sqrt(d / size);
-    const unit = 1 / (sigma * Math.sqrt(d)), all = this.found.map(({ ell }) => place(ell));
+    const { d, ell, sigma } = this.settings,
+      place = (size) => Math.sqrt(d / size);
+    const unit = 1 / (sigma * Math.sqrt(d)),
+      all = this.found.map(({ ell }) => place(ell));
     const kept = this.found[0].networks.length ? (this.theory(1) * sigma) / Math.SQRT2 : 1;
-    const marks = [1, 2, 5].flatMap((digit) => [-2, -1, 0, 1, 2, 3].map((power) => digit * 10 ** power));
-    const ends = { low: 0.5 * unit * kept, high: 5 * all[0] * unit * kept };
+    const marks = [1, 2, 5].flatMap((digit) =>
+      [-2, -1, 0, 1, 2, 3].map((power) => digit * 10 ** power),
+    );
+    const ends = { low: 0.5 * unit * kept, high: 8 * all[0] * unit * kept };
     const chart = new Chart(palette, {
-      x: { low: all.at(-1) / 1.1, high: all[0] * 1.1, log: true, label: "√(d/ℓ)", ticks: marks.filter((each) => each > all.at(-1) / 1.1 && each < all[0] * 1.1) },
-      y: { ...ends, log: true, label: "distance to the flip / |N(x₀)|", ticks: marks.filter((each) => each > ends.low && each < ends.high) },
+      x: {
+        low: all.at(-1) / 1.1,
+        high: all[0] * 1.1,
+        log: true,
+        label: "√(d/ℓ)",
+        ticks: marks.filter((each) => each > all.at(-1) / 1.1 && each < all[0] * 1.1),
+      },
+      y: {
+        ...ends,
+        log: true,
+        label: "distance to the flip / |N(x₀)|",
+        ticks: marks.filter((each) => each > ends.low && each < ends.high),
+      },
       legend: [
-        { mark: "dot", colour: palette.vermilion, label: "along Π⊥∇N" },
-        { mark: "square", colour: palette.green, label: "along v" },
+        { mark: "dot", colour: palette.vermilion, label: "smallest flip" },
         { mark: "diamond", colour: palette.blue, label: "first order" },
         { mark: "line", colour: palette.ink, label: "theory, √2/cσ√ℓ" },
       ],
     });
     chart.vertical(place(ell));
-    chart.line([0.9 * all.at(-1), 1.1 * all[0]].map((x) => [x, Math.SQRT2 * kept * unit * x]), palette.ink);
+    chart.line(
+      [0.9 * all.at(-1), 1.1 * all[0]].map((x) => [x, Math.SQRT2 * kept * unit * x]),
+      palette.ink,
+    );
     this.found.forEach((one, k) => {
-      for (const network of one.networks) {
-        chart.mark("dot", all[k] * 0.97, network.along, palette.vermilion, 'fill-opacity="0.45"');
-        chart.mark("square", all[k] * 1.03, network.universal, palette.green, 'fill-opacity="0.45"');
-      }
-      if (one.networks.length) chart.mark("diamond", all[k], this.firstOrder(one), palette.blue, `stroke="${palette.surface}"`);
+      // Flips beyond the picture, and those that are nowhere, are open triangles at its edge.
+      for (const { flip } of one.networks)
+        if (flip < ends.high)
+          chart.mark("dot", all[k], flip, palette.vermilion, 'fill-opacity="0.4"');
+        else chart.mark("triangle", all[k], ends.high, palette.vermilion);
+      if (one.networks.length)
+        chart.mark(
+          "diamond",
+          all[k],
+          this.firstOrder(one),
+          palette.blue,
+          `stroke="${palette.surface}"`,
+        );
     });
     return chart.svg();
   }

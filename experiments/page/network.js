@@ -24,16 +24,21 @@ export const row = (a, i, length) => a.subarray(i * length, (i + 1) * length);
 
 /** X Yᵀ for rows of length d. */
 export function products(x, y, d) {
-  const n = x.length / d, m = y.length / d, out = new Float64Array(n * m);
-  for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) out[i * m + j] = dot(x, y, i * d, j * d, d);
+  const n = x.length / d,
+    m = y.length / d,
+    out = new Float64Array(n * m);
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j < m; j++) out[i * m + j] = dot(x, y, i * d, j * d, d);
   return out;
 }
 
 /** Rows that are an orthonormal basis of the span of the rows; a dependent row becomes zero. */
 export function orthonormalise(rows, d) {
-  const q = Float64Array.from(rows), n = rows.length / d;
+  const q = Float64Array.from(rows),
+    n = rows.length / d;
   for (let i = 0; i < n; i++) {
-    const own = row(q, i, d), smallest = 64 * 2 ** -52 * norm(own);
+    const own = row(q, i, d),
+      smallest = 64 * 2 ** -52 * norm(own);
     // Cleared of the earlier ones twice, which brings orthogonality to rounding.
     for (let pass = 0; pass < 2; pass++)
       for (let j = 0; j < i; j++) add(own, -dot(row(q, j, d), own), row(q, j, d));
@@ -45,7 +50,8 @@ export function orthonormalise(rows, d) {
 
 /** Π_{P^⊥} v for a basis of P in rows. */
 export function reject(v, basis) {
-  const out = Float64Array.from(v), d = v.length;
+  const out = Float64Array.from(v),
+    d = v.length;
   for (let i = 0; i < basis.length / d; i++) add(out, -dot(row(basis, i, d), v), row(basis, i, d));
   return out;
 }
@@ -53,7 +59,9 @@ export function reject(v, basis) {
 /** N at every row of x. */
 export function outputs(net, x) {
   const z = products(x, net.w, net.d);
-  return Float64Array.from({ length: x.length / net.d }, (_, i) => valueOf(row(z, i, net.width), net.u));
+  return Float64Array.from({ length: x.length / net.d }, (_, i) =>
+    valueOf(row(z, i, net.width), net.u),
+  );
 }
 
 /** Σ_j u_j σ(z_j). */
@@ -71,7 +79,9 @@ export const slope = (q) => 1 / (1 + Math.exp(q));
  * unless every y_i N(x_i) is at the target: w ← (1 − ηλ)w − η∇. Whether it was taken; changes net.w.
  */
 export function step(net, x, y, rate, decay, target = Infinity) {
-  const { w, u, width, d } = net, n = y.length, z = products(x, w, d);
+  const { w, u, width, d } = net,
+    n = y.length,
+    z = products(x, w, d);
   const q = y.map((label, i) => label * valueOf(row(z, i, width), u));
   if (Math.min(...q) >= target) return false;
   const left = 1 - rate * decay;
@@ -99,7 +109,8 @@ export class InSpan {
 
   /** The margins y_i N(x_i). */
   margins() {
-    const { u, width } = this.net, q = new Float64Array(this.n);
+    const { u, width } = this.net,
+      q = new Float64Array(this.n);
     for (let j = 0; j < width; j++)
       for (let i = 0; i < this.n; i++) {
         const z = this.z[j * this.n + i];
@@ -112,7 +123,8 @@ export class InSpan {
   advance(rate, decay, target) {
     const q = this.margins();
     if (Math.min(...q) >= target) return false;
-    const { n, y, z, start, gram, coefficients: C } = this, { u, width } = this.net;
+    const { n, y, z, start, gram, coefficients: C } = this,
+      { u, width } = this.net;
     const left = 1 - rate * decay;
     this.c *= left;
     for (let j = 0; j < width; j++) {
@@ -120,7 +132,8 @@ export class InSpan {
         const k = j * n + i;
         C[k] = left * C[k] + (z[k] > 0 ? (rate / n) * slope(q[i]) * y[i] * u[j] : 0);
       }
-      for (let i = 0; i < n; i++) z[j * n + i] = this.c * start[j * n + i] + dot(C, gram, j * n, i * n, n);
+      for (let i = 0; i < n; i++)
+        z[j * n + i] = this.c * start[j * n + i] + dot(C, gram, j * n, i * n, n);
     }
     this.steps += 1;
     return true;
@@ -128,8 +141,11 @@ export class InSpan {
 
   /** ∇N(x) and the number of active neurons, without rebuilding the weights. */
   gradient(x) {
-    const { net, n, c, coefficients: C } = this, { w, u, width, d } = net;
-    const along = products(this.x, x, d), shares = new Float64Array(n), found = new Float64Array(d);
+    const { net, n, c, coefficients: C } = this,
+      { w, u, width, d } = net;
+    const along = products(this.x, x, d),
+      shares = new Float64Array(n),
+      found = new Float64Array(d);
     let active = 0;
     for (let j = 0; j < width; j++) {
       if (c * dot(w, x, j * d, 0, d) + dot(C, along, j * n, 0, n) <= 0) continue;
@@ -143,16 +159,19 @@ export class InSpan {
 
   /** The network with its weights rebuilt. */
   network() {
-    const { width, d } = this.net, w = this.net.w.map((value) => this.c * value);
+    const { width, d } = this.net,
+      w = this.net.w.map((value) => this.c * value);
     for (let j = 0; j < width; j++)
-      for (let i = 0; i < this.n; i++) add(w, this.coefficients[j * this.n + i], this.x, j * d, i * d, d);
+      for (let i = 0; i < this.n; i++)
+        add(w, this.coefficients[j * this.n + i], this.x, j * d, i * d, d);
     return { ...this.net, w };
   }
 }
 
 /** ∇N(x), and the number k of neurons active there. */
 export function gradient(net, x) {
-  const { w, u, width, d } = net, found = new Float64Array(d);
+  const { w, u, width, d } = net,
+    found = new Float64Array(d);
   let active = 0;
   for (let j = 0; j < width; j++)
     if (dot(w, x, j * d, 0, d) > 0) {
@@ -177,7 +196,8 @@ export function firstCrossing(a, b, u) {
   const at = (t) => u.reduce((sum, value, j) => sum + value * Math.max(0, a[j] + t * b[j]), 0);
   const kinks = Array.from(a, (value, j) => -value / b[j]).filter((t) => t > 0 && t < Infinity);
   const sign = Math.sign(at(0));
-  let before = 0, value = at(0);
+  let before = 0,
+    value = at(0);
   for (const t of kinks.sort((s, t) => s - t)) {
     const next = at(t);
     if (Math.sign(next) !== sign) return before + ((t - before) * value) / (value - next || 1);
@@ -190,7 +210,8 @@ export function firstCrossing(a, b, u) {
 
 /** The distance from x along a direction of any length to the first change of sign. */
 export function flipDistance(net, x, direction) {
-  const length = norm(direction) || 1, unit = direction.map((value) => value / length);
+  const length = norm(direction) || 1,
+    unit = direction.map((value) => value / length);
   return firstCrossing(products(net.w, x, net.d), products(net.w, unit, net.d), net.u);
 }
 

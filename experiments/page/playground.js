@@ -8,10 +8,11 @@ import { SETTINGS, complete, derived } from "./settings.js";
 import { VCurve } from "./vcurve.js";
 
 /** Milliseconds of each frame for what is prepared, and between two sentences while training. */
-const BUDGET = 7, PAUSE = 1000;
+const BUDGET = 7,
+  PAUSE = 1000;
 
-/** Steps from one frame to the next: one at first, then a fiftieth of those taken. */
-export const stride = (steps) => Math.min(100, 1 + Math.floor(steps / 50));
+/** Steps from one frame to the next: one at first, then a twenty-fifth of those taken. */
+export const stride = (steps) => Math.min(100, 1 + Math.floor(steps / 25));
 
 /**
  * Brings the page's markup to life.
@@ -23,20 +24,35 @@ export const stride = (steps) => Math.min(100, 1 + Math.floor(steps / 50));
  */
 export function mount(root, given, changed) {
   const find = (selector) => root.querySelector(selector);
-  const dark = matchMedia("(prefers-color-scheme: dark)"), still = matchMedia("(prefers-reduced-motion: reduce)");
+  const dark = matchMedia("(prefers-color-scheme: dark)"),
+    still = matchMedia("(prefers-reduced-motion: reduce)");
   const palette = () => (dark.matches ? DARK : LIGHT);
   const names = ["diagonal", "law", "flips", "vcurve"];
-  let settings = complete(given), panels, jobs, steps, playing = false;
-  let stale = new Set(), spoken = 0, drawn = 0;
+  let settings = complete(given),
+    panels,
+    jobs,
+    steps,
+    playing = false;
+  let stale = new Set(),
+    spoken = 0,
+    drawn = 0,
+    turn = false;
 
   function begin() {
     const all = derived(settings);
-    panels = { diagonal: new Diagonal(all), law: new Law(all), flips: new Flips(all), vcurve: new VCurve(all) };
+    panels = {
+      diagonal: new Diagonal(all),
+      law: new Law(all),
+      flips: new Flips(all),
+      vcurve: new VCurve(all),
+    };
     jobs = ["law", "vcurve", "flips"].map((name) => [name, panels[name].prepare()]);
     steps = 0;
     stale = new Set(names);
     show();
   }
+
+  const finished = () => panels.diagonal.done && panels.law.done;
 
   function show() {
     for (const name of Object.keys(SETTINGS)) {
@@ -50,7 +66,7 @@ export function mount(root, given, changed) {
     find("[data-shown=steps]").textContent = steps;
   }
 
-  /** Works on what is to be prepared, for a few milliseconds; whether networks still are drawn. */
+  /** Works on what is to be prepared, for a few milliseconds. */
   function prepare() {
     const end = performance.now() + BUDGET;
     while (jobs.length && performance.now() < end) {
@@ -58,7 +74,6 @@ export function mount(root, given, changed) {
       stale.add(name);
       if (job.next().done) jobs.shift();
     }
-    return jobs.some(([name]) => name === "law");
   }
 
   function advance() {
@@ -66,12 +81,13 @@ export function mount(root, given, changed) {
     for (const panel of [panels.diagonal, panels.law]) if (!panel.done) panel.advance(count);
     steps = Math.max(panels.diagonal.steps, panels.law.steps);
     stale.add("diagonal").add("law");
-    if (panels.diagonal.done && panels.law.done) playing = false;
+    if (finished()) playing = false;
     show();
   }
 
   function svgOf(name, colours, under) {
-    const inner = panels[name].draw(colours, under), size = `0 0 ${SIZE.width} ${SIZE.height}`;
+    const inner = panels[name].draw(colours, under),
+      size = `0 0 ${SIZE.width} ${SIZE.height}`;
     return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${size}" aria-hidden="true">${inner}</svg>`;
   }
 
@@ -83,22 +99,26 @@ export function mount(root, given, changed) {
     if (stale.has("diagonal")) panels.diagonal.paint(find("#diagonal canvas"), palette());
     const busy = playing || jobs.length;
     if (!busy || now - spoken > PAUSE) {
-      for (const name of busy ? names : stale) find(`#${name} .says`).innerHTML = panels[name].says();
+      for (const name of busy ? names : stale)
+        find(`#${name} .says`).innerHTML = panels[name].says();
       spoken = now;
       stale = new Set();
     }
   }
 
   function frame(now) {
-    const waiting = prepare();
-    if (playing && !waiting) advance();
+    // Training waits until its networks are drawn, and takes turns with what else is prepared.
+    turn = !turn;
+    if (jobs.length && (turn || !playing || jobs[0][0] === "law")) prepare();
+    else if (playing) advance();
     draw(now);
     requestAnimationFrame(frame);
   }
 
   /** A picture of a panel, in light colours, as a file. */
   function download(name) {
-    const { left, top, width, height } = BOX, canvas = find("#diagonal canvas");
+    const { left, top, width, height } = BOX,
+      canvas = find("#diagonal canvas");
     let under = "";
     if (name === "diagonal") {
       panels.diagonal.paint(canvas, LIGHT);
@@ -106,7 +126,9 @@ export function mount(root, given, changed) {
       stale.add("diagonal");
     }
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([svgOf(name, LIGHT, under)], { type: "image/svg+xml" }));
+    link.href = URL.createObjectURL(
+      new Blob([svgOf(name, LIGHT, under)], { type: "image/svg+xml" }),
+    );
     link.download = `${name}.svg`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), PAUSE);
@@ -116,8 +138,10 @@ export function mount(root, given, changed) {
     const before = settings;
     settings = complete({ ...settings, ...wanted });
     const { fraction, ...rest } = settings;
-    if (Object.keys(rest).some((name) => rest[name] !== before[name])) begin();
-    else if (fraction !== before.fraction) {
+    if (Object.keys(rest).some((name) => rest[name] !== before[name])) {
+      playing ||= finished();
+      begin();
+    } else if (fraction !== before.fraction) {
       panels.vcurve.moveTo(fraction);
       stale.add("vcurve");
     }
@@ -125,7 +149,10 @@ export function mount(root, given, changed) {
   }
 
   const actions = {
-    play: () => (playing = !playing && !(panels.diagonal.done && panels.law.done)),
+    play: () => {
+      if (finished()) begin();
+      playing = !playing;
+    },
     step: () => {
       playing = false;
       advance();

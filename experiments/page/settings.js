@@ -16,7 +16,8 @@ export const SETTINGS = {
 export function complete(given) {
   const found = {};
   for (const [name, { low, high, step, value }] of Object.entries(SETTINGS)) {
-    const text = `${given[name] ?? ""}`.trim(), wanted = text === "" ? NaN : Number(text);
+    const text = `${given[name] ?? ""}`.trim(),
+      wanted = text === "" ? NaN : Number(text);
     const kept = Number.isFinite(wanted) ? Math.min(high, Math.max(low, wanted)) : value;
     // To 12 digits, so that 21 steps of .05 are 1.05.
     found[name] = +(low + step * Math.round((kept - low) / step)).toPrecision(12);
@@ -29,7 +30,8 @@ export function complete(given) {
 export const written = (settings) => new URLSearchParams(settings).toString();
 
 /** Settings from the part of an address after #. */
-export const read = (hash) => complete(Object.fromEntries(new URLSearchParams(hash.replace(/^#/, ""))));
+export const read = (hash) =>
+  complete(Object.fromEntries(new URLSearchParams(hash.replace(/^#/, ""))));
 
 /** What the mathematics takes: σ, η and λ as numbers. */
 export function derived(settings) {

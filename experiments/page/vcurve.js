@@ -5,7 +5,8 @@ import { outputs } from "./network.js";
 import { gaussianScene, random } from "./scenes.js";
 import { Ascent, kkt, snap, vCurve } from "./unlearning.js";
 
-const POINTS = 6, GOAL = 300;
+const POINTS = 6,
+  GOAL = 300;
 const FRACTIONS = Array.from({ length: 21 }, (_, k) => k / 10);
 
 export class VCurve {
@@ -16,7 +17,8 @@ export class VCurve {
 
   /** Trains to a large margin, finds the multipliers, and then the curve, point by point. */
   *prepare() {
-    const { x, y, net } = this.scene, training = new Ascent(net, x, y, GOAL);
+    const { x, y, net } = this.scene,
+      training = new Ascent(net, x, y, GOAL);
     while (training.advance()) if (training.steps % 50 === 0) yield;
     const { net: moved, pattern } = snap(training.network(), x);
     yield;
@@ -37,13 +39,17 @@ export class VCurve {
 
   says() {
     if (!this.now) return "The network is being trained.";
-    const { t, epsilon, lower, upper, net } = this.now, { x, y, net: start } = this.scene;
+    const { t, epsilon, lower, upper, net } = this.now,
+      { x, y, net: start } = this.scene;
     const forgotten = (y[0] * outputs(net, x.subarray(0, start.d))[0]) / this.explained.scale;
-    const lowest = this.curve.length === FRACTIONS.length
-      ? ` The lowest of the ${FRACTIONS.length} measured is at t = ${number(this.curve.reduce((a, b) => (b.epsilon < a.epsilon ? b : a)).t)}; theory says 1.`
-      : "";
-    return `A step of t = ${number(t)} leaves ε = <b>${number(epsilon)}</b>, and theory puts it between ${number(lower)} and ` +
-      `${number(upper)}. The forgotten point's margin is ${number(forgotten)}, where the smallest was 1.${lowest}`;
+    const lowest =
+      this.curve.length === FRACTIONS.length
+        ? ` The lowest of the ${FRACTIONS.length} measured is at t = ${number(this.curve.reduce((a, b) => (b.epsilon < a.epsilon ? b : a)).t)}; theory says 1.`
+        : "";
+    return (
+      `A step of t = ${number(t)} leaves ε = <b>${number(epsilon)}</b>, and theory puts it between ${number(lower)} and ` +
+      `${number(upper)}. The forgotten point's margin is ${number(forgotten)}, where the smallest was 1.${lowest}`
+    );
   }
 
   draw(palette) {
