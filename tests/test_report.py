@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from experiments.results import gallery, report
+from theory import display
+from theory.display.text import scale
 
 VOID = {"meta", "link", "img", "br", "wbr"}
 INLINE = {"a", "b", "code", "em", "i", "span", "strong", "sub", "sup", "wbr"}
@@ -93,6 +95,7 @@ def result(name: str, **changes: Any) -> dict[str, Any]:
         "source": SOURCE | {"provenance": "derived"},
         "preset": "course",
         "settings": {"trials": 135, "sizes": [4, 8]},
+        "command": f"relu-theory run {name}",
         "seed": 7,
         "environment": ENVIRONMENT,
         "key": "0123456789abcdef0123",
@@ -364,12 +367,12 @@ def test_nothing_at_all(tmp_path):
     ],
 )
 def test_number(value, text):
-    assert report.number(value) == text
+    assert display.number(value) == text
 
 
 def test_settings_are_not_rounded():
-    assert report.number(12345.678, digits=15) == "12345.678"
-    assert report.number(0.1, digits=15) == "0.1"
+    assert display.number(12345.678, digits=15) == "12345.678"
+    assert display.number(0.1, digits=15) == "0.1"
 
 
 @pytest.mark.parametrize(
@@ -385,14 +388,14 @@ def test_settings_are_not_rounded():
     ],
 )
 def test_maths(text, html):
-    assert report.maths(text) == html
+    assert display.maths(text) == html
 
 
 def test_scale_without_a_logarithm():
-    assert report.scale({"tightness": None, "kind": "Identity"}) is None
+    assert scale({"tightness": None, "kind": "Identity"}) is None
     zero = {"min": 0.0, "median": 0.0, "max": 0.0}
-    assert report.scale({"tightness": zero, "kind": "Identity"}) is None
-    placed = report.scale({"tightness": zero | {"max": 1e-3}, "kind": "Identity"})
+    assert scale({"tightness": zero, "kind": "Identity"}) is None
+    placed = scale({"tightness": zero | {"max": 1e-3}, "kind": "Identity"})
     assert placed is not None
     assert (placed["min"], placed["median"], placed["max"]) == (0, 0, 0)
 

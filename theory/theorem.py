@@ -247,6 +247,11 @@ class Verdict:
     detected: bool | None
     seconds: dict[str, float]
 
+    def _repr_html_(self) -> str:
+        from theory.display import card
+
+        return card(self)
+
 
 def arm_settings(theorem: Theorem, settings: Any, arm: Arm) -> Any:
     """The settings of one arm: the control's are the theorem's with its changes."""

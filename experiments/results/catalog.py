@@ -31,6 +31,11 @@ Kind = Literal["theorem", "experiment"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+SYSTEMS = (
+    "subspace", "unlearning", "attribution", "healing", "attacks", "energy", "dimples",
+)  # fmt: skip
+"""The systems in the order in which they are told: each needs nothing of those after it."""
+
 DEFAULTS = {"label": "own", "provenance": "derived"}
 """What an entry need not say."""
 
@@ -100,7 +105,7 @@ def package_folder(package: str) -> Path:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """Every theorem and experiment, theorems first, in the order of their labels.
+    """Every theorem and experiment, theorems first, by system and label.
 
     Example:
         >>> "subspace.large-gradient" in [entry.name for entry in entries()]
@@ -112,10 +117,19 @@ def entries() -> tuple[Entry, ...]:
     return (
         *sorted(
             (entry for entry in both if entry.kind == "theorem"),
-            key=lambda entry: (entry.system, entry.source["label"], entry.name),
+            key=lambda entry: (_place(entry), entry.source["label"], entry.name),
         ),
-        *sorted((entry for entry in both if entry.kind == "experiment"), key=lambda e: e.name),
+        *sorted(
+            (entry for entry in both if entry.kind == "experiment"),
+            key=lambda entry: (_place(entry), entry.name),
+        ),
     )
+
+
+def _place(entry: Entry) -> tuple[int, str]:
+    """Where an entry's system comes: in the order of `SYSTEMS`, those of others after them."""
+    found = entry.system in SYSTEMS
+    return SYSTEMS.index(entry.system) if found else len(SYSTEMS), entry.system
 
 
 def _read(package: str, pattern: str, kind: Kind) -> Iterator[Entry]:

@@ -151,7 +151,7 @@ class _References(ast.NodeVisitor):
 
 
 class _Bare(ast.NodeTransformer):
-    """Leaves what is computed: no docstrings and no annotations."""
+    """Leaves what is computed: no docstrings, no annotations, nothing that only shows."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
@@ -164,7 +164,9 @@ class _Bare(ast.NodeTransformer):
         bare = ast.Constant(None)  # the statement stays, because a field without a value is one
         return ast.AnnAssign(node.target, bare, node.value and self.visit(node.value), node.simple)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST | None:
+        if node.name == "_repr_html_":  # only shows
+            return None
         node = self.generic_visit(node)  # pyright: ignore[reportAssignmentType]
         node.returns = None
         return node

@@ -5,26 +5,17 @@ The template beside this file holds the words and the looks; this module shapes 
 results give the same page.
 """
 
-import base64
-import math
-import re
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup, escape
+from jinja2 import Template
 
-from experiments.results import verdict_table
-from experiments.results.catalog import known, room
-from experiments.results.gallery import FIGURE, PAGE
+from experiments.results import cards, verdict_table
+from experiments.results.catalog import Kind, room
 from experiments.results.verdicts import summary_json
-
-NONE = "–"
-INFINITE = 3e38
-"""From here on a number stands for an infinity, which JSON cannot hold."""
-
-EXPONENT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+from theory import display
+from theory.display import number
 
 
 def render(verdicts: list[dict[str, Any]], results: list[dict[str, Any]], folder: Path) -> str:
@@ -36,7 +27,7 @@ def render(verdicts: list[dict[str, Any]], results: list[dict[str, Any]], folder
         folder: where the figures are, in ``folder/NAME/figure.png``, and perhaps a
             ``page.html``, which is embedded where it can run nothing.
     """
-    figures = [result | _files(folder / result["experiment"]) for result in results]
+    figures = [cards.figure_facts(result, folder) for result in results]
     return template(Path(__file__).with_suffix(".html")).render(
         verdicts=verdicts,
         summary=summary_json(verdicts),
@@ -44,41 +35,31 @@ def render(verdicts: list[dict[str, Any]], results: list[dict[str, Any]], folder
         sections=_sections(verdicts, figures),
         runs=_distinct({"preset": x["preset"], "seed": x["seed"]} for x in verdicts + results),
         environments=_distinct(x["environment"] for x in verdicts + results),
+        style=display.style(),
+        link=link,
     )
 
 
 def template(path: Path) -> Template:
-    """A template of this project, with the functions of this module as filters.
-
-    It escapes all values, and a missing one is an error.
-    """
-    environment = Environment(
-        loader=FileSystemLoader(path.parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {
+    """A template of this project, with the functions of this module as filters."""
+    filters = {
         "block": block,
+        "estimate": estimate,
         "evidence": verdict_table.evidence,
         "part_evidence": verdict_table.part_evidence,
-        "maths": maths,
-        "number": number,
-        "scale": scale,
     }
-    return environment.get_template(path.name)
+    return display.template(path, **filters)
+
+
+def link(kind: Kind, name: str) -> str:
+    """The address of a card on the page."""
+    return f"#{kind}-{name}"
 
 
 def _sections(verdicts: list[dict], figures: list[dict]) -> list[dict[str, Any]]:
     """Theorems and figures by system, in the order in which the systems come."""
     sections: dict[str, dict[str, Any]] = {}
-    said = {entry.name: entry for entry in known() if entry.kind == "theorem"}
-    entries = [
-        ("theorems", v["system"], v | {"proof": said[name].document if name in said else ""})
-        for v in verdicts
-        for name in [v["theorem"]]
-    ]
+    entries = [("theorems", v["system"], cards.theorem_facts(v)) for v in verdicts]
     entries += [("figures", f["experiment"].partition(".")[0], f) for f in figures]
     for kind, system, shown in entries:
         empty = {"name": system, "title": room(system).title, "theorems": [], "figures": []}
@@ -104,116 +85,19 @@ def _distinct(values) -> list[dict[str, Any]]:
     return [value for i, value in enumerate(found) if value not in found[:i]]
 
 
-def _files(folder: Path) -> dict[str, str | None]:
-    """The figure as a data URI, and the page beside it; None where there is no file."""
-    figure, page = folder / FIGURE, folder / PAGE
-    return {
-        "image": f"data:image/png;base64,{base64.b64encode(figure.read_bytes()).decode()}"
-        if figure.is_file()
-        else None,
-        "page": page.read_text(encoding="utf-8") if page.is_file() else None,
-    }
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """A number of so many significant digits, a string, null, or a list of them, for reading.
+def estimate(value: Any) -> str:
+    """A number as it is read; three are an estimate and its interval where the first lies within.
 
     Example:
-        >>> number(None), number(2.2e-12), number(0.1353352), number(12345), number([1, 2.5])
-        ('–', '2.2\u202f×\u202f10⁻¹²', '0.135', '12\u202f345', '1, 2.5')
+        >>> estimate([0.5, 0.25, 1.0]), estimate([1, 2, 3]), estimate(0.5)
+        ('0.5 [0.25, 1]', '1, 2, 3', '0.5')
     """
     match value:
-        case None:
-            return NONE
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return _grouped(f"{value:,}") if abs(value) >= 10_000 else _minus(str(value))
-        case float():
-            return _float(value, digits)
-        case list():
-            texts = [
-                f"({number(x, digits)})" if isinstance(x, list) else number(x, digits)
-                for x in value
-            ]
-            if len(texts) > 12:
-                texts = [*texts[:8], "…", f"{texts[-1]} ({len(texts)} values)"]
-            return ", ".join(texts) or NONE
-    return str(value)
-
-
-def _float(value: float, digits: int) -> str:
-    if abs(value) >= INFINITE:
-        return "∞" if value > 0 else "−∞"
-    # Rounded to the digits asked for, but never to tens or hundreds; a final zero stays where it
-    # is the result of rounding.
-    text = f"{value:.0f}" if 10 ** (digits - 1) <= abs(value) < 1e6 else f"{value:.{digits}g}"
-    if "." in text or abs(value) < 10 ** (digits - 1):
-        text = text if float(text) == value else f"{value:#.{digits}g}".rstrip(".")
-    mantissa, _, power = text.partition("e")
-    if power:
-        mantissa += f"\u202f×\u202f10{str(int(power)).translate(EXPONENT)}"
-    elif abs(value) >= 10_000 and "." not in mantissa:
-        mantissa = _grouped(f"{int(mantissa):,}")
-    return _minus(mantissa if value else "0")
-
-
-def _grouped(text: str) -> str:
-    return _minus(text.replace(",", "\u202f"))  # a narrow space: a comma is read two ways
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", "−")
-
-
-# A subscript or superscript: in braces (which may hold braces once more), or bare where it can be
-# nothing else: a number, letters after a symbol, one character. Thus gradient_ascent stays whole.
-SCRIPT = re.compile(
-    r"([_^])(?:\{((?:[^{}]|\{[^{}]*\})+)\}"
-    r"|([−-]?\d+|(?<![A-Za-z]{2}[_^])[a-z]+|\w(?![A-Za-z])|[⊥∞*+−]))"
-)
-
-
-def maths(text: str) -> Markup:
-    """Escaped text with TeX's ``_`` and ``^`` as subscripts and superscripts.
-
-    Example:
-        >>> print(maths("W_⊥ < e^{−ℓ/16}, ‖W‖_op, gradient_ascent"))
-        W<sub>⊥</sub> &lt; e<sup>−ℓ/16</sup>, ‖W‖<sub>op</sub>, gradient_ascent
-    """
-    pieces, end = [], 0
-    for match in SCRIPT.finditer(text):
-        tag = {"_": "sub", "^": "sup"}[match[1]]
-        inner = maths(match[2]) if match[2] else escape(match[3])
-        pieces += [escape(text[end : match.start()]), Markup(f"<{tag}>{inner}</{tag}>")]
-        end = match.end()
-    return Markup("").join([*pieces, escape(text[end:])])
-
-
-def scale(part: dict[str, Any]) -> dict[str, Any] | None:
-    """Where min, median and max of measured / predicted lie on a logarithmic axis around 1.
-
-    In percent of the axis, 1 being at 50; with the decades shown on each side, and the side of 1 on
-    which a trial of this part violates the claim. None without a positive ratio.
-
-    Example:
-        >>> ratios = {"min": 0.1, "median": 1.0, "max": 10.0}
-        >>> scale({"tightness": ratios, "kind": "AtMost"})
-        {'min': 0.0, 'median': 50.0, 'max': 100.0, 'low': '10⁻¹', 'high': '10¹', 'fails': 'right'}
-    """
-    ratios = part["tightness"]
-    if ratios is None or ratios["max"] <= 0:
-        return None
-    logs = {name: math.log10(x) if x > 0 else -math.inf for name, x in ratios.items()}
-    decades = max(1, *(math.ceil(abs(x) - 1e-9) for x in logs.values() if math.isfinite(x)))
-    side = {"AtLeast": "left", "AtMost": "right", "Identity": "right"}
-    return {
-        # What is 0 or below is infinitely far left: at the end of the axis.
-        **{name: round(max(0.0, 50 + 50 * x / decades), 2) for name, x in logs.items()},
-        "low": f"10{str(-decades).translate(EXPONENT)}",
-        "high": f"10{str(decades).translate(EXPONENT)}",
-        "fails": side.get(part["kind"]),
-    }
+        case [int() | float() as x, int() | float() as low, int() | float() as high] if (
+            low <= x <= high
+        ):
+            return f"{number(x)} [{number(low)}, {number(high)}]"
+    return number(value)
 
 
 def block(values: dict[str, Any] | list[Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from experiments.experiment import Progress
 from experiments.results import store, trials, worst
 from experiments.results.catalog import Entry
 from experiments.results.standing import folder
+from theory import display
 from theory.claims import AtLeast
 from theory.theorem import (
     Arm,
@@ -129,22 +130,10 @@ def _nearness(part: Part) -> float:
 
 
 def _part_json(theorem: Theorem, part: Part, found: dict[str, Any] | None) -> dict[str, Any]:
-    judgement = part.judgement
-    shown = {
-        "name": part.name,
-        "statement": part.claim.says or theorem.statement,
-        "kind": type(part.claim).__name__,
-        "delta": judgement.delta,
-        "status": "falsified" if found and found["violated"] else judgement.status,
-        "violations": judgement.violations,
-        "violation_bound": judgement.violation_bound,
-        "tightness": part.tightness and part.tightness._asdict(),
-        "vacuous": part.vacuous,
-        "detail": judgement.detail,
-        "seen": part.seen,
-    }
+    shown = display.part_facts(part) | {"statement": part.claim.says or theorem.statement}
     if found is None:
-        return shown | {"worst": None}
+        return shown
     keys = ("ratio", "violated", "seconds", "generations")
     says = worst.words(found | {"random_max": worst.largest(shown)})
-    return shown | {"worst": {key: found[key] for key in keys} | {"says": says}}
+    case = {key: found[key] for key in keys} | {"says": says}
+    return shown | {"worst": case} | ({"status": "falsified"} if found["violated"] else {})

@@ -49,6 +49,11 @@ class Agreement(NamedTuple):
     norm: Float[Array, " words"]
     p_value: Float[Array, " words"]
 
+    def _repr_html_(self) -> str:
+        from theory.display import card
+
+        return card(self)
+
 
 def pair_cosines(gradients: Float[Array, "models words d"]) -> Float[Array, "pairs words"]:
     """cos(g_it, g_jt) for all pairs i < j; 0 where a gradient is zero and has no direction.

@@ -23,6 +23,11 @@ class Healed(NamedTuple):
     params: Any
     history: Float[Array, " steps"]
 
+    def _repr_html_(self) -> str:
+        from theory.display import card
+
+        return card(self)
+
 
 def masked_descent(
     loss: Callable[[Any, Any], Float[Array, ""]],

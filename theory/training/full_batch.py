@@ -31,6 +31,11 @@ class Trained(NamedTuple):
     steps: Int[Array, ""]
     loss: Float[Array, ""]
 
+    def _repr_html_(self) -> str:
+        from theory.display import card
+
+        return card(self)
+
 
 class State(NamedTuple):
     """Training on its way: where it is, and what the loss and the smallest margin are there."""

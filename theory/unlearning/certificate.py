@@ -72,6 +72,11 @@ class Certificate(NamedTuple):
     network: Linear | TwoLayerReLU
     bound: Bound
 
+    def _repr_html_(self) -> str:
+        from theory.display import card
+
+        return card(self)
+
 
 def certificate(
     net: Linear | TwoLayerReLU,

@@ -48,6 +48,11 @@ class KKT(NamedTuple):
     weights: Float[Array, "width n"]
     snapped: Snapped
 
+    def _repr_html_(self) -> str:
+        from theory.display import card
+
+        return card(self)
+
 
 def kkt(
     net: Linear | TwoLayerReLU,
