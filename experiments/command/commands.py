@@ -349,6 +349,22 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Page:
+    """Write the interactive page: networks drawn and trained in the browser, in one HTML file."""
+
+    out: Path = Path("relu-theory.html")
+    """the page"""
+
+    def __call__(self) -> int:
+        from experiments.page import page
+        from experiments.results import store
+
+        store.write_atomically(self.out, page())
+        print(self.out, file=sys.stderr)
+        return 0
+
+
+@dataclass(frozen=True)
 class Bench:
     """Measure the performance comparisons, each in a process of its own.
 
