@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from experiments import effort
+from experiments.command import logs
 from experiments.command.progress import bar
 from experiments.command.settings import given
 from experiments.errors import UsageError
@@ -36,6 +37,10 @@ class Common:
     """devices to use; all accelerators, or one CPU, if not given"""
     data: Path | None = None
     """folder with the data sets, otherwise $RELU_THEORY_DATA, the user's cache, a download"""
+    verbose: bool = False
+    """say on stderr what is compiled, what was kept, and how long each program took"""
+    log: Path | None = None
+    """add the same to a file"""
 
     def check(self) -> None:
         """Refuse options that cannot be, before anything is done."""
@@ -45,6 +50,7 @@ class Common:
             if not self.data.is_dir():
                 raise UsageError(f"--data {self.data} is no folder; give one with the data files.")
             os.environ["RELU_THEORY_DATA"] = str(self.data)
+        logs.begin(self.verbose, self.log)
 
     def prepare(self, preset: Preset = "course") -> None:
         """Check the options and configure JAX for work of this preset."""
@@ -52,6 +58,8 @@ class Common:
 
         self.check()
         configure(self.precision, self.devices, effort.BY_PRESET[preset])
+        if self.verbose or self.log is not None:
+            logs.follow_jax()
 
 
 Shared = Annotated[Common, tyro.conf.OmitArgPrefixes]

@@ -1,16 +1,19 @@
-"""How far work is, on stderr: a bar with the time left, or a few lines where nobody watches."""
+"""How far work is, on stderr: a bar with the time left, or lines now and then off a terminal."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 LINES = 10
-"""Lines that one piece of work writes into a log at most."""
+"""Lines that one piece of work writes into a log at most, as long as none takes `SILENCE`."""
+
+SILENCE = 30.0
+"""Seconds after which a log gets another line, though work has not come so far."""
 
 
 class Bar(Protocol):
@@ -39,15 +42,28 @@ class _Drawn:
 class _Logged:
     def __init__(self, title: str, console: Console):
         self.title, self.console = title, console
-        self.written, self.began = 0.0, time.monotonic()
+        self.written, self.reached, self.what = 0.0, 0.0, "begun"
+        self.began = self.last = time.monotonic()
         self.lock = Lock()
 
     def __call__(self, fraction: float, what: str) -> None:
         with self.lock:  # or a later line is written first, and its share is forgotten
+            self.reached, self.what = max(fraction, self.reached), what
             if fraction >= min(self.written + 1 / LINES, 1) and self.written < 1:
                 self.written = fraction
-                seconds = time.monotonic() - self.began
-                self.console.print(f"{self.title}: {fraction:.0%} after {seconds:.0f} s, {what}")
+                self.write()
+
+    def write(self) -> None:
+        self.last = time.monotonic()
+        seconds = self.last - self.began
+        self.console.print(f"{self.title}: {self.reached:.0%} after {seconds:.0f} s, {self.what}")
+
+    def watch(self, done: Event) -> None:
+        """Break every silence until the work is done."""
+        while not done.wait(max(self.last + SILENCE - time.monotonic(), 0.01)):
+            with self.lock:
+                if time.monotonic() - self.last >= SILENCE:
+                    self.write()
 
     def pause(self) -> None:
         pass
@@ -58,7 +74,14 @@ def bar(title: str) -> Iterator[Bar]:
     """Reports of one piece of work, for as long as it lasts."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Logged(title, console)
+        logged, done = _Logged(title, console), Event()
+        watcher = Thread(target=logged.watch, args=(done,), daemon=True)
+        watcher.start()
+        try:
+            yield logged
+        finally:
+            done.set()
+            watcher.join()
         return
     columns = (
         TextColumn("{task.description}"),

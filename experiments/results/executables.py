@@ -4,6 +4,7 @@ JAX finds what it compiled by what it has traced, and at smoke tracing takes hal
 does. Here a program is found by its theorem, its settings and the code that they reach.
 """
 
+import logging
 import os
 import pickle
 import time
@@ -23,6 +24,8 @@ from experiments.results import store
 from theory.ensemble import memory_budget
 from theory.theorem import Arm, Compiled, Theorem, arm_settings, traced
 
+log = logging.getLogger(__name__)
+
 
 def ready(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Compiled:
     """The program of an arm, as it was kept, or else compiled and kept.
@@ -39,6 +42,7 @@ def ready(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Compiled:
     path = _path(theorem, settings, arm, code)
     began = time.perf_counter()
     if path is not None and (kept := _load(path)) is not None:
+        log.info("%s, %s: its program is kept in %s", theorem.name, arm, path)
         return Compiled(kept, {"trace": 0.0, "compile": time.perf_counter() - began})
     with TRACING:
         lowered, tracing = traced(theorem, settings, arm)

@@ -8,6 +8,7 @@ asking for an earlier one again computes nothing.
 
 import io
 import json
+import logging
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -27,6 +28,8 @@ from theory.theorem import Preset
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from xarray import Dataset
+
+log = logging.getLogger(__name__)
 
 DATA, RESULT, PAGE, FIGURE = "data.nc", "result.json", "page.html", "figure.png"
 
@@ -71,6 +74,8 @@ def run(
         stored = store.load_data(kept / f"{key}.nc")
     # What one process has to run needs all of them.
     everywhere = agreed(stored is not None)
+    if stored is not None:
+        log.info("%s: its data are kept under %s", entry.name, key)
     if stored is None or not everywhere:
         # Several processes do not see each other's files before they exchange them.
         resumed = nullcontext() if jax.process_count() > 1 else parts.kept(kept / f"{key}.parts")

@@ -1,6 +1,7 @@
 """Cells of an experiment that is not done: kept as they are measured, so that it can go on."""
 
 import hashlib
+import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from experiments.results import store
 
 WORTH = 1.0
 """Seconds from which on a cell is kept."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Parts:
@@ -31,6 +35,7 @@ class Parts:
         path = self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.npz"
         found = store.load(path)
         if found is not None:
+            log.info("%s: kept in %s", name, path)
             arrays, dims = found[0], found[1]["dims"]
             return {
                 variable: (tuple(dims[variable]), values) for variable, values in arrays.items()
@@ -42,7 +47,9 @@ class Parts:
         finally:
             KEPT.reset(outside)
         arrays = {variable: np.asarray(values) for variable, (_, values) in measured.items()}
-        if time.perf_counter() - start >= WORTH:
+        seconds = time.perf_counter() - start
+        log.info("%s: %.2f s", name, seconds)
+        if seconds >= WORTH:
             dims = {variable: list(dims) for variable, (dims, _) in measured.items()}
             store.save(path, arrays, {"cell": name, "dims": dims})
         return measured

@@ -1,5 +1,6 @@
 """The trials of theorems: from the store, or run by every core and every process there is."""
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -26,6 +27,8 @@ from theory.theorem import (
     arms_by_program,
     simulate,
 )
+
+log = logging.getLogger(__name__)
 
 
 class Program(NamedTuple):
@@ -111,12 +114,15 @@ def _arms(program: Program, stored: dict[Arm, Trials]) -> dict[Arm, Trials]:
     ready, turn, found = None, nullcontext(), dict(stored)
     for arm, path in paths.items():
         if arm in found:
+            log.info("%s, %s: its trials are kept in %s", theorem.name, arm, path)
             continue
         if ready is None:
             ready = executables.ready(theorem, settings, arm, program.code)
             turn = LAPACK if executables.LAPACK in str(ready.call.as_text()) else nullcontext()
         with turn:
             found[arm] = simulate(theorem, settings, seed, arm, ready)
+        seconds = ", ".join(f"{phase} {taken:.2f} s" for phase, taken in found[arm].seconds.items())
+        log.info("%s, %s: %s", theorem.name, arm, seconds)
         ready = ready._replace(seconds=dict.fromkeys(ready.seconds, 0.0))  # paid once
         description = {
             "theorem": theorem.name,
