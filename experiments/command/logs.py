@@ -47,10 +47,10 @@ def follow_jax() -> None:
         if event == "/jax/compilation_cache/cache_hits":
             here.found = True
 
-    def ready(event: str, seconds: float, **said: Any) -> None:
+    def ready(event: str, duration_secs: float, **said: Any) -> None:
         if event == "/jax/core/compile/backend_compile_duration":
             how = "found in JAX's cache" if getattr(here, "found", False) else "compiled"
-            log.info("%s: %s in %.2f s", said.get("fun_name", "a program"), how, seconds)
+            log.info("%s: %s in %.2f s", said.get("fun_name", "a program"), how, duration_secs)
             here.found = False
 
     jax.monitoring.register_event_listener(found)
