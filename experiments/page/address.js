@@ -4,7 +4,7 @@ import { mount } from "./playground.js";
 import { read, written } from "./settings.js";
 
 export function begin() {
-  const take = mount(document, read(location.hash), (settings) =>
+  const { take } = mount(document, read(location.hash), (settings) =>
     history.replaceState(null, "", `#${written(settings)}`),
   );
   addEventListener("hashchange", () => take(read(location.hash)));

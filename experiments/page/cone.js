@@ -4,25 +4,25 @@
  *
  *   min ½ Σ_j ‖w_j − u_j Σ_i M_ji y_i x_i‖²,  M_ji = λ_i gate_ji off kinks, 0 ≤ M_ji ≤ λ_i at them,
  *
- * by a primal-dual interior-point method (Nocedal and Wright 2006, section 16.6). Every kink belongs
- * to one neuron, so a step costs a small system per neuron and one for λ.
+ * by a primal-dual interior-point method (Nocedal and Wright 2006, section 16.6). Every kink
+ * belongs to one neuron, so a step costs a small system per neuron and one for λ.
  */
 
 import { add, dot, norm, orthonormalise, products, row } from "./network.js";
 
-const STEPS = 100,
-  STALLED = 1e-4,
-  CENTRE = 0.1,
-  BOUNDARY = 0.995;
+const STEPS = 100;
+const STALLED = 1e-4;
+const CENTRE = 0.1;
+const BOUNDARY = 0.995;
 /** Complementarity left, and curvature added in every step; see `theory.unlearning.cone`. */
-const GAP = 1e-4 * 2 ** -52,
-  PROXIMAL = 0.01 * 2 ** -26;
+const GAP = 1e-4 * 2 ** -52;
+const PROXIMAL = 0.01 * 2 ** -26;
 
 /** Turns the table [a | b] of n rows into [· | a⁻¹b], for a positive definite a: no pivots. */
 function solve(table, n, columns) {
   for (let k = 0; k < n; k++) {
-    const own = row(table, k, columns),
-      pivot = own[k];
+    const own = row(table, k, columns);
+    const pivot = own[k];
     for (let j = 0; j < columns; j++) own[j] /= pivot;
     for (let i = 0; i < n; i++) if (i !== k) add(table, -table[i * columns + k], own, i * columns);
   }
@@ -30,8 +30,8 @@ function solve(table, n, columns) {
 
 /** Row j of Σ_i λ_i y_i ∇N(x_i): u_j Σ_i M_ji y_i x_i. */
 export function combine(u, weights, x, y, d) {
-  const n = y.length,
-    out = new Float64Array(u.length * d);
+  const n = y.length;
+  const out = new Float64Array(u.length * d);
   for (let j = 0; j < u.length; j++)
     for (let i = 0; i < n; i++) add(out, u[j] * weights[j * n + i] * y[i], x, j * d, i * d, d);
   return out;
@@ -39,15 +39,15 @@ export function combine(u, weights, x, y, d) {
 
 /** The problem in coordinates of the span of the data, and in units of order one. */
 function scaled(w, u, x, y, d) {
-  const n = y.length,
-    m = u.length;
-  const unitX = Math.max(...y.map((_, i) => norm(row(x, i, d)))),
-    unitU = norm(u),
-    unitW = norm(w);
+  const n = y.length;
+  const m = u.length;
+  const unitX = Math.max(...y.map((_, i) => norm(row(x, i, d))));
+  const unitU = norm(u);
+  const unitW = norm(w);
   // The d axes where the points span all there is, else a basis of their span.
   const axes = Float64Array.from({ length: d * d }, (_, k) => (k % (d + 1) ? 0 : 1));
-  const frame = n < d ? orthonormalise(x, d) : axes,
-    r = frame.length / d;
+  const frame = n < d ? orthonormalise(x, d) : axes;
+  const r = frame.length / d;
   const signed = products(x, frame, d).map((value, k) => (y[Math.floor(k / r)] * value) / unitX);
   const target = products(w, frame, d).map((value) => value / unitW);
   const out = u.map((value) => value / unitU);
@@ -77,24 +77,24 @@ function pulls({ m, n, r, signed, target, out }, gates, lam, mu) {
 
 /** Newton's direction from a point of the interior, the constraints' multipliers eliminated. */
 function direction(problem, { gates, kinks }, point, aim) {
-  const { m, n, out, gram } = problem,
-    { lam, mu, room, zLam, zLow, zHigh } = point;
-  const pull = pulls(problem, gates, lam, mu),
-    columns = 2 * n + 1;
+  const { m, n, out, gram } = problem;
+  const { lam, mu, room, zLam, zLow, zHigh } = point;
+  const pull = pulls(problem, gates, lam, mu);
+  const columns = 2 * n + 1;
   // The equations of λ, into which those of every neuron's kinks are eliminated.
-  const total = new Float64Array(n * (n + 1)),
-    tables = [];
+  const total = new Float64Array(n * (n + 1));
+  const tables = [];
   for (let i = 0; i < n; i++) {
     total[i * (n + 1) + i] = zLam[i] / lam[i] + PROXIMAL;
     total[i * (n + 1) + n] = aim / lam[i];
   }
   for (let j = 0; j < m; j++) {
-    const table = new Float64Array(n * columns),
-      cross = new Float64Array(n * n),
-      square = out[j] ** 2;
+    const table = new Float64Array(n * columns);
+    const cross = new Float64Array(n * n);
+    const square = out[j] ** 2;
     for (let i = 0; i < n; i++) {
-      const k = j * n + i,
-        barrier = kinks[k] ? zHigh[k] / room[k] : 0;
+      const k = j * n + i;
+      const barrier = kinks[k] ? zHigh[k] / room[k] : 0;
       for (let l = 0; l < n; l++) {
         const curvature = square * gram[i * n + l];
         if (kinks[k] && kinks[j * n + l]) table[i * columns + l] = curvature;
@@ -118,14 +118,14 @@ function direction(problem, { gates, kinks }, point, aim) {
   }
   solve(total, n, n + 1);
   const dLam = Float64Array.from({ length: n }, (_, i) => total[i * (n + 1) + n]);
-  const dMu = new Float64Array(m * n),
-    dRoom = new Float64Array(m * n);
-  const dLow = new Float64Array(m * n),
-    dHigh = new Float64Array(m * n);
+  const dMu = new Float64Array(m * n);
+  const dRoom = new Float64Array(m * n);
+  const dLow = new Float64Array(m * n);
+  const dHigh = new Float64Array(m * n);
   for (let k = 0; k < m * n; k++) {
     if (!kinks[k]) continue;
-    const i = k % n,
-      table = tables[(k - i) / n];
+    const i = k % n;
+    const table = tables[(k - i) / n];
     dMu[k] = table[i * columns + 2 * n] - dot(table, dLam, i * columns + n, 0, n);
     dRoom[k] = dLam[i] - dMu[k];
     dLow[k] = aim / mu[k] - zLow[k] - (zLow[k] / mu[k]) * dMu[k];
@@ -136,14 +136,14 @@ function direction(problem, { gates, kinks }, point, aim) {
 }
 
 /**
- * Multipliers λ ≥ 0 and the weights M, gate times multiplier, that explain w best, with the residual.
+ * Multipliers λ ≥ 0 and weights M, gate times multiplier, that explain w best, and the residual.
  * gates: 0 or 1 off kinks and 0 at them; kinks: where the gate is free. Both (width, n).
  */
 export function nearest(w, u, x, y, d, pattern) {
-  const problem = scaled(w, u, x, y, d),
-    { m, n, r, signed, target, out, unit } = problem;
-  const { gates, kinks } = pattern,
-    free = kinks.reduce((sum, kink) => sum + (kink ? 1 : 0), 0);
+  const problem = scaled(w, u, x, y, d);
+  const { m, n, r, signed, target, out, unit } = problem;
+  const { gates, kinks } = pattern;
+  const free = kinks.reduce((sum, kink) => sum + (kink ? 1 : 0), 0);
   // Start from equal multipliers of the size that fits best, kinks half open.
   const shape = new Float64Array(m * r);
   for (let j = 0; j < m; j++)

@@ -1,6 +1,6 @@
-/** The first panel: decision regions around seven points of a line, across it along one direction. */
+/** The first panel: decision regions around seven points of a line, along it and across it. */
 
-import { BOX, Chart, number } from "./chart.js";
+import { BOX, Chart, DASHES, number } from "./chart.js";
 import {
   dot,
   flipDistance,
@@ -16,30 +16,28 @@ import { HEIGHT, diagonalScene, random } from "./scenes.js";
 /** The published panels stop at this smallest margin. */
 const MARGIN = 0.3;
 const MOST_STEPS = 50_000;
-/** Half the sides of the picture, in units of √d, and the grid on which the network is looked at. */
-const SIDE = 1.2,
-  RISE = (SIDE * BOX.height) / BOX.width;
-const COLUMNS = 96,
-  ROWS = 64;
+/** Half the sides of the picture, in units of √d, and the grid on which it is computed. */
+const SIDE = 1.2;
+const RISE = (SIDE * BOX.height) / BOX.width;
+const COLUMNS = 96;
+const ROWS = 64;
 
-const middle = (values) => {
-  const sorted = [...values].sort((a, b) => a - b);
-  return (sorted[3] + sorted[2 + (sorted.length % 2)]) / 2;
-};
+/** The median of seven numbers. */
+const middle = (values) => [...values].sort((a, b) => a - b)[3];
 
 export class Diagonal {
   constructor(settings) {
     this.settings = settings;
-    const { d, seed } = settings,
-      scene = diagonalScene(random(seed, 1), settings);
+    const { d, seed } = settings;
+    const scene = diagonalScene(random(seed, 1), settings);
     Object.assign(this, scene, {
       steps: 0,
       left: 1,
       done: false,
       start: Float64Array.from(scene.net.w),
     });
-    const v = universalDirection(scene.net, scene.basis),
-      length = norm(v);
+    const v = universalDirection(scene.net, scene.basis);
+    const length = norm(v);
     this.direction = v.map((value) => value / length);
     this.axes = [row(scene.basis, 0, d), row(scene.basis, 1, d), this.direction];
     this.values = new Float64Array(COLUMNS * ROWS);
@@ -60,8 +58,8 @@ export class Diagonal {
 
   /** Pre-activations of the drawn plane √d(t·p + HEIGHT·e + h·v) are a_j·t + b_j + c_j·h. */
   look() {
-    const { w, u, width, d } = this.net,
-      root = Math.sqrt(d);
+    const { w, u, width, d } = this.net;
+    const root = Math.sqrt(d);
     const [a, b, c] = this.axes.map((axis, k) =>
       u.map((_, j) => (k === 1 ? HEIGHT : 1) * root * dot(w, axis, j * d, 0, d)),
     );
@@ -84,11 +82,11 @@ export class Diagonal {
 
   /** Where theory has the boundary above a place of the line: −N/(cσ√(dℓ)·k/m), to first order. */
   predicted(t) {
-    const { a, b } = this.planes,
-      { u, width } = this.net,
-      { d, ell, sigma } = this.settings;
-    let value = 0,
-      active = 0;
+    const { a, b } = this.planes;
+    const { u, width } = this.net;
+    const { d, ell, sigma } = this.settings;
+    let value = 0;
+    let active = 0;
     for (let j = 0; j < width; j++) {
       const z = a[j] * t + b[j];
       if (z > 0) [value, active] = [value + u[j] * z, active + 1];
@@ -98,9 +96,9 @@ export class Diagonal {
 
   /** Distances of the seven points to the boundary along the direction, over √d, and theory's. */
   distances() {
-    const { net, x, t, direction } = this,
-      { d } = this.settings,
-      values = outputs(net, x);
+    const { net, x, t, direction } = this;
+    const { d } = this.settings;
+    const values = outputs(net, x);
     const measured = Array.from(t, (_, i) => {
       const toward = direction.map((each) => -Math.sign(values[i]) * each);
       return flipDistance(net, row(x, i, d), toward) / Math.sqrt(d);
@@ -110,8 +108,8 @@ export class Diagonal {
 
   /** ‖Π_{P^⊥}(W(T) − c_T W(0))‖ over ‖W(0)‖. */
   drift() {
-    const { d, width } = this.net,
-      moved = this.net.w.map((value, k) => value - this.left * this.start[k]);
+    const { d, width } = this.net;
+    const moved = this.net.w.map((value, k) => value - this.left * this.start[k]);
     let squared = 0;
     for (let j = 0; j < width; j++) {
       const off = reject(row(moved, j, d), this.basis);
@@ -121,21 +119,20 @@ export class Diagonal {
   }
 
   says() {
-    const { measured, predicted } = this.distances(),
-      values = outputs(this.net, this.x);
+    const { measured, predicted } = this.distances();
+    const values = outputs(this.net, this.x);
     const right = values.filter((value, i) => value * this.y[i] > 0).length;
-    return (
-      `After ${this.steps} steps ${right} of 7 points are on their side. The boundary passes them at a ` +
-      `median distance of <b>${number(middle(measured))}</b>, where theory says ${number(middle(predicted))}; ` +
-      `off P the weights have moved by ${number(this.drift())} of their length, but for decay.`
-    );
+    return `After ${this.steps} steps ${right} of 7 points are on their side. The boundary passes
+      them at a median distance of <b>${number(middle(measured))}</b>, where theory says
+      ${number(middle(predicted))}; off P the weights have moved by ${number(this.drift())} of their
+      length, but for decay.`;
   }
 
   /** Paints the regions. */
   paint(canvas, palette) {
     [canvas.width, canvas.height] = [COLUMNS, ROWS];
-    const context = canvas.getContext("2d"),
-      image = context.createImageData(COLUMNS, ROWS);
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(COLUMNS, ROWS);
     const colours = [palette.minus, palette.plus].map((hex) => Number.parseInt(hex.slice(1), 16));
     this.values.forEach((value, k) => {
       const colour = colours[value > 0 ? 1 : 0];
@@ -155,16 +152,16 @@ export class Diagonal {
         { mark: "square", colour: palette.vermilion, label: "y = −1" },
       ],
     });
-    chart.path(contour(this.values), palette.green, 'stroke-linecap="round"');
+    chart.path(contour(this.values), palette.green, { "stroke-linecap": "round" });
     const places = Array.from({ length: 161 }, (_, k) => SIDE * (k / 80 - 1));
     chart.line(
       places.map((t) => [t, this.predicted(t)]),
       palette.ink,
-      'stroke-dasharray="5 3"',
+      DASHES,
     );
     this.t.forEach((t, i) => {
       const [kind, colour] = this.y[i] > 0 ? ["dot", palette.blue] : ["square", palette.vermilion];
-      chart.mark(kind, t, 0, colour, `stroke="${palette.surface}"`);
+      chart.mark(kind, t, 0, colour, { stroke: palette.surface });
     });
     return chart.svg(under);
   }
@@ -172,12 +169,13 @@ export class Diagonal {
 
 /** Where the values on the grid are 0, as segments of a path over the plot: marching squares. */
 function contour(values) {
-  const parts = [],
-    x = BOX.width / COLUMNS,
-    y = BOX.height / ROWS;
+  const parts = [];
+  const x = BOX.width / COLUMNS;
+  const y = BOX.height / ROWS;
   const cut = (p, q) => {
     const share = p.value / (p.value - q.value);
-    return `${((p.s + share * (q.s - p.s) + 0.5) * x).toFixed(1)} ${((p.r + share * (q.r - p.r) + 0.5) * y).toFixed(1)}`;
+    const place = (name, unit) => ((p[name] + share * (q[name] - p[name]) + 0.5) * unit).toFixed(1);
+    return `${place("s", x)} ${place("r", y)}`;
   };
   for (let r = 0; r + 1 < ROWS; r++)
     for (let s = 0; s + 1 < COLUMNS; s++) {

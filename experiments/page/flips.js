@@ -14,9 +14,9 @@ import {
 } from "./network.js";
 import { random, subspaceScene } from "./scenes.js";
 
-const SIZES = 6,
-  EACH = 16,
-  MOST_STEPS = 400;
+const SIZES = 6;
+const EACH = 16;
+const MOST_STEPS = 400;
 
 /** Values of ℓ from 4 to d − 2, evenly spaced on a logarithmic scale. */
 export function sizes(d) {
@@ -30,18 +30,18 @@ export function sizes(d) {
  * Null where no active neuron opposes the sign of N(x0).
  */
 function* flips(draw, settings) {
-  const { rate, decay } = settings,
-    scene = subspaceScene(draw, settings, SAMPLES),
-    { x0, basis } = scene;
+  const { rate, decay } = settings;
+  const scene = subspaceScene(draw, settings, SAMPLES);
+  const { x0, basis } = scene;
   const training = new InSpan(scene.net, scene.x, scene.y);
   while (training.steps < MOST_STEPS && training.advance(rate, decay, MARGIN))
     if (training.steps % 50 === 0) yield;
-  const net = training.network(),
-    [value] = outputs(net, x0),
-    sign = Math.sign(value),
-    { d } = net;
-  const off = reject(gradient(net, x0).gradient, basis),
-    v = universalDirection(net, basis);
+  const net = training.network();
+  const [value] = outputs(net, x0);
+  const sign = Math.sign(value);
+  const { d } = net;
+  const off = reject(gradient(net, x0).gradient, basis);
+  const v = universalDirection(net, basis);
   const opposed = net.u.some((each, j) => each * sign < 0 && dot(net.w, x0, j * d, 0, d) > 0);
   if (!opposed || !sign) return null;
   const along = (direction) =>
@@ -100,20 +100,19 @@ export class Flips {
   says() {
     if (this.found.some(({ networks }) => !networks.length))
       return "The networks are being trained.";
-    const last = this.found.at(-1),
-      nearest = Math.min(...last.networks.map((one) => one.flip));
-    return (
-      `To first order the distance grows as √(d/ℓ) to the power <b>${number(this.exponent())}</b>, and theory ` +
-      `says 1. At ℓ = ${last.ell} it is ${number(this.firstOrder(last))} (theory ${number(this.theory(last.ell))}) ` +
-      `for each unit of |N|; the nearest flip of ${last.networks.length} networks lies at ${number(nearest)}.`
-    );
+    const last = this.found.at(-1);
+    const nearest = Math.min(...last.networks.map((one) => one.flip));
+    return `To first order the distance grows as √(d/ℓ) to the power
+      <b>${number(this.exponent())}</b>, and theory says 1. At ℓ = ${last.ell} it is
+      ${number(this.firstOrder(last))} (theory ${number(this.theory(last.ell))}) for each unit of
+      |N|; the nearest flip of ${last.networks.length} networks lies at ${number(nearest)}.`;
   }
 
   draw(palette) {
-    const { d, ell, sigma } = this.settings,
-      place = (size) => Math.sqrt(d / size);
-    const unit = 1 / (sigma * Math.sqrt(d)),
-      all = this.found.map(({ ell }) => place(ell));
+    const { d, ell, sigma } = this.settings;
+    const place = (size) => Math.sqrt(d / size);
+    const unit = 1 / (sigma * Math.sqrt(d));
+    const all = this.found.map(({ ell }) => place(ell));
     const kept = this.found[0].networks.length ? (this.theory(1) * sigma) / Math.SQRT2 : 1;
     const marks = [1, 2, 5].flatMap((digit) =>
       [-2, -1, 0, 1, 2, 3].map((power) => digit * 10 ** power),
@@ -148,16 +147,12 @@ export class Flips {
       // Flips beyond the picture, and those that are nowhere, are open triangles at its edge.
       for (const { flip } of one.networks)
         if (flip < ends.high)
-          chart.mark("dot", all[k], flip, palette.vermilion, 'fill-opacity="0.4"');
+          chart.mark("dot", all[k], flip, palette.vermilion, { "fill-opacity": 0.4 });
         else chart.mark("triangle", all[k], ends.high, palette.vermilion);
       if (one.networks.length)
-        chart.mark(
-          "diamond",
-          all[k],
-          this.firstOrder(one),
-          palette.blue,
-          `stroke="${palette.surface}"`,
-        );
+        chart.mark("diamond", all[k], this.firstOrder(one), palette.blue, {
+          stroke: palette.surface,
+        });
     });
     return chart.svg();
   }

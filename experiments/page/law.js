@@ -1,6 +1,6 @@
 /** The second panel: squared off-subspace gradients of many networks against their law χ²_ℓ. */
 
-import { Chart, number } from "./chart.js";
+import { Chart, DOTS, number } from "./chart.js";
 import { InSpan, chiSquared, dot, reject } from "./network.js";
 import { random, subspaceScene } from "./scenes.js";
 
@@ -13,10 +13,13 @@ const BINS = 24;
 export function squaredGradients(training, { x0, basis }, sigma) {
   const { gradient, active } = training.gradient(x0);
   if (!active) return null;
-  const scale = (sigma ** 2 * active) / training.net.width,
-    off = reject(gradient, basis);
+  const scale = (sigma ** 2 * active) / training.net.width;
+  const off = reject(gradient, basis);
   return { off: dot(off, off) / scale, on: (dot(gradient, gradient) - dot(off, off)) / scale };
 }
+
+/** The density of c²·χ²_ℓ; where c² is 0 to rounding, all lies at 0. */
+const scaled = (value, c, ell) => (c ** 2 ? chiSquared(value / c ** 2, ell) / c ** 2 : 0);
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -52,36 +55,33 @@ export class Law {
   }
 
   says() {
-    const { ell } = this.settings,
-      { members } = this;
+    const { ell } = this.settings;
+    const { members } = this;
     if (!members.length) return "The networks are being drawn.";
-    const c = members.map((member) => member.training.c ** 2),
-      off = members.map((member) => member.squared.off);
+    const c = members.map((member) => member.training.c ** 2);
+    const off = members.map((member) => member.squared.off);
     const error = Math.sqrt((2 * ell * mean(c.map((each) => each ** 2))) / members.length);
     const grown =
       mean(members.map((member) => member.squared.on)) /
       mean(members.map((member) => member.first));
-    return (
-      `After up to ${this.steps} steps the mean of ${members.length} networks is <b>${number(mean(off))}</b>; ` +
-      `the law says ${number(ell * mean(c))}, give or take ${number(error)}. On P the squared gradient is ` +
-      `${number(grown)} times what it was at the start.`
-    );
+    return `After up to ${this.steps} steps the mean of ${members.length} networks is
+      <b>${number(mean(off))}</b>; the law says ${number(ell * mean(c))}, give or take
+      ${number(error)}. On P the squared gradient is ${number(grown)} times what it was at first.`;
   }
 
   draw(palette) {
-    const { ell } = this.settings,
-      { members } = this,
-      high = ell + 5 * Math.sqrt(2 * ell);
+    const { ell } = this.settings;
+    const { members } = this;
+    const high = ell + 5 * Math.sqrt(2 * ell);
     const places = Array.from({ length: 121 }, (_, k) => ((k + 0.5) * high) / 121);
     // Weight decay has left each network c of its weights off P, and c² of their squares.
     const shrunken = new Map();
     for (const { training } of members)
       shrunken.set(training.c, (shrunken.get(training.c) ?? 0) + 1 / members.length);
-    const density = (value) =>
-      [...shrunken].reduce(
-        (sum, [c, share]) => sum + (share * chiSquared(value / c ** 2, ell)) / c ** 2,
-        0,
-      );
+    const density = (value) => {
+      const parts = [...shrunken].map(([c, share]) => share * scaled(value, c, ell));
+      return parts.reduce((sum, part) => sum + part, 0);
+    };
     const line = places.map((place) => [place, density(place)]);
     const counts = new Float64Array(BINS);
     for (const { squared } of members) {
@@ -89,13 +89,10 @@ export class Law {
       if (bin < BINS) counts[bin] += BINS / high / members.length;
     }
     const start = places.map((place) => [place, chiSquared(place, ell)]);
-    const top = Math.min(
-      1,
-      1.4 * Math.max(...(ell > 2 ? start : line.slice(4)).map(([, value]) => value)),
-    );
+    const top = Array.from(counts, (_, k) => chiSquared(((k + 0.5) * high) / BINS, ell));
     const chart = new Chart(palette, {
       x: { low: 0, high, label: "squared gradient off P: m‖Π⊥∇N(x₀)‖² / kσ²" },
-      y: { low: 0, high: Math.max(top, ...counts), label: "density" },
+      y: { low: 0, high: 1.2 * Math.max(...top, ...counts), label: "density" },
       legend: [
         { mark: "bar", colour: palette.blue, label: `${members.length} networks` },
         { mark: "line", colour: palette.ink, label: `theory, χ² with ℓ = ${ell}` },
@@ -104,8 +101,7 @@ export class Law {
     counts.forEach((count, k) =>
       chart.bar((k * high) / BINS, ((k + 1) * high) / BINS, count, palette.blue),
     );
-    if (shrunken.size !== 1 || !shrunken.has(1))
-      chart.line(start, palette.quiet, 'stroke-dasharray="2 3"');
+    if (shrunken.size !== 1 || !shrunken.has(1)) chart.line(start, palette.quiet, DOTS);
     chart.line(line, palette.ink);
     return chart.svg();
   }

@@ -24,9 +24,9 @@ export const row = (a, i, length) => a.subarray(i * length, (i + 1) * length);
 
 /** X Yᵀ for rows of length d. */
 export function products(x, y, d) {
-  const n = x.length / d,
-    m = y.length / d,
-    out = new Float64Array(n * m);
+  const n = x.length / d;
+  const m = y.length / d;
+  const out = new Float64Array(n * m);
   for (let i = 0; i < n; i++)
     for (let j = 0; j < m; j++) out[i * m + j] = dot(x, y, i * d, j * d, d);
   return out;
@@ -34,11 +34,11 @@ export function products(x, y, d) {
 
 /** Rows that are an orthonormal basis of the span of the rows; a dependent row becomes zero. */
 export function orthonormalise(rows, d) {
-  const q = Float64Array.from(rows),
-    n = rows.length / d;
+  const q = Float64Array.from(rows);
+  const n = rows.length / d;
   for (let i = 0; i < n; i++) {
-    const own = row(q, i, d),
-      smallest = 64 * 2 ** -52 * norm(own);
+    const own = row(q, i, d);
+    const smallest = 64 * 2 ** -52 * norm(own);
     // Cleared of the earlier ones twice, which brings orthogonality to rounding.
     for (let pass = 0; pass < 2; pass++)
       for (let j = 0; j < i; j++) add(own, -dot(row(q, j, d), own), row(q, j, d));
@@ -50,8 +50,8 @@ export function orthonormalise(rows, d) {
 
 /** Π_{P^⊥} v for a basis of P in rows. */
 export function reject(v, basis) {
-  const out = Float64Array.from(v),
-    d = v.length;
+  const out = Float64Array.from(v);
+  const d = v.length;
   for (let i = 0; i < basis.length / d; i++) add(out, -dot(row(basis, i, d), v), row(basis, i, d));
   return out;
 }
@@ -76,12 +76,12 @@ export const slope = (q) => 1 / (1 + Math.exp(q));
 
 /**
  * One step of gradient descent on the mean logistic loss with weight decay λ, in full dimension,
- * unless every y_i N(x_i) is at the target: w ← (1 − ηλ)w − η∇. Whether it was taken; changes net.w.
+ * w ← (1 − ηλ)w − η∇, unless every y_i N(x_i) is at the target. Changes net.w; returns whether.
  */
 export function step(net, x, y, rate, decay, target = Infinity) {
-  const { w, u, width, d } = net,
-    n = y.length,
-    z = products(x, w, d);
+  const { w, u, width, d } = net;
+  const n = y.length;
+  const z = products(x, w, d);
   const q = y.map((label, i) => label * valueOf(row(z, i, width), u));
   if (Math.min(...q) >= target) return false;
   const left = 1 - rate * decay;
@@ -109,8 +109,8 @@ export class InSpan {
 
   /** The margins y_i N(x_i). */
   margins() {
-    const { u, width } = this.net,
-      q = new Float64Array(this.n);
+    const { u, width } = this.net;
+    const q = new Float64Array(this.n);
     for (let j = 0; j < width; j++)
       for (let i = 0; i < this.n; i++) {
         const z = this.z[j * this.n + i];
@@ -123,8 +123,8 @@ export class InSpan {
   advance(rate, decay, target) {
     const q = this.margins();
     if (Math.min(...q) >= target) return false;
-    const { n, y, z, start, gram, coefficients: C } = this,
-      { u, width } = this.net;
+    const { n, y, z, start, gram, coefficients: C } = this;
+    const { u, width } = this.net;
     const left = 1 - rate * decay;
     this.c *= left;
     for (let j = 0; j < width; j++) {
@@ -141,11 +141,11 @@ export class InSpan {
 
   /** ∇N(x) and the number of active neurons, without rebuilding the weights. */
   gradient(x) {
-    const { net, n, c, coefficients: C } = this,
-      { w, u, width, d } = net;
-    const along = products(this.x, x, d),
-      shares = new Float64Array(n),
-      found = new Float64Array(d);
+    const { net, n, c, coefficients: C } = this;
+    const { w, u, width, d } = net;
+    const along = products(this.x, x, d);
+    const shares = new Float64Array(n);
+    const found = new Float64Array(d);
     let active = 0;
     for (let j = 0; j < width; j++) {
       if (c * dot(w, x, j * d, 0, d) + dot(C, along, j * n, 0, n) <= 0) continue;
@@ -159,8 +159,8 @@ export class InSpan {
 
   /** The network with its weights rebuilt. */
   network() {
-    const { width, d } = this.net,
-      w = this.net.w.map((value) => this.c * value);
+    const { width, d } = this.net;
+    const w = this.net.w.map((value) => this.c * value);
     for (let j = 0; j < width; j++)
       for (let i = 0; i < this.n; i++)
         add(w, this.coefficients[j * this.n + i], this.x, j * d, i * d, d);
@@ -170,8 +170,8 @@ export class InSpan {
 
 /** ∇N(x), and the number k of neurons active there. */
 export function gradient(net, x) {
-  const { w, u, width, d } = net,
-    found = new Float64Array(d);
+  const { w, u, width, d } = net;
+  const found = new Float64Array(d);
   let active = 0;
   for (let j = 0; j < width; j++)
     if (dot(w, x, j * d, 0, d) > 0) {
@@ -196,8 +196,8 @@ export function firstCrossing(a, b, u) {
   const at = (t) => u.reduce((sum, value, j) => sum + value * Math.max(0, a[j] + t * b[j]), 0);
   const kinks = Array.from(a, (value, j) => -value / b[j]).filter((t) => t > 0 && t < Infinity);
   const sign = Math.sign(at(0));
-  let before = 0,
-    value = at(0);
+  let before = 0;
+  let value = at(0);
   for (const t of kinks.sort((s, t) => s - t)) {
     const next = at(t);
     if (Math.sign(next) !== sign) return before + ((t - before) * value) / (value - next || 1);
@@ -210,8 +210,8 @@ export function firstCrossing(a, b, u) {
 
 /** The distance from x along a direction of any length to the first change of sign. */
 export function flipDistance(net, x, direction) {
-  const length = norm(direction) || 1,
-    unit = direction.map((value) => value / length);
+  const length = norm(direction) || 1;
+  const unit = direction.map((value) => value / length);
   return firstCrossing(products(net.w, x, net.d), products(net.w, unit, net.d), net.u);
 }
 

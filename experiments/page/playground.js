@@ -1,6 +1,6 @@
-/** The page at work: sliders, buttons and the clock; panels are trained and drawn frame by frame. */
+/** The page at work: sliders, buttons, and panels that are trained and drawn frame by frame. */
 
-import { BOX, DARK, LIGHT, SIZE } from "./chart.js";
+import { BOX, DARK, LIGHT, SIZE, element } from "./chart.js";
 import { Diagonal } from "./diagonal.js";
 import { Flips } from "./flips.js";
 import { Law } from "./law.js";
@@ -8,8 +8,8 @@ import { SETTINGS, complete, derived } from "./settings.js";
 import { VCurve } from "./vcurve.js";
 
 /** Milliseconds of each frame for what is prepared, and between two sentences while training. */
-const BUDGET = 7,
-  PAUSE = 1000;
+const BUDGET = 7;
+const PAUSE = 1000;
 
 /** Steps from one frame to the next: one at first, then a twenty-fifth of those taken. */
 export const stride = (steps) => Math.min(100, 1 + Math.floor(steps / 25));
@@ -19,24 +19,25 @@ export const stride = (steps) => Math.min(100, 1 + Math.floor(steps / 25));
  *
  * @param root the document, or a shadow root with the same markup.
  * @param given settings to begin with; what is missing has its default.
- * @param changed called with all settings when the reader has changed one.
- * @returns a function that takes other settings, as from the address.
+ * @param changed called with all settings, as they are in the end, whenever some were given.
+ * @returns a function that takes other settings, and one that stops it all.
  */
 export function mount(root, given, changed) {
   const find = (selector) => root.querySelector(selector);
-  const dark = matchMedia("(prefers-color-scheme: dark)"),
-    still = matchMedia("(prefers-reduced-motion: reduce)");
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
   const palette = () => (dark.matches ? DARK : LIGHT);
   const names = ["diagonal", "law", "flips", "vcurve"];
-  let settings = complete(given),
-    panels,
-    jobs,
-    steps,
-    playing = false;
-  let stale = new Set(),
-    spoken = 0,
-    drawn = 0,
-    turn = false;
+  let settings = complete(given);
+  let panels;
+  let jobs;
+  let steps;
+  let playing = false;
+  let stale = new Set();
+  let spoken = 0;
+  let drawn = 0;
+  let turn = false;
+  let shown = true;
 
   function begin() {
     const all = derived(settings);
@@ -86,9 +87,9 @@ export function mount(root, given, changed) {
   }
 
   function svgOf(name, colours, under) {
-    const inner = panels[name].draw(colours, under),
-      size = `0 0 ${SIZE.width} ${SIZE.height}`;
-    return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${size}" aria-hidden="true">${inner}</svg>`;
+    const inner = panels[name].draw(colours, under);
+    const size = `0 0 ${SIZE.width} ${SIZE.height}`;
+    return element("svg", { xmlns: "http://www.w3.org/2000/svg", viewBox: size }, inner);
   }
 
   function draw(now) {
@@ -112,17 +113,18 @@ export function mount(root, given, changed) {
     if (jobs.length && (turn || !playing || jobs[0][0] === "law")) prepare();
     else if (playing) advance();
     draw(now);
-    requestAnimationFrame(frame);
+    if (shown) requestAnimationFrame(frame);
   }
 
   /** A picture of a panel, in light colours, as a file. */
   function download(name) {
-    const { left, top, width, height } = BOX,
-      canvas = find("#diagonal canvas");
+    const { left: x, top: y, width, height } = BOX;
+    const canvas = find("#diagonal canvas");
     let under = "";
     if (name === "diagonal") {
       panels.diagonal.paint(canvas, LIGHT);
-      under = `<image href="${canvas.toDataURL()}" x="${left}" y="${top}" width="${width}" height="${height}" preserveAspectRatio="none"/>`;
+      const place = { x, y, width, height, preserveAspectRatio: "none" };
+      under = element("image", { href: canvas.toDataURL(), ...place });
       stale.add("diagonal");
     }
     const link = document.createElement("a");
@@ -146,6 +148,7 @@ export function mount(root, given, changed) {
       stale.add("vcurve");
     }
     show();
+    changed(settings);
   }
 
   const actions = {
@@ -154,6 +157,7 @@ export function mount(root, given, changed) {
       playing = !playing;
     },
     step: () => {
+      while (jobs[0]?.[0] === "law") prepare();
       playing = false;
       advance();
     },
@@ -169,15 +173,14 @@ export function mount(root, given, changed) {
   for (const [name, { low, high, step }] of Object.entries(SETTINGS)) {
     const input = find(`[name=${name}]`);
     Object.assign(input, { min: low, max: high, step });
-    input.addEventListener(name === "seed" ? "change" : "input", (event) => {
-      take({ [name]: event.target.value });
-      changed(settings);
-    });
+    input.addEventListener(name === "seed" ? "change" : "input", (event) =>
+      take({ [name]: event.target.value }),
+    );
   }
   dark.addEventListener("change", () => (stale = new Set(names)));
   begin();
   playing = !still.matches;
-  show();
+  take({});
   requestAnimationFrame(frame);
-  return take;
+  return { take, stop: () => (shown = false) };
 }

@@ -21,8 +21,8 @@ export function random(...labels) {
   let spare = null;
 
   function bits() {
-    const result = Math.imul(left(Math.imul(s[1], 5), 7), 9) >>> 0,
-      moved = s[1] << 9;
+    const result = Math.imul(left(Math.imul(s[1], 5), 7), 9) >>> 0;
+    const moved = s[1] << 9;
     s[2] ^= s[0];
     s[3] ^= s[1];
     s[1] ^= s[2];
@@ -73,40 +73,40 @@ export const subspace = (draw, d, dim) => orthonormalise(draw.normals(dim * d), 
 
 /** Uniform points of norm √d in a subspace. */
 export function pointsIn(draw, basis, d, count) {
-  const dim = basis.length / d,
-    x = new Float64Array(count * d);
+  const dim = basis.length / d;
+  const x = new Float64Array(count * d);
   for (let i = 0; i < count; i++) {
-    const coordinates = draw.normals(dim),
-      scale = Math.sqrt(d) / norm(coordinates);
+    const coordinates = draw.normals(dim);
+    const scale = Math.sqrt(d) / norm(coordinates);
     for (let j = 0; j < dim; j++)
       for (let k = 0; k < d; k++) x[i * d + k] += scale * coordinates[j] * basis[j * d + k];
   }
   return x;
 }
 
-/** Points of P with random labels, another point x0 of P, and a network: `theory.subspace.scene`. */
+/** Points of P with random labels, another point x0 of P, a network: `theory.subspace.scene`. */
 export function subspaceScene(draw, { d, ell, width, sigma }, samples) {
-  const basis = subspace(draw, d, d - ell),
-    points = pointsIn(draw, basis, d, samples + 1);
-  const x0 = row(points, 0, d),
-    x = points.subarray(d),
-    y = draw.signs(samples);
+  const basis = subspace(draw, d, d - ell);
+  const points = pointsIn(draw, basis, d, samples + 1);
+  const x0 = row(points, 0, d);
+  const x = points.subarray(d);
+  const y = draw.signs(samples);
   return { basis, x, y, x0, net: initial(draw, d, width, sigma) };
 }
 
-/** The coordinate along the second direction of P, in which every point of the diagonal is the same. */
+/** The coordinate along the second direction of P, the same for every point of the diagonal. */
 export const HEIGHT = 0.5;
 
 /**
  * Seven points of a line in P with alternating labels, the line that Figure 2 of the paper has as
- * a diagonal. They are √d·(t·p + HEIGHT·e) with p, e ∈ P orthonormal: the constant part along e gives
- * every neuron a bias, without which no network could tell seven points of a line through 0 apart.
+ * a diagonal. They are √d·(t·p + HEIGHT·e) with p, e ∈ P orthonormal: the constant part along e
+ * gives every neuron a bias, without which no network tells seven points of a line through 0 apart.
  */
 export function diagonalScene(draw, { d, ell, width, sigma }) {
-  const basis = subspace(draw, d, d - ell),
-    root = Math.sqrt(d);
-  const t = Float64Array.from({ length: 7 }, (_, i) => i / 3 - 1),
-    x = new Float64Array(7 * d);
+  const basis = subspace(draw, d, d - ell);
+  const root = Math.sqrt(d);
+  const t = Float64Array.from({ length: 7 }, (_, i) => i / 3 - 1);
+  const x = new Float64Array(7 * d);
   for (let i = 0; i < 7; i++)
     for (let k = 0; k < d; k++) x[i * d + k] = root * (t[i] * basis[k] + HEIGHT * basis[d + k]);
   return { basis, t, x, y: t.map((_, i) => (i % 2 ? 1 : -1)), net: initial(draw, d, width, sigma) };
@@ -114,7 +114,7 @@ export function diagonalScene(draw, { d, ell, width, sigma }) {
 
 /** Points N(0, I/d), random labels, and a network of small weights: `theory.unlearning.scene`. */
 export function gaussianScene(draw, { d, width, sigma }, samples) {
-  const x = draw.normals(samples * d, 1 / Math.sqrt(d)),
-    y = draw.signs(samples);
+  const x = draw.normals(samples * d, 1 / Math.sqrt(d));
+  const y = draw.signs(samples);
   return { x, y, net: initial(draw, d, width, 1e-3 * sigma) };
 }

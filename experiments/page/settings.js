@@ -1,4 +1,4 @@
-/** The settings of the page: their bounds, their names in an address, and what follows from them. */
+/** The settings of the page: their bounds, how an address has them, and what follows from them. */
 
 /** Names as everywhere in the project; σ in units of 1/√d and η in units of 1/d. */
 export const SETTINGS = {
@@ -16,8 +16,8 @@ export const SETTINGS = {
 export function complete(given) {
   const found = {};
   for (const [name, { low, high, step, value }] of Object.entries(SETTINGS)) {
-    const text = `${given[name] ?? ""}`.trim(),
-      wanted = text === "" ? NaN : Number(text);
+    const text = `${given[name] ?? ""}`.trim();
+    const wanted = text === "" ? NaN : Number(text);
     const kept = Number.isFinite(wanted) ? Math.min(high, Math.max(low, wanted)) : value;
     // To 12 digits, so that 21 steps of .05 are 1.05.
     found[name] = +(low + step * Math.round((kept - low) / step)).toPrecision(12);

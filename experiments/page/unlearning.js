@@ -25,9 +25,9 @@ export class Ascent {
   }
 
   margins() {
-    const { n, y, z } = this,
-      { u, width } = this.net,
-      q = new Float64Array(n);
+    const { n, y, z } = this;
+    const { u, width } = this.net;
+    const q = new Float64Array(n);
     for (let j = 0; j < width; j++)
       for (let i = 0; i < n; i++) if (z[j * n + i] > 0) q[i] += u[j] * z[j * n + i];
     return q.map((value, i) => y[i] * value);
@@ -35,16 +35,16 @@ export class Ascent {
 
   /** One step, unless the margin is reached; whether one was taken. */
   advance() {
-    const { n, y, z, q, moved, gram, start } = this,
-      { u, width } = this.net;
+    const { n, y, z, q, moved, gram, start } = this;
+    const { u, width } = this.net;
     const smallest = Math.min(...q);
     if (smallest >= this.goal) return false;
-    // The weights p of the points, as shares of the largest: |ℓ'(q)| = 1/(1 + e^q), from its logarithm.
+    // The weights p of the points over the largest: |ℓ'(q)| = 1/(1 + e^q), by its logarithm.
     const slopes = q.map((value) =>
       value > 0 ? -value - Math.log1p(Math.exp(-value)) : -Math.log1p(Math.exp(value)),
     );
-    const largest = Math.max(...slopes),
-      p = slopes.map((value) => Math.exp(value - largest));
+    const largest = Math.max(...slopes);
+    const p = slopes.map((value) => Math.exp(value - largest));
     // Short steps at the end, for the oscillation about kinks to die down.
     const by = (smallest < 0.95 * this.goal ? 1 : 0.05) * this.rate;
     for (let j = 0; j < width; j++) {
@@ -58,20 +58,20 @@ export class Ascent {
   }
 
   network() {
-    const { width, d } = this.net,
-      w = Float64Array.from(this.net.w);
+    const { width, d } = this.net;
+    const w = Float64Array.from(this.net.w);
     for (let j = 0; j < width; j++)
       for (let i = 0; i < this.n; i++) add(w, this.moved[j * this.n + i], this.x, j * d, i * d, d);
     return { ...this.net, w };
   }
 }
 
-/** The network with each neuron moved, by the least norm, to where its small pre-activations are 0. */
+/** The network with each neuron moved, by the least norm, to where small pre-activations are 0. */
 export function snap(net, x) {
-  const { width, d } = net,
-    n = x.length / d,
-    z = products(net.w, x, d),
-    w = Float64Array.from(net.w);
+  const { width, d } = net;
+  const n = x.length / d;
+  const z = products(net.w, x, d);
+  const w = Float64Array.from(net.w);
   const smallest = TOLERANCE * z.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const kinks = Array.from(z, (value) => Math.abs(value) <= smallest);
   for (let j = 0; j < width; j++) {
@@ -85,8 +85,8 @@ export function snap(net, x) {
 
 /** The KKT conditions at θ/scale, scale the smallest margin, with gates and kinks as given. */
 export function kkt(net, x, y, pattern) {
-  const margins = outputs(net, x).map((value, i) => y[i] * value),
-    scale = Math.min(...margins);
+  const margins = outputs(net, x).map((value, i) => y[i] * value);
+  const scale = Math.min(...margins);
   const found = nearest(
     net.w.map((value) => value / scale),
     net.u,
@@ -99,22 +99,22 @@ export function kkt(net, x, y, pattern) {
 }
 
 /**
- * The V-curve at t = β/β*: the network after the step, its stationarity ε on the retained points with
- * the gates of θ kept, and the two sides between which theory has it.
+ * The V-curve at t = β/β*: the network after the step, its stationarity ε on the retained points
+ * with the gates of θ kept, and the two sides between which theory has it.
  */
 export function vCurve(explained, x, y, fraction) {
-  const { net, pattern, weights, scale, stationarity } = explained,
-    { u, width, d } = net,
-    n = y.length;
-  const first = weights.filter((_, k) => k % n === 0),
-    rest = (values) => values.filter((_, k) => k % n);
+  const { net, pattern, weights, scale, stationarity } = explained;
+  const { u, width, d } = net;
+  const n = y.length;
+  const first = weights.filter((_, k) => k % n === 0);
+  const rest = (values) => values.filter((_, k) => k % n);
   const w = Float64Array.from(net.w);
   add(w, -fraction * scale, combine(u, first, x.subarray(0, d), y.subarray(0, 1), d));
-  const retained = x.subarray(d),
-    after = kkt({ ...net, w }, retained, y.subarray(1), {
-      gates: rest(pattern.gates),
-      kinks: rest(pattern.kinks),
-    });
+  const retained = x.subarray(d);
+  const after = kkt({ ...net, w }, retained, y.subarray(1), {
+    gates: rest(pattern.gates),
+    kinks: rest(pattern.kinks),
+  });
   const amplitude = first.reduce((sum, value, j) => sum + (value * u[j]) ** 2, 0);
   const margin = after.scale / scale;
   const side = (part) =>

@@ -1,12 +1,12 @@
-/** The fourth panel: one step of gradient ascent, and the V-curve of stationarity against its size. */
+/** The fourth panel: one step of gradient ascent, and stationarity against its size: a V. */
 
 import { Chart, number } from "./chart.js";
 import { outputs } from "./network.js";
 import { gaussianScene, random } from "./scenes.js";
 import { Ascent, kkt, snap, vCurve } from "./unlearning.js";
 
-const POINTS = 6,
-  GOAL = 300;
+const POINTS = 6;
+const GOAL = 300;
 const FRACTIONS = Array.from({ length: 21 }, (_, k) => k / 10);
 
 export class VCurve {
@@ -17,8 +17,8 @@ export class VCurve {
 
   /** Trains to a large margin, finds the multipliers, and then the curve, point by point. */
   *prepare() {
-    const { x, y, net } = this.scene,
-      training = new Ascent(net, x, y, GOAL);
+    const { x, y, net } = this.scene;
+    const training = new Ascent(net, x, y, GOAL);
     while (training.advance()) if (training.steps % 50 === 0) yield;
     const { net: moved, pattern } = snap(training.network(), x);
     yield;
@@ -39,17 +39,15 @@ export class VCurve {
 
   says() {
     if (!this.now) return "The network is being trained.";
-    const { t, epsilon, lower, upper, net } = this.now,
-      { x, y, net: start } = this.scene;
+    const { t, epsilon, lower, upper, net } = this.now;
+    const { x, y, net: start } = this.scene;
     const forgotten = (y[0] * outputs(net, x.subarray(0, start.d))[0]) / this.explained.scale;
-    const lowest =
-      this.curve.length === FRACTIONS.length
-        ? ` The lowest of the ${FRACTIONS.length} measured is at t = ${number(this.curve.reduce((a, b) => (b.epsilon < a.epsilon ? b : a)).t)}; theory says 1.`
-        : "";
-    return (
-      `A step of t = ${number(t)} leaves ε = <b>${number(epsilon)}</b>, and theory puts it between ${number(lower)} and ` +
-      `${number(upper)}. The forgotten point's margin is ${number(forgotten)}, where the smallest was 1.${lowest}`
-    );
+    const text = `A step of t = ${number(t)} leaves ε = <b>${number(epsilon)}</b>; theory puts it
+      between ${number(lower)} and ${number(upper)}. The forgotten point's margin is
+      ${number(forgotten)}, where the smallest was 1.`;
+    if (this.curve.length < FRACTIONS.length) return text;
+    const lowest = this.curve.reduce((a, b) => (b.epsilon < a.epsilon ? b : a));
+    return `${text} Of all steps measured t = ${number(lowest.t)} is the best; theory says 1.`;
   }
 
   draw(palette) {
@@ -66,9 +64,10 @@ export class VCurve {
     chart.vertical(1);
     const side = (name) => curve.map((point) => [point.t, point[name]]);
     chart.band(side("lower"), side("upper"), palette.blue);
-    for (const name of ["lower", "upper"]) chart.line(side(name), palette.blue, 'stroke-width="1"');
+    for (const name of ["lower", "upper"])
+      chart.line(side(name), palette.blue, { "stroke-width": 1 });
     for (const point of curve) chart.mark("dot", point.t, point.epsilon, palette.vermilion);
-    if (now) chart.mark("diamond", now.t, now.epsilon, palette.ink, `stroke="${palette.surface}"`);
+    if (now) chart.mark("diamond", now.t, now.epsilon, palette.ink, { stroke: palette.surface });
     return chart.svg();
   }
 }
