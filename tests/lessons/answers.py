@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lessons import answers_attacks
+from lessons import answers_attacks, answers_subspace
 
 from theory.statistics import violation_bounds
 
@@ -31,6 +31,7 @@ ANSWERS: dict[str, dict[str, tuple[list[Any], list[Any]]]] = {
         "control_variance": ([0.1, 0.4, 0.55], [0, 0.7, 0.95, 1, 2]),
         "level_for_many": ([0.05 / 66, 1 - 0.95 ** (1 / 66)], [0.05, 0.01, 1e-6, 0, 1.5]),
     },
+    "subspace": answers_subspace.ANSWERS,
     "attacks": answers_attacks.ANSWERS,
 }
 """By lesson and exercise: right answers, wrong answers."""
