@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: verify test test-all figures report bench lint clean
+.PHONY: verify test test-all figures report bench oldest newest lint clean
 
 verify: $(READY)
 	$(BIN)/relu-theory verify
@@ -35,6 +35,9 @@ report: $(READY)
 
 bench: $(READY)
 	$(BIN)/relu-theory bench --out figures/bench
+
+oldest newest:
+	PYTHON=$(PYTHON) .ci/versions $@
 
 lint: $(READY)
 	$(BIN)/ruff check .
