@@ -41,8 +41,9 @@ export function element(name, attributes, content = "") {
 /** A number of about three digits, for reading. */
 export function number(value) {
   if (!Number.isFinite(value)) return "∞";
+  if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e5)) {
+  if (size < 1e-3 || size >= 1e5) {
     const [digits, power] = value.toExponential(1).split("e");
     const raised = [..."-0123456789"].reduce(
       (text, each, k) => text.replaceAll(each, "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"[k]),
@@ -51,7 +52,7 @@ export function number(value) {
     return `${digits} × 10${raised}`.replace("-", "−");
   }
   const decimals = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
-  const text = size && size < 0.1 ? value.toPrecision(2) : value.toFixed(decimals);
+  const text = size < 0.1 ? value.toPrecision(2) : value.toFixed(decimals);
   return text.replace("-", "−");
 }
 

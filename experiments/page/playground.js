@@ -65,6 +65,7 @@ export function mount(root, given, changed) {
     }
     find("[data-do=play]").textContent = playing ? "Pause" : "Play";
     find("[data-shown=steps]").textContent = steps;
+    find(".panels").ariaBusy = `${jobs.length > 0 || stale.size > 0}`;
   }
 
   /** Works on what is to be prepared, for a few milliseconds. */
@@ -104,6 +105,7 @@ export function mount(root, given, changed) {
         find(`#${name} .says`).innerHTML = panels[name].says();
       spoken = now;
       stale = new Set();
+      show();
     }
   }
 

@@ -35,6 +35,11 @@ def Playground(**settings: float) -> Any:
     return _widget()(**settings)
 
 
+def module() -> str:
+    """What the browser runs: a module whose ``render`` shows the page for a widget's model."""
+    return f"{script('widget')}\nexport default {{ render: widget.render }};"
+
+
 @cache
 def _widget() -> type:
     try:
@@ -50,5 +55,5 @@ def _widget() -> type:
         name: kinds[type(value)](value).tag(sync=True) for name, value in DEFAULTS.items()
     }
     members["markup"] = traitlets.Unicode(markup()).tag(sync=True)
-    members["_esm"] = f"{script('widget')}\nexport default {{ render: widget.render }};"
+    members["_esm"] = module()
     return type("Playground", (anywidget.AnyWidget,), members)

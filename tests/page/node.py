@@ -30,10 +30,7 @@ def evaluate(script: str, **given: Any) -> Any:
     Arrays go there as flat lists, which ``F`` makes Float64Arrays of.
     """
     modules = {path.stem: path.as_uri() for path in FOLDER.glob("*.js")}
-    imports = "".join(
-        f'import * as {name} from "{modules[name]}";\n'
-        for name in ("network", "scenes", "cone", "unlearning")
-    )
+    imports = "".join(f'import * as {name} from "{uri}";\n' for name, uri in modules.items())
     source = f"""{imports}
     import {{ readFileSync, writeSync }} from "node:fs";
     const given = JSON.parse(readFileSync(0, "utf8"));

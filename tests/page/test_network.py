@@ -19,7 +19,6 @@ from theory.unlearning.margin import train_to_large_margin
 from theory.unlearning.pattern import snap
 from theory.unlearning.vcurve import v_curve
 
-
 NET = "const {d, width} = given, net = {w: F(given.w), u: F(given.u), width, d};"
 POINTS = "const x = F(given.x), y = F(given.y);"
 
