@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lessons import answers_attacks, answers_subspace
+from lessons import answers_attacks, answers_attribution, answers_subspace
 
 from theory.statistics import violation_bounds
 
@@ -33,5 +33,6 @@ ANSWERS: dict[str, dict[str, tuple[list[Any], list[Any]]]] = {
     },
     "subspace": answers_subspace.ANSWERS,
     "attacks": answers_attacks.ANSWERS,
+    "attribution": answers_attribution.ANSWERS,
 }
 """By lesson and exercise: right answers, wrong answers."""
