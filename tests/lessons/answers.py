@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lessons import answers_attacks, answers_attribution, answers_subspace
+from lessons import answers_attacks, answers_attribution, answers_subspace, answers_unlearning
 
 from theory.statistics import violation_bounds
 
@@ -32,6 +32,7 @@ ANSWERS: dict[str, dict[str, tuple[list[Any], list[Any]]]] = {
         "level_for_many": ([0.05 / 66, 1 - 0.95 ** (1 / 66)], [0.05, 0.01, 1e-6, 0, 1.5]),
     },
     "subspace": answers_subspace.ANSWERS,
+    "unlearning": answers_unlearning.ANSWERS,
     "attacks": answers_attacks.ANSWERS,
     "attribution": answers_attribution.ANSWERS,
 }
