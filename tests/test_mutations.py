@@ -1,4 +1,4 @@
-"""A hundred and more mutated inputs: read as what they are, said, or refused in one sentence.
+"""Two hundred and more mutated inputs: read as what they are, said, or refused in one sentence.
 
 Each mutation says what the mutant means: the original, or nothing. Whatever is read without a word
 must mean that; errors are `UsageError` or `ValueError` alone, and one sentence. Seeds are fixed.

@@ -57,7 +57,10 @@ def configured(args: list[str]) -> list[str]:
     options, said = [], {arg.partition("=")[0] for arg in args}
     for name, value in given.items():
         values = value if isinstance(value, list) else [value]
-        if not all(isinstance(one, str | int | float) for one in values):
+        # Of several values one that looks like an option would be read as one.
+        if not all(
+            isinstance(one, str | int | float) and not str(one).startswith("--") for one in values
+        ):
             raise UsageError(
                 f"--config {path}: {name} must be a number, a text, or a list of them."
             )
