@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 
 MODULES = (
     *("network", "scenes", "cone", "unlearning", "settings"),
-    *("chart", "diagonal", "law", "flips", "vcurve", "playground"),
+    *("chart", "law", "diagonal", "flips", "vcurve", "playground"),
 )
 """In the order in which they need each other."""
 

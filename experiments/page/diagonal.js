@@ -11,6 +11,7 @@ import {
   step,
   universalDirection,
 } from "./network.js";
+import { LEAST } from "./law.js";
 import { HEIGHT, diagonalScene, random } from "./scenes.js";
 
 /** The published panels stop at this smallest margin. */
@@ -51,7 +52,7 @@ export class Diagonal {
       if (this.done) break;
       this.steps += 1;
       this.left *= 1 - rate * decay;
-      this.done = this.steps >= MOST_STEPS;
+      this.done = this.steps >= MOST_STEPS || this.left < LEAST;
     }
     this.look();
   }

@@ -1,7 +1,7 @@
 /** The third panel: how far off P the smallest flip lies, against √(d/ℓ), over several ℓ. */
 
 import { Chart, number } from "./chart.js";
-import { MARGIN, SAMPLES } from "./law.js";
+import { SAMPLES, advance } from "./law.js";
 import {
   InSpan,
   dot,
@@ -15,8 +15,7 @@ import {
 import { random, subspaceScene } from "./scenes.js";
 
 const SIZES = 6;
-const EACH = 16;
-const MOST_STEPS = 400;
+const EACH = 24;
 
 /** Values of ℓ from 4 to d − 2, evenly spaced on a logarithmic scale. */
 export function sizes(d) {
@@ -26,16 +25,14 @@ export function sizes(d) {
 
 /**
  * One network, trained: the distance to the flip of x0, the smaller of those along its gradient off
- * P and along the universal direction, over |N(x0)|; ‖Π_{P^⊥}∇N(x0)‖; and c, what decay has left.
- * Null where no active neuron opposes the sign of N(x0).
+ * P and along the universal direction, over |N(x0)|; and ‖Π_{P^⊥}∇N(x0)‖. Both as if there were no
+ * decay, which has left c of the weights off P. Null where no active neuron opposes the sign of N.
  */
 function* flips(draw, settings) {
-  const { rate, decay } = settings;
   const scene = subspaceScene(draw, settings, SAMPLES);
   const { x0, basis } = scene;
   const training = new InSpan(scene.net, scene.x, scene.y);
-  while (training.steps < MOST_STEPS && training.advance(rate, decay, MARGIN))
-    if (training.steps % 50 === 0) yield;
+  while (advance(training, settings)) if (training.steps % 50 === 0) yield;
   const net = training.network();
   const [value] = outputs(net, x0);
   const sign = Math.sign(value);
@@ -44,13 +41,11 @@ function* flips(draw, settings) {
   const v = universalDirection(net, basis);
   const opposed = net.u.some((each, j) => each * sign < 0 && dot(net.w, x0, j * d, 0, d) > 0);
   if (!opposed || !sign) return null;
-  const along = (direction) =>
-    flipDistance(
-      net,
-      x0,
-      direction.map((each) => -sign * each),
-    ) / Math.abs(value);
-  return { flip: Math.min(along(off), along(v)), gradient: norm(off), c: training.c };
+  const along = (direction) => {
+    const toward = direction.map((each) => -sign * each);
+    return (training.c * flipDistance(net, x0, toward)) / Math.abs(value);
+  };
+  return { flip: Math.min(along(off), along(v)), gradient: norm(off) / training.c };
 }
 
 export class Flips {
@@ -72,16 +67,13 @@ export class Flips {
       }
   }
 
-  /** (mean of ‖Π_{P^⊥}∇N‖²)^{−½}, which theory has at √2/(cσ√ℓ) exactly. */
+  /** (mean of ‖Π_{P^⊥}∇N‖²)^{−½}, which theory has at √2/(σ√ℓ) exactly. */
   firstOrder({ networks }) {
     return Math.sqrt(networks.length / networks.reduce((sum, one) => sum + one.gradient ** 2, 0));
   }
 
-  /** √2/(cσ√ℓ), with c² the mean over all networks. */
   theory(ell) {
-    const all = this.found.flatMap(({ networks }) => networks.map((one) => one.c ** 2));
-    const kept = Math.sqrt(all.reduce((sum, value) => sum + value, 0) / all.length);
-    return Math.SQRT2 / (kept * this.settings.sigma * Math.sqrt(ell));
+    return Math.SQRT2 / (this.settings.sigma * Math.sqrt(ell));
   }
 
   /** The least-squares slope of log first order against log √(d/ℓ). */
@@ -109,15 +101,13 @@ export class Flips {
   }
 
   draw(palette) {
-    const { d, ell, sigma } = this.settings;
+    const { d, ell } = this.settings;
     const place = (size) => Math.sqrt(d / size);
-    const unit = 1 / (sigma * Math.sqrt(d));
     const all = this.found.map(({ ell }) => place(ell));
-    const kept = this.found[0].networks.length ? (this.theory(1) * sigma) / Math.SQRT2 : 1;
     const marks = [1, 2, 5].flatMap((digit) =>
       [-2, -1, 0, 1, 2, 3].map((power) => digit * 10 ** power),
     );
-    const ends = { low: 0.5 * unit * kept, high: 8 * all[0] * unit * kept };
+    const ends = { low: 0.35 * this.theory(d), high: 6 * this.theory(this.found[0].ell) };
     const chart = new Chart(palette, {
       x: {
         low: all.at(-1) / 1.1,
@@ -129,18 +119,18 @@ export class Flips {
       y: {
         ...ends,
         log: true,
-        label: "distance to the flip / |N(x₀)|",
+        label: "c · distance to the flip / |N(x₀)|",
         ticks: marks.filter((each) => each > ends.low && each < ends.high),
       },
       legend: [
         { mark: "dot", colour: palette.vermilion, label: "smallest flip" },
         { mark: "diamond", colour: palette.blue, label: "first order" },
-        { mark: "line", colour: palette.ink, label: "theory, √2/cσ√ℓ" },
+        { mark: "line", colour: palette.ink, label: "theory" },
       ],
     });
     chart.vertical(place(ell));
     chart.line(
-      [0.9 * all.at(-1), 1.1 * all[0]].map((x) => [x, Math.SQRT2 * kept * unit * x]),
+      [0.9 * all.at(-1), 1.1 * all[0]].map((x) => [x, this.theory(d) * x]),
       palette.ink,
     );
     this.found.forEach((one, k) => {

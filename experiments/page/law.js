@@ -5,12 +5,22 @@ import { InSpan, chiSquared, dot, reject } from "./network.js";
 import { random, subspaceScene } from "./scenes.js";
 
 const NETWORKS = 120;
-export const SAMPLES = 10;
-export const MARGIN = 1;
+const MARGIN = 1;
+const MOST_STEPS = 500;
 const BINS = 24;
+export const SAMPLES = 10;
+
+/** Where decay has left less of the weights off P, rounding of those on P is all that is seen. */
+export const LEAST = 1e-6;
+
+/** A step of training, unless the margin is reached or nothing is left; whether one was taken. */
+export function advance(training, { rate, decay }) {
+  const goes = training.steps < MOST_STEPS && training.c > LEAST;
+  return goes && training.advance(rate, decay, MARGIN);
+}
 
 /** Squared gradients at x0 off P and on P, in units of kσ²/m; null where no neuron is active. */
-export function squaredGradients(training, { x0, basis }, sigma) {
+function squaredGradients(training, { x0, basis }, sigma) {
   const { gradient, active } = training.gradient(x0);
   if (!active) return null;
   const scale = (sigma ** 2 * active) / training.net.width;
@@ -18,14 +28,16 @@ export function squaredGradients(training, { x0, basis }, sigma) {
   return { off: dot(off, off) / scale, on: (dot(gradient, gradient) - dot(off, off)) / scale };
 }
 
-/** The density of c²·χ²_ℓ; where c² is 0 to rounding, all lies at 0. */
-const scaled = (value, c, ell) => (c ** 2 ? chiSquared(value / c ** 2, ell) / c ** 2 : 0);
-
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 export class Law {
   constructor(settings) {
-    Object.assign(this, { settings, members: [], done: false, steps: 0 });
+    Object.assign(this, { settings, drawn: [], done: false, steps: 0 });
+  }
+
+  /** The networks that have a gradient at x0. */
+  get members() {
+    return this.drawn.filter((member) => member.squared);
   }
 
   /** Draws the networks, one after another. */
@@ -35,23 +47,21 @@ export class Law {
       const scene = subspaceScene(random(seed, 2, i), this.settings, SAMPLES);
       const training = new InSpan(scene.net, scene.x, scene.y);
       const squared = squaredGradients(training, scene, sigma);
-      if (squared) this.members.push({ scene, training, squared, first: squared.on });
+      this.drawn.push({ scene, training, squared, first: squared?.on ?? 0 });
       yield;
     }
   }
 
   advance(count) {
-    const { rate, decay, sigma } = this.settings;
-    let moving = 0;
-    for (const member of this.members) {
+    this.done = true;
+    for (const member of this.drawn) {
       let moved = false;
-      for (let k = 0; k < count && member.training.advance(rate, decay, MARGIN); k++) moved = true;
+      for (let k = 0; k < count && advance(member.training, this.settings); k++) moved = true;
       if (!moved) continue;
-      moving += 1;
-      member.squared = squaredGradients(member.training, member.scene, sigma) ?? member.squared;
+      this.done = false;
+      this.steps = Math.max(this.steps, member.training.steps);
+      member.squared = squaredGradients(member.training, member.scene, this.settings.sigma);
     }
-    this.steps = Math.max(0, ...this.members.map((member) => member.training.steps));
-    this.done = !moving || this.steps >= 1000;
   }
 
   says() {
@@ -79,7 +89,9 @@ export class Law {
     for (const { training } of members)
       shrunken.set(training.c, (shrunken.get(training.c) ?? 0) + 1 / members.length);
     const density = (value) => {
-      const parts = [...shrunken].map(([c, share]) => share * scaled(value, c, ell));
+      const parts = [...shrunken].map(
+        ([c, share]) => (share * chiSquared(value / c ** 2, ell)) / c ** 2,
+      );
       return parts.reduce((sum, part) => sum + part, 0);
     };
     const line = places.map((place) => [place, density(place)]);

@@ -2,8 +2,8 @@
 
 /** Names as everywhere in the project; σ in units of 1/√d and η in units of 1/d. */
 export const SETTINGS = {
-  d: { low: 20, high: 200, step: 1, value: 58 },
-  ell: { low: 1, high: 198, step: 1, value: 48 },
+  d: { low: 20, high: 150, step: 1, value: 58 },
+  ell: { low: 1, high: 148, step: 1, value: 48 },
   width: { low: 10, high: 200, step: 1, value: 100 },
   scale: { low: 0.1, high: 2, step: 0.05, value: 1 },
   learning_rate: { low: 0.5, high: 8, step: 0.5, value: 4 },

@@ -47,7 +47,7 @@ def test_every_slider_has_a_setting_and_every_setting_an_input():
         ("#d=100&ell=20&seed=4294967295", {"d": 100, "ell": 20, "seed": 4294967295}),
         ("#scale=0.35&weight_decay=0.07&fraction=1.05", None),
         ("#d=20&ell=90", {"d": 20, "ell": 18}),  # ℓ leaves P its two dimensions
-        ("#d=1e9&width=0&seed=-3", {"d": 200, "width": 10}),
+        ("#d=1e9&width=0&seed=-3", {"d": 150, "width": 10}),
         ("#d=NaN&ell=&width=Infinity&scale=abc&__proto__=1&other=2", {}),
         ("#d=57.6&learning_rate=4.2", {"d": 58, "learning_rate": 4}),
     ],
@@ -95,7 +95,7 @@ def test_the_boundary_is_where_the_flips_are():
     panel.advance(300);
     return {...panel.distances(), drift: panel.drift(), steps: panel.steps};
     """
-    answer = evaluate(script, d=200, ell=190, width=30, seed=1)
+    answer = evaluate(script, d=150, ell=140, width=30, seed=1)
     assert answer["steps"] == 300 and answer["drift"] < 1e-12
     for measured, predicted in zip(answer["measured"], answer["predicted"], strict=True):
         # Of the noise 1/√ℓ and of gates that change on the way there is some.
