@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: verify test test-all figures report bench oldest newest lint clean
+.PHONY: verify test test-all figures report docs bench oldest newest lint clean
 
 verify: $(READY)
 	$(BIN)/relu-theory verify
@@ -15,6 +15,7 @@ test-all: $(READY)
 	$(BIN)/python -m pytest -m "slow or not slow"
 
 figures: $(READY)
+	$(BIN)/relu-theory verify --json > figures/verdicts.json.new && mv figures/verdicts.json.new figures/verdicts.json
 	$(BIN)/relu-theory figures subspace --out figures/subspace
 	$(BIN)/relu-theory figures subspace.distance-factor subspace.real-data --out figures/subspace/mnist
 	$(BIN)/relu-theory figures unlearning --out figures/unlearning
@@ -32,6 +33,12 @@ figures: $(READY)
 
 report: $(READY)
 	$(BIN)/relu-theory report
+
+# The site in docs/build/html; the wheel goes into the archive of the lessons.
+docs: $(READY)
+	rm -rf docs/build/wheel
+	$(BIN)/python -m build --wheel --outdir docs/build/wheel . > /dev/null
+	$(BIN)/sphinx-build -W --keep-going -q -E -b html docs docs/build/html
 
 bench: $(READY)
 	$(BIN)/relu-theory bench --out figures/bench

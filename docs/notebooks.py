@@ -66,7 +66,9 @@ def execute(found: nbformat.NotebookNode, smoke: bool = False) -> nbformat.Noteb
     for cell in found.cells:
         if smoke and "parameters" in tags(cell):
             cell.source = cell.metadata["smoke"]
-    return NotebookClient(found, timeout=600, kernel_name="python3").execute()
+    quiet = ["--log-level=ERROR"]
+    client = NotebookClient(found, timeout=600, kernel_name="python3", extra_arguments=quiet)
+    return client.execute()
 
 
 def printed(found: nbformat.NotebookNode, tag: str) -> list[str]:

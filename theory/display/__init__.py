@@ -6,3 +6,4 @@ from theory.display.cards import style as style
 from theory.display.cards import template as template
 from theory.display.text import maths as maths
 from theory.display.text import number as number
+from theory.display.text import prose as prose

@@ -12,7 +12,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from theory.display.text import maths, number, scale
+from theory.display.text import maths, number, prose, scale
 
 FOLDER = Path(__file__).parent
 
@@ -29,7 +29,12 @@ def template(path: Path, **filters: Any) -> Template:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"maths": maths, "number": number, "scale": scale} | filters
+    environment.filters |= {
+        "maths": maths,
+        "number": number,
+        "prose": prose,
+        "scale": scale,
+    } | filters
     return environment.get_template(path.name)
 
 

@@ -88,6 +88,28 @@ def maths(text: str) -> Markup:
     return Markup("").join([*pieces, escape(text[end:])])
 
 
+MARKED = re.compile(r"`([^`\n]+)`|(?<![\w*^_])\*(\w[^*\n]*)\*(?![\w*])")
+
+
+def prose(text: str) -> Markup:
+    """`maths`, and what docstrings mark: ``*stress*`` and names in backticks.
+
+    Example:
+        >>> print(prose("they *do* move: see `scale` and W_⊥"))
+        they <em>do</em> move: see <code>scale</code> and W<sub>⊥</sub>
+    """
+    pieces, end = [], 0
+    for match in MARKED.finditer(text):
+        inner = (
+            Markup("<code>{}</code>").format(match[1])
+            if match[1]
+            else (Markup("<em>{}</em>").format(maths(match[2])))
+        )
+        pieces += [maths(text[end : match.start()]), inner]
+        end = match.end()
+    return Markup("").join([*pieces, maths(text[end:])])
+
+
 def scale(part: dict[str, Any]) -> dict[str, Any] | None:
     """Where min, median and max of measured / predicted lie on a logarithmic axis around 1.
 

@@ -1,0 +1,92 @@
+"""The site has a page for everything, and no number that is not stored."""
+
+import json
+import pkgutil
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+import theory
+from experiments.results.catalog import SYSTEMS, entries
+from theory.display import number
+
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(DOCS))
+import reference  # noqa: E402
+import site_pages  # noqa: E402
+
+WRITTEN = sorted(
+    path for path in DOCS.rglob("*.md") if {"generated", "changes", "build"}.isdisjoint(path.parts)
+)
+
+
+def test_every_theorem_has_a_stored_verdict_and_the_catalog_its_order():
+    verdicts = site_pages.stored_verdicts()
+    assert list(verdicts) == [entry.name for entry in entries() if entry.kind == "theorem"]
+    systems = list(dict.fromkeys(verdict["system"] for verdict in verdicts.values()))
+    assert systems == list(SYSTEMS)
+
+
+def test_every_experiment_has_its_figure_in_the_gallery():
+    shown = {entry.name for system in SYSTEMS for entry, _ in site_pages.results_of(system)}
+    assert shown == {entry.name for entry in entries() if entry.kind == "experiment"}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_system_has_its_story_and_links_to_all_its_theorems(system):
+    verdicts = site_pages.stored_verdicts()
+    page = site_pages.system_page(system, verdicts)
+    assert (DOCS / "stories" / f"{system}.md").exists()
+    for name, verdict in verdicts.items():
+        assert (f"theorems/{name}.html" in page) == (verdict["system"] == system)
+
+
+def test_the_card_of_a_theorem_has_its_stored_numbers():
+    for name, verdict in site_pages.stored_verdicts().items():
+        page = site_pages.theorem_page(name, verdict)
+        stored = [verdict["trials"], verdict["alpha"]][:1]
+        for part in verdict["parts"]:
+            tightness = part["tightness"] or {}
+            stored += [*tightness.values(), part["violation_bound"]]
+        for value in stored:
+            assert value is None or number(value) in page, f"{name}: {value}"
+
+
+def test_every_public_name_has_its_place_in_the_reference():
+    pages = {module: reference.page(module) for module in reference.MODULES}
+    for info in pkgutil.walk_packages(theory.__path__, "theory."):
+        if ".theorems" in info.name:
+            continue
+        page = pages[".".join(info.name.split(".")[:2])]
+        for name in reference.public(info.name):
+            assert f'id="{info.name}.{name}"' in page, f"{info.name}.{name}"
+
+
+def test_what_is_written_by_hand_has_no_measured_number():
+    for path in WRITTEN:
+        text = re.sub(
+            r"```.*?```|`[^`]*`|\]\([^)]*\)", "", path.read_text("utf-8"), flags=re.DOTALL
+        )
+        found = re.findall(r"(?<![\w.])\d*\.\d+(?![\w.]*\d)|\d+ ?%", text)
+        found = [one for one in found if one not in ("3.11",)]
+        assert not found, f"{path.name} says {found}: numbers come from stored results"
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_asks_for_nothing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    for page in tmp_path.rglob("*.html"):
+        text = page.read_text("utf-8")
+        asked = re.findall(r'<(?:img|script|iframe|source)[^>]*\ssrc="(https?:[^"]*)"', text)
+        asked += re.findall(r'<link[^>]*rel="stylesheet"[^>]*href="(https?:[^"]*)"', text)
+        assert not asked, f"{page.name} asks for {asked}"
+    gallery = list((tmp_path / "_static" / "gallery").rglob("result.json"))
+    assert len(gallery) >= 50 and all(json.loads(path.read_text("utf-8")) for path in gallery)
