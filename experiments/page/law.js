@@ -10,8 +10,8 @@ const MOST_STEPS = 500;
 const BINS = 24;
 export const SAMPLES = 10;
 
-/** Where decay has left less of the weights off P, rounding of those on P is all that is seen. */
-export const LEAST = 1e-6;
+/** Training ends where decay has left less of the weights off P: nothing more is to be seen. */
+export const LEAST = 0.01;
 
 /** A step of training, unless the margin is reached or nothing is left; whether one was taken. */
 export function advance(training, { rate, decay }) {

@@ -7,7 +7,7 @@ export const SETTINGS = {
   width: { low: 10, high: 200, step: 1, value: 100 },
   scale: { low: 0.1, high: 2, step: 0.05, value: 1 },
   learning_rate: { low: 0.5, high: 8, step: 0.5, value: 4 },
-  weight_decay: { low: 0, high: 1, step: 0.01, value: 0 },
+  weight_decay: { low: 0, high: 0.1, step: 0.001, value: 0 },
   fraction: { low: 0, high: 2, step: 0.05, value: 1 },
   seed: { low: 0, high: 4294967295, step: 1, value: 0 },
 };

@@ -65,7 +65,7 @@ def test_settings_are_those_of_the_address(given, expected):
     assert answer["found"] == answer["defaults"] | expected
 
 
-@pytest.mark.parametrize("weight_decay", [0, 0.2])
+@pytest.mark.parametrize("weight_decay", [0, 0.1])
 def test_the_law_panel_measures_what_it_draws(weight_decay):
     """Means of 120 networks through training: those of c²χ²_ℓ, within six standard errors."""
     script = """
