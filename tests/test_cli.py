@@ -16,9 +16,10 @@ import pytest
 from conftest import FEW, ROOT
 
 from experiments import machine
+from experiments.command import minutes
 from experiments.errors import UsageError
 from experiments.results import standing
-from experiments.results.catalog import entries, select
+from experiments.results.catalog import KINDS, entries, select
 from experiments.results.standing import STAMPS
 from experiments.results.verdicts import succeeded
 
@@ -84,6 +85,17 @@ def test_list_json_names_everything(in_process):
     assert {row["name"] for row in rows} == {entry.name for entry in entries()}
     assert {"name", "system", "kind", "paper", "label"} <= set(rows[0])
     assert {row["kind"] for row in rows} == {"theorem", "experiment"}
+    taken = minutes.recorded()
+    for row in rows:
+        assert row["minutes"] == taken[row["kind"]].get(row["name"])
+    known = {(row["kind"], row["name"]) for row in rows}
+    assert {(kind, name) for kind in KINDS for name in taken[kind]} <= known
+
+
+def test_minutes_of_theorems_are_those_of_their_verdicts(few_out, tmp_path):
+    shutil.copytree(few_out / "verdicts" / "smoke-0", tmp_path / "verdicts" / "course-0")
+    found = minutes.of_theorems(tmp_path)
+    assert found.keys() == {*FEW} and all(0 < taken < 10 for taken in found.values())
 
 
 def test_verify_json_keeps_the_contract(cli, few_out):

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from experiments import effort
-from experiments.command import logs
+from experiments.command import logs, minutes
 from experiments.command.progress import bar
 from experiments.command.settings import given
 from experiments.errors import UsageError
@@ -88,7 +88,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class List:
-    """Show every theorem and experiment: name, kind, paper, label."""
+    """Show every theorem and experiment: name, kind, paper, label, minutes at the course preset."""
 
     names: Names = ()
     """systems, globs or paths; all if none"""
@@ -97,8 +97,12 @@ class List:
 
     def __call__(self) -> int:
         shown = ("name", "system", "kind", "title")
+        taken = minutes.recorded()
         rows = [
-            {key: getattr(e, key) for key in shown} | e.source for e in select(None, self.names)
+            {key: getattr(e, key) for key in shown}
+            | e.source
+            | {"minutes": taken[e.kind].get(e.name)}
+            for e in select(None, self.names)
         ]
         if self.json:
             print(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -106,10 +110,14 @@ class List:
         table = Table(
             Column("name", no_wrap=True),
             *(Column(name, overflow="fold") for name in ("kind", "source", "what")),
+            Column("min", justify="right", no_wrap=True),
+            caption=f"min: minutes that the course preset takes one core of an {taken['machine']}, "
+            "where they were measured.",
         )
         for row in rows:
             source = f"{row['paper']}, {row['label']} ({row['provenance']})"
-            table.add_row(row["name"], row["kind"], source, row["title"])
+            took = "" if row["minutes"] is None else f"{max(row['minutes'], 0.1):.1f}"
+            table.add_row(row["name"], row["kind"], source, row["title"], took)
         console_of().print(table)
         return 0
 
