@@ -1,6 +1,6 @@
 """``python -m experiments`` is ``relu-theory``."""
 
-from experiments.command.cli import main
+from experiments.command.first import main
 
 if __name__ == "__main__":
     main()

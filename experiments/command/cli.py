@@ -154,14 +154,6 @@ def main(args: list[str] | None = None) -> None:
             raise
         print(f"relu-theory: {said}", file=sys.stderr)
         code = 2
-    except KeyboardInterrupt:
-        print(
-            "relu-theory: interrupted; the same command goes on from what is stored.",
-            file=sys.stderr,
-        )
-        sys.stdout.flush()
-        # At once: threads that compile or compute do not stop, and whatever is stored is whole.
-        os._exit(130)
     if args is None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: nothing is left to interrupt
     sys.exit(code)
