@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from lessons import answers_attacks, answers_attribution, answers_subspace, answers_unlearning
+from lessons import (
+    answers_attacks,
+    answers_attribution,
+    answers_energy,
+    answers_subspace,
+    answers_unlearning,
+)
 
 from theory.statistics import violation_bounds
 
@@ -35,5 +41,6 @@ ANSWERS: dict[str, dict[str, tuple[list[Any], list[Any]]]] = {
     "unlearning": answers_unlearning.ANSWERS,
     "attacks": answers_attacks.ANSWERS,
     "attribution": answers_attribution.ANSWERS,
+    "energy": answers_energy.ANSWERS,
 }
 """By lesson and exercise: right answers, wrong answers."""
