@@ -287,9 +287,10 @@ for part in cut.parts:
 # ## 4 · Networks are not linear
 #
 # Then why should $s_j$ be of use for a network? Suppose that on the way the gradient changes by at
-# most a share $\alpha_j < 1$ of itself: $\|\nabla g_j(x') - \nabla g_j(x)\|_q \le
-# \alpha_j\|\nabla g_j(x)\|_q$. Then the gap closes at least $1 - \alpha_j$ times and at most
-# $1 + \alpha_j$ times as fast as if it were linear, and the true distance $r_j$ obeys
+# most a share $\alpha_j < 1$ of itself:
+# $\|\nabla g_j(x') - \nabla g_j(x)\|_q \le \alpha_j\|\nabla g_j(x)\|_q$. Then the gap closes at
+# least $1 - \alpha_j$ times and at most $1 + \alpha_j$ times as fast as if it were linear, and the
+# true distance $r_j$ obeys
 #
 # $$\frac{s_j}{1 + \alpha_j} \le r_j \le \frac{s_j}{1 - \alpha_j}.$$
 #
