@@ -13,7 +13,7 @@ WATCHING = """
 import sys
 if sys.stdin.read() != "done":
     print("relu-theory: a process of this run died or could not be reached, so all end; "
-          "the same commands go on from here.", file=sys.stderr)
+          "what is stored by now is not computed again.", file=sys.stderr)
 """
 """JAX aborts the others in C++, where no Python is left to say why: a process of its own does."""
 
