@@ -15,6 +15,13 @@ OURS = logging.getLogger("experiments")
 log = logging.getLogger(__name__)
 
 
+class _Said(logging.Handler):
+    """To what is stderr at the time: a bar that is drawn there puts lines above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
 def begin(verbose: bool, file: Path | None) -> None:
     """Write from now on what was asked for, to stderr, to the end of a file, or both.
 
@@ -25,7 +32,7 @@ def begin(verbose: bool, file: Path | None) -> None:
         OURS.removeHandler(old)
         old.close()
     if verbose:
-        OURS.addHandler(logging.StreamHandler(sys.stderr))
+        OURS.addHandler(_Said())
     if file is not None:
         try:
             OURS.addHandler(logging.FileHandler(file, encoding="utf-8"))

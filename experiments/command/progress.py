@@ -56,7 +56,8 @@ class _Logged:
     def write(self) -> None:
         self.last = time.monotonic()
         seconds = self.last - self.began
-        self.console.print(f"{self.title}: {self.reached:.0%} after {seconds:.0f} s, {self.what}")
+        said = f"{self.title}: {self.reached:.0%} after {seconds:.0f} s, {self.what}"
+        self.console.print(said, soft_wrap=True)
 
     def watch(self, done: Event) -> None:
         """Break every silence until the work is done."""
