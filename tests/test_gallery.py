@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import toy
 import xarray
+from PIL import Image
 
 from experiments.command.cli import parse_run
 from experiments.errors import UsageError
@@ -243,3 +244,16 @@ def test_a_thin_line_keeps_its_colour_beside_thick_ones_of_a_like_colour():
     for colour in COLOURS:
         off = np.abs(pixels - 255 * np.array(to_rgb(colour))).max(axis=-1).min()
         assert off <= 8, colour
+
+
+def test_a_figure_for_a_talk_stands_beside_that_for_print(tmp_path):
+    run(tmp_path)
+    folder = tmp_path / NAME
+    printed = (folder / "figure.png").read_bytes()
+    gallery.redraw(ENTRY, None, 0, tmp_path, silent, ("svg",), "talk")
+    assert (folder / "figure.png").read_bytes() == printed
+    assert (folder / "talk.svg").exists()
+    with Image.open(folder / "talk.png") as talk, Image.open(folder / "figure.png") as figure:
+        assert talk.width > 1.7 * figure.width
+    gallery.redraw(ENTRY, None, 0, tmp_path, silent)
+    assert not list(folder.glob("talk.*")) and not (folder / "figure.svg").exists()

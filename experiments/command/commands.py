@@ -314,6 +314,8 @@ class Figures:
     """folder that holds one folder per experiment"""
     format: tuple[Literal["svg", "pdf"], ...] = ()
     """draw the figures in these formats too"""
+    style: Literal["print", "talk"] = "print"
+    """talk: besides, for a projector, as talk.png"""
     common: Shared = Common()
 
     def __call__(self) -> int:
@@ -324,8 +326,9 @@ class Figures:
         how = self.preset, self.common.seed, self.out
         for entry in chosen:
             with bar(entry.name) as progress:
-                done = gallery.redraw(entry, *how, progress, self.format)
-            print(f"{done} {self.out / entry.name / 'figure.png'}", file=sys.stderr)
+                done = gallery.redraw(entry, *how, progress, self.format, self.style)
+            stem, _ = gallery.STYLES[self.style]
+            print(f"{done} {self.out / entry.name / stem}.png", file=sys.stderr)
         return 0
 
 

@@ -18,6 +18,9 @@ from experiments.plots.estimates import Interval, label_text
 STYLE = Path(__file__).with_suffix(".mplstyle")
 """The matplotlib style of every figure; the gallery sets it, a drawing does not."""
 
+TALK = STYLE.with_name("talk.mplstyle")
+"""What is different on a projector."""
+
 # By value: a "C0" of matplotlib is looked up only when the figure is saved, in whatever style
 # then holds.
 COLOURS = matplotlib.rc_params_from_file(STYLE, use_default_template=False)[

@@ -15,11 +15,11 @@ from contextlib import nullcontext
 from dataclasses import fields
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from experiments.data import registry
 from experiments.experiment import Experiment, Progress
-from experiments.plots.style import STYLE
+from experiments.plots.style import STYLE, TALK
 from experiments.results import parts, store
 from experiments.results.catalog import Entry
 from experiments.results.closure import code_digest
@@ -34,6 +34,13 @@ log = logging.getLogger(__name__)
 DATA, RESULT, PAGE, FIGURE = "data.nc", "result.json", "page.html", "figure.png"
 
 Format = Literal["svg", "pdf"]
+Style = Literal["print", "talk"]
+STYLES: dict[Style, tuple[str, list[Path]]] = {
+    "print": ("figure", [STYLE]),
+    "talk": ("talk", [STYLE, TALK]),
+}
+"""The stem of a figure's files, and its styles, those that come last on top."""
+
 METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 """Emptied of what would differ between two equal runs."""
 
@@ -47,7 +54,12 @@ class Run(NamedTuple):
 
 
 def run(
-    entry: Entry, asked: Run, out: Path, progress: Progress, formats: Sequence[Format] = ()
+    entry: Entry,
+    asked: Run,
+    out: Path,
+    progress: Progress,
+    formats: Sequence[Format] = (),
+    style: Style = "print",
 ) -> dict[str, Any]:
     """Run one experiment, or find it done, and leave its files in ``out/NAME``.
 
@@ -96,7 +108,7 @@ def run(
         store.save_data(kept / f"{key}.nc", *stored)
     if stored is not shown:
         store.save_data(folder / DATA, *stored)
-    return _show(experiment, *stored, settings, folder, formats)
+    return _show(experiment, *stored, settings, folder, formats, style)
 
 
 def command(entry: Entry, asked: Run) -> str:
@@ -123,8 +135,11 @@ def redraw(
     out: Path,
     progress: Progress,
     formats: Sequence[Format] = (),
+    style: Style = "print",
 ) -> str:
     """Draw an experiment's figure from its stored data; run it only where there are none.
+
+    In the style of a talk it is drawn a second time, beside the one for print.
 
     Stored data are drawn whatever settings, seed and code they come from, unless a preset is
     asked for and they are not of that preset and seed. Where they are damaged, the run that
@@ -140,13 +155,13 @@ def redraw(
         if settings is not None and fits:
             if stored is None:
                 asked = Run(settings, described["preset"] or "course", described["seed"])
-                run(entry, asked, out, progress, formats)
+                run(entry, asked, out, progress, formats, style)
                 return "computed"
             store.open_folder(folder)
-            _show(experiment, *stored, settings, folder, formats)
+            _show(experiment, *stored, settings, folder, formats, style)
             return "redrawn"
     chosen = preset or "course"
-    run(entry, Run(experiment.presets[chosen], chosen, seed), out, progress, formats)
+    run(entry, Run(experiment.presets[chosen], chosen, seed), out, progress, formats, style)
     return "computed"
 
 
@@ -178,21 +193,25 @@ def _show(
     settings: Any,
     folder: Path,
     formats: Sequence[Format],
+    style: Style = "print",
 ) -> dict[str, Any]:
-    """Make everything that is made from the data."""
+    """Make everything that is made from the data; a figure for print in any case."""
     from matplotlib import pyplot as plt
 
     summary = experiment.summary(data, settings)
     result = description | {"summary": store.jsonable(summary)}
-    with plt.style.context(STYLE):
-        figure = experiment.draw(data, settings)
-        store.write_atomically(folder / FIGURE, png(figure))
-        for kind in ("svg", "pdf"):
-            path = folder / f"figure.{kind}"
-            path.unlink(missing_ok=True)  # one that is not asked for would be of an earlier run
-            if kind in formats:
-                store.write_atomically(path, _saved(figure, kind))
-        plt.close(figure)
+    for one, (stem, styles) in STYLES.items():
+        wanted = ("png", *formats) if one in ("print", style) else ()
+        for kind in {"png", *get_args(Format)} - {*wanted}:
+            # What is not asked for would be of an earlier run.
+            (folder / f"{stem}.{kind}").unlink(missing_ok=True)
+        if wanted:
+            with plt.style.context(styles):
+                figure = experiment.draw(data, settings)
+                store.write_atomically(folder / f"{stem}.png", png(figure))
+                for kind in formats:
+                    store.write_atomically(folder / f"{stem}.{kind}", _saved(figure, kind))
+                plt.close(figure)
     if experiment.page is not None:
         store.write_atomically(folder / PAGE, experiment.page(data, settings))
     store.write_atomically(folder / RESULT, store.to_json(result))
