@@ -85,12 +85,6 @@ NUMBERS = [
     ),
     ("recovers 98.8 %", lambda: [100 * healed(90, "STARFISH", "recovered")], 1),
     (".6 points more than distillation", lambda: [ahead(90)], 1),
-    ("recovers 95.3 %", lambda: [100 * healed(95, "STARFISH", "recovered")], 1),
-    (
-        "is 1.80 against .22",
-        lambda: [healed(95, method, "NLL") for method in ("STARFISH", "distillation")],
-        2,
-    ),
     (
         "with 240 images",
         lambda: [stored("healing/mnist/healing.sparsity")["calibration_images"]],
