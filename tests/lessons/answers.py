@@ -5,6 +5,7 @@ from typing import Any
 from lessons import (
     answers_attacks,
     answers_attribution,
+    answers_dimples,
     answers_energy,
     answers_subspace,
     answers_unlearning,
@@ -42,5 +43,6 @@ ANSWERS: dict[str, dict[str, tuple[list[Any], list[Any]]]] = {
     "attacks": answers_attacks.ANSWERS,
     "attribution": answers_attribution.ANSWERS,
     "energy": answers_energy.ANSWERS,
+    "dimples": answers_dimples.ANSWERS,
 }
 """By lesson and exercise: right answers, wrong answers."""
