@@ -7,6 +7,7 @@ from lessons import (
     answers_attribution,
     answers_dimples,
     answers_energy,
+    answers_healing,
     answers_subspace,
     answers_unlearning,
 )
@@ -44,5 +45,6 @@ ANSWERS: dict[str, dict[str, tuple[list[Any], list[Any]]]] = {
     "attribution": answers_attribution.ANSWERS,
     "energy": answers_energy.ANSWERS,
     "dimples": answers_dimples.ANSWERS,
+    "healing": answers_healing.ANSWERS,
 }
 """By lesson and exercise: right answers, wrong answers."""
