@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from experiments import page as room
@@ -65,6 +66,12 @@ def test_settings_are_those_of_the_address(given, expected):
     assert answer["found"] == answer["defaults"] | expected
 
 
+def test_sigma_and_the_step_are_in_units_of_the_dimension():
+    script = "return settings.derived(settings.complete(given));"
+    answer = evaluate(script, d=25, scale=0.5, learning_rate=2, weight_decay=0.01)
+    assert (answer["sigma"], answer["rate"], answer["decay"]) == (0.1, 0.08, 0.01)
+
+
 @pytest.mark.parametrize("weight_decay", [0, 0.1])
 def test_the_law_panel_measures_what_it_draws(weight_decay):
     """Means of 120 networks through training: those of c²χ²_ℓ, within six standard errors."""
@@ -111,9 +118,10 @@ def test_the_flips_have_the_exponent_of_theory():
     """
     answer = evaluate(script, d=60, width=40, seed=2)
     assert answer["sizes"][0] == 4 and answer["sizes"][-1] == 58
-    # The root mean square of 16 norms of χ_ℓ and k: a few times (1/√2ℓ + a third)/√16.
-    assert abs(answer["exponent"] - 1) < 0.3
-    assert all(abs(ratio - 1) < 0.5 for ratio in answer["ratio"])
+    # 24 networks each, whose k/m and χ²_ℓ/ℓ scatter by up to .7: a ratio by .07, the slope by .1.
+    assert abs(answer["exponent"] - 1) < 0.4
+    assert np.abs(np.log(answer["ratio"])).max() < 0.3
+    assert abs(np.log(answer["ratio"]).mean()) < 0.15
 
 
 def test_numbers_and_ticks_for_reading():
