@@ -41,9 +41,7 @@ def off_subspace_gradient(
     if not x.ndim:
         raise ValueError("x is one number and must be a point (d,), or points (..., d).")
     plane = as_subspace(basis, x.shape[-1])
-    alone, batch = _outputs(net, x, 1), _outputs(net, x, 2)
-    # Of a batch alone is what refuses one point (d,), or takes its coordinates for points.
-    batches_alone = batch is not None if alone is None else alone != 1 and batch == 1
+    batches_alone = _takes_batches_alone(net, x)
 
     def output(point):
         found = net(point[None, :])[0] if batches_alone else net(point)
@@ -57,13 +55,20 @@ def off_subspace_gradient(
     return plane.reject(gradients).reshape(x.shape)
 
 
-def _outputs(net: Callable[[Any], Any], x: Float[Array, "*batch d"], axes: int) -> int | None:
-    """How many numbers a function gives for one point, an array of so many axes; None: it fails."""
-    shape = (*(1,) * (axes - 1), x.shape[-1])
-    try:
-        return jax.eval_shape(net, jax.ShapeDtypeStruct(shape, x.dtype)).size
-    except (IndexError, TypeError, ValueError):
-        return None
+def _takes_batches_alone(net: Callable[[Any], Any], x: Float[Array, "*batch d"]) -> bool:
+    """Whether a function refuses one point (d,), or takes its coordinates for points."""
+
+    def outputs(*shape: int) -> int | None:
+        try:
+            return jax.eval_shape(net, jax.ShapeDtypeStruct(shape, x.dtype)).size
+        except (IndexError, TypeError, ValueError):
+            return None
+
+    d = x.shape[-1]
+    if (of_one := outputs(d)) == 1:
+        return False
+    of_batch = outputs(1, d)
+    return of_batch is not None if of_one is None else of_batch == 1
 
 
 def active(net: TwoLayerReLU, x: Float[Array, "*batch d"]) -> Bool[Array, "*batch width"]:
