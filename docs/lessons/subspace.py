@@ -310,7 +310,8 @@ both[0].set_ylabel("density");
 # %% [markdown]
 # On $P$ training makes the gradient what it has to be. Off $P$ one cannot tell a trained network
 # from a fresh one. The theorem claims no less, so put it on trial, at another point of $P$ in each
-# trial. It is a *law*: what does “verified” mean for one? **Predict** the verdict.
+# trial. Its parts compare $\|g\|^2$ with $\chi^2_\ell$, the same of two halves of $g$, and one
+# coordinate with a normal law. What does “verified” mean for a law? **Predict** the verdict.
 
 # %% tags=["prediction"]
 guess = ...
@@ -327,6 +328,9 @@ for part in verdict.parts:
 print(f"control, {verdict.control}: {'detected' if verdict.detected else 'not detected'}")
 
 # %% [markdown]
+# (The control shrinks the matrix $W_\perp$ of rows $g_i$ by weight decay, of which the claim is not
+# told.)
+#
 # The paper's Theorem 4.1 is a corollary: $\chi^2_\ell \ge \ell/2$ with probability at least
 # $1 - e^{-\ell/16}$, the claim of the first lesson, so
 # $\|\Pi\nabla N(x)\| \ge \sigma\sqrt{k\ell/2m}$.
@@ -391,8 +395,8 @@ print(f"certified radius, no shorter step off P flips: {jnp.median(radius):.2f},
 
 # %% [markdown]
 # The last line is a theorem of the other side: $|N(x+z) - N(x)| \le \|W_\perp\|\,\|z\|$ for $z$
-# orthogonal to $P$, with the largest singular value of the matrix $W_\perp$ of rows $g_i$. Between
-# it and what a search finds there is a gap.
+# orthogonal to $P$, with the largest singular value of $W_\perp$. Between it and what a search
+# finds there is a gap.
 #
 # ## 5 · Where it breaks
 #
@@ -432,7 +436,8 @@ if weight_decay is not ...:
 
 # %% [markdown]
 # Dividing the initial weights by 10 does the same to the gradient off $P$, without any decay. A
-# bare number proves little: compare many scales with the line that the law gives.
+# bare number proves little: draw the weights with a deviation $\beta$ in place of $1/\sqrt d$, and
+# compare many $\beta$ with the line that the law gives.
 
 # %%
 scales = np.array([0.1, 0.2, 0.5, 1.0, 2.0])

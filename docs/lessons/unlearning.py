@@ -114,8 +114,8 @@ axes.set(xlabel=r"step along $-y_0 x_0$, in units of $\lambda_0$", ylabel="1 −
 axes.legend(frameon=False);
 
 # %% [markdown]
-# No training took place, nothing of the other nine points was looked at, and the step is almost as
-# good as training without point 0. What is the number $\lambda_0$?
+# No training took place, and but for its length the step does not look at the other nine points. It
+# is almost as good as training without point 0. What is the number $\lambda_0$?
 #
 # ## 2 · What a trained predictor is made of
 #
@@ -211,16 +211,17 @@ check.step_size(step_size)
 # With this step, call its size $\beta^*$, the stationarity of the others is as good as before: the
 # residual $w' - \sum_{i\ne r}\lambda_i y_i x_i$ is the residual of $w$. Only the margins of the
 # others move, by at most $\lambda_r \max|\langle x_r, x_k\rangle|$. That is all of Theorem 3.1: for
-# points that are nearly orthogonal, $|\langle x_i, x_k\rangle| \le \varepsilon_d/4m$, a predictor
-# with errors $\varepsilon_1, \delta_1$ on $m$ points becomes one with
+# points of norm near 1 that are nearly orthogonal, $|\langle x_i, x_k\rangle| \le \varepsilon_d/4m$
+# with $\varepsilon_d \le .1$, a predictor with errors $\varepsilon_1, \delta_1 \le .5$ on $m$
+# points becomes one with
 #
 # $$\varepsilon \le \varepsilon_1\left(1 + \frac{\varepsilon_d}{m - \varepsilon_d}\right), \qquad
 # \delta \le \delta_1\left(1 + \frac{\varepsilon_d}{m - \varepsilon_d}\right)
 # + \frac{7.2\,\varepsilon_d}{m}$$
 #
 # on the others. (The constants are as recalled from the paper, not confirmed; a proof in the suite
-# implies them.) In a trial errors are *planted*: with $\varepsilon_1 = 10^{-15}$
-# one would compare rounding with rounding. **Predict** the verdict.
+# implies them.) In a trial errors are *planted*: with $\varepsilon_1 = 10^{-15}$ one would compare
+# rounding with rounding. **Predict** the verdict.
 
 # %% tags=["prediction"]
 guess = ...
@@ -391,10 +392,10 @@ for assumption in verdict.assumptions:
     print("holds " if assumption.holds else "missed", f"{assumption.margin:9.3g}", assumption.name)
 
 # %% [markdown]
-# The line of φ = $\max|\langle x_i, x_k\rangle|$ says how many times its bound it goes beyond
-# it; ψ is $\max|\|x_i\|^2 - 1|$. And the network, judged by slopes of 0 and 1 as the theorem does,
-# is no KKT point to start with. A larger
-# dimension helps: inner products of Gaussian points of norm 1 are of order $1/\sqrt d$.
+# The line of φ = $\max|\langle x_i, x_k\rangle|$ says how many times its bound it goes beyond it; ψ
+# is $\max|\|x_i\|^2 - 1|$. And by slopes of 0 and 1, which the theorem takes, some networks are no
+# KKT points to start with. A larger dimension helps: inner products of Gaussian points of norm 1
+# are of order $1/\sqrt d$.
 #
 # ### Exercise 5
 # Which $d$ does it take, for $m = 10$, $n = 50$, $\varepsilon_d = .01$? (Forget logarithms: set
@@ -442,7 +443,7 @@ check.dimension_needed(dimension)
 # - "A multiplier is a weight that training gives." It is how strongly a wall is pushed; points away
 #   from their wall have 0 and can be deleted without any step.
 # - "σ'(0) is a convention and cannot matter." It matters as soon as trained weights sit at kinks.
-# - "Not applicable means that unlearning failed." The certificate of the same network is good.
+# - "Not applicable means that unlearning failed." A certificate may be good all the same.
 #
 # **Exam questions.**
 # 1. A point has $\lambda_r = 0$. What is its ascent step? *None: $\beta^* = 0$, and the solution is
