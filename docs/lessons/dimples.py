@@ -136,11 +136,14 @@ on_random = distance(net, x, y, random_bases(len(x), 8), "on")
 compare(guess, float(jnp.median(on_random / std)))
 
 # %%
-ends = {"image": x[:1], "nearest, anywhere": None, "on components": None, "on random": None}
-bases = {"nearest, anywhere": (components, "std"), "on components": (components, "on")}
-bases["on random"] = (random_bases(1, 8), "on")
-for name, (basis, side) in bases.items():
-    ends[name] = restricted(net.logits, x[:1], y[:1], basis, side).inputs
+ways = {
+    "nearest, anywhere": (components, "std"),
+    "on components": (components, "on"),
+    "on random": (random_bases(1, 8), "on"),
+}
+ends = {"image": x[:1]}
+for name, way in ways.items():
+    ends[name] = restricted(net.logits, x[:1], y[:1], *way).inputs
 figure, row = plt.subplots(1, 4, figsize=(8, 2.3))
 for axes, (name, picture) in zip(row, ends.items(), strict=True):
     axes.imshow(picture.reshape(8, 8), cmap="gray", vmin=-0.5, vmax=1.5)
