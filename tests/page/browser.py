@@ -2,9 +2,11 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,21 +41,17 @@ class Browser:
     def __init__(self, read: int, write: int):
         self._read, self._write = read, write
         self._rest, self._count = b"", 0
+        self._session: str | None = None
         self.complaints: list[Any] = []
         self.requests: list[str] = []
-        target = self._call("Target.createTarget", url="about:blank")["targetId"]
-        attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
-        self._session: str | None = attached["sessionId"]
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
-    _session = None
-
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """A command of the protocol, and its result."""
-        return self._call(method, **params)
-
-    def _call(self, method: str, **params: Any) -> dict[str, Any]:
+        """A command of the protocol, to the page once there is one, and its result."""
         self._count += 1
         message: dict[str, Any] = {"id": self._count, "method": method, "params": params}
         if self._session:
@@ -68,6 +66,8 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._read], [], [], LIMIT)
+            assert ready, "the browser says nothing"
             more = os.read(self._read, 1 << 16)
             assert more, "the browser has gone"
             self._rest += more
@@ -84,6 +84,11 @@ class Browser:
             self.complaints.append(params)
         if method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
+
+    def close(self) -> None:
+        """Have the browser end itself."""
+        self._session = None
+        self.call("Browser.close")
 
     def open(self, path: Path, hash: str = "") -> None:
         """Open a file afresh, and wait until it is there."""
@@ -117,8 +122,9 @@ def chromium() -> Iterator[Browser]:
     their_read, write = os.pipe()
     options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe")
     command = [sys.executable, "-ISc", LAUNCH, str(their_read), str(their_write), found[0]]
+    profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     process = subprocess.Popen(
-        [*command, *options],
+        [*command, *options, f"--user-data-dir={profile.name}"],
         pass_fds=(their_read, their_write),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -129,8 +135,7 @@ def chromium() -> Iterator[Browser]:
     try:
         browser = Browser(read, write)
         yield browser
-        browser._session = None
-        browser.call("Browser.close")
+        browser.close()
     finally:
         os.close(write)
         os.close(read)
@@ -139,3 +144,4 @@ def chromium() -> Iterator[Browser]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        profile.cleanup()
