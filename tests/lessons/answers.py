@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from lessons import (
-    answers_attacks,
-    answers_attribution,
-    answers_dimples,
-    answers_energy,
-    answers_healing,
-    answers_subspace,
-    answers_unlearning,
-)
+from lessons.answers_attacks import ANSWERS as ATTACKS
+from lessons.answers_attribution import ANSWERS as ATTRIBUTION
+from lessons.answers_dimples import ANSWERS as DIMPLES
+from lessons.answers_energy import ANSWERS as ENERGY
+from lessons.answers_healing import ANSWERS as HEALING
+from lessons.answers_subspace import ANSWERS as SUBSPACE
+from lessons.answers_unlearning import ANSWERS as UNLEARNING
 
 from theory.statistics import violation_bounds
 
@@ -39,12 +37,12 @@ ANSWERS: dict[str, dict[str, tuple[list[Any], list[Any]]]] = {
         "control_variance": ([0.1, 0.4, 0.55], [0, 0.7, 0.95, 1, 2]),
         "level_for_many": ([0.05 / 66, 1 - 0.95 ** (1 / 66)], [0.05, 0.01, 1e-6, 0, 1.5]),
     },
-    "subspace": answers_subspace.ANSWERS,
-    "unlearning": answers_unlearning.ANSWERS,
-    "attacks": answers_attacks.ANSWERS,
-    "attribution": answers_attribution.ANSWERS,
-    "energy": answers_energy.ANSWERS,
-    "dimples": answers_dimples.ANSWERS,
-    "healing": answers_healing.ANSWERS,
+    "subspace": SUBSPACE,
+    "unlearning": UNLEARNING,
+    "attacks": ATTACKS,
+    "attribution": ATTRIBUTION,
+    "energy": ENERGY,
+    "dimples": DIMPLES,
+    "healing": HEALING,
 }
 """By lesson and exercise: right answers, wrong answers."""
