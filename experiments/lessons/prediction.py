@@ -17,6 +17,8 @@ def compare(guess: Any, seen: Any) -> None:
         You guessed verified, and it is. Say why in one sentence.
         >>> compare(4, 12.0)
         You guessed 4; it is 12.
+        >>> compare("many", 12.0)
+        You guessed many; it is 12.
         >>> compare(..., "verified")
         No guess: it is verified. Guess before you look: one learns from surprises.
     """
@@ -24,7 +26,8 @@ def compare(guess: Any, seen: Any) -> None:
     if guess is ...:
         print(f"No guess: it is {said}. Guess before you look: one learns from surprises.")
     elif not isinstance(seen, str):
-        print(f"You guessed {guess:.3g}; it is {said}.")
+        number = f"{guess:.3g}" if isinstance(guess, int | float) else guess
+        print(f"You guessed {number}; it is {said}.")
     elif guess == seen:
         print(f"You guessed {guess}, and it is. Say why in one sentence.")
     else:
