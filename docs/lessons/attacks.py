@@ -115,9 +115,10 @@ for name, order in (("the runner-up", "logits"), ("MALT's class", "malt")):
     print(f"ε = {eps:.2f}, aimed at {name}: {found.success.mean():.2f} of the points fall")
 
 # %% [markdown]
-# At about every second point the two rules disagree, and MALT's fells more points with the same
-# work. The gain is not large: where one class is near, others are near as well. But why should the
-# runner-up not be the nearest?
+# At about every second point the two rules disagree, and MALT's fells more points with as many
+# steps of attack. (It has paid for its choice before: one gradient for each class.) The gain is not
+# large: where one class is near, others are near as well. But why should the runner-up not be the
+# nearest?
 #
 # ## 2 · Three classes in the plane
 #
@@ -296,7 +297,7 @@ for part in cut.parts:
 #
 # (This α has nothing to do with the level of a verdict.) Let us look at the network of part 1. For
 # each point take MALT's class, walk straight along the step of exercise 2, and note how far one has
-# to walk until the gap closes.
+# to walk until the gap closes. (The way may be shorter elsewhere: this is an upper bound on $r_j$.)
 
 # %%
 @jax.jit

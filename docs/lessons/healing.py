@@ -475,10 +475,11 @@ axes.legend(frameon=False, loc="lower left");
 # ## An open question
 #
 # For one layer descent on the squared distance has a closed form and a rate (H3), and for
-# directions every step is known to go down (H5 of the suite). For all layers at once neither is
-# known: when do aligned states in the middle help the output, and when do they use up weights that
-# the output would have needed? In the suite, at 95 % pruned, aligning the last hidden layer alone
-# beats aligning all three (`healing.states`), and nobody can say beforehand which to choose.
+# directions every step that is short enough goes down (H5 of the suite). For all layers at once the
+# suite has neither: when do aligned states in the middle help the output, and when do they use up
+# weights that the output would have needed? In the suite, at 95 % pruned, aligning the last of
+# three hidden layers alone beats aligning all (`healing.states`). What tells beforehand which to
+# choose?
 
 # %% [markdown] tags=["instructor"]
 # ## For the instructor

@@ -113,7 +113,7 @@ def step(answer: Callable) -> str | None:
 def half(answer: float) -> str | None:
     """ℓ with .58·ℓ/100 = β²(1 − 2√(ln 20/100)), about 28."""
     right = D * PRINTED / SQUARED_SLOPE
-    if abs(answer - right) <= 1.7:
+    if abs(answer - right) <= 2.5:
         return None
     if 0 < answer < 1:
         return "This looks like a share ℓ/d. Give ℓ itself, of d = 100."

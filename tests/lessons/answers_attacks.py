@@ -56,7 +56,7 @@ ANSWERS: dict[str, tuple[list[Any], list[Any]]] = {
             lambda g, a: g / np.abs(a).sum(),
         ],
     ),
-    "half": ([28, 28.2, 29, 27], [0.28, 43, 43.1, 65, 70, 10, 90]),
+    "half": ([28, 28.2, 26, 30], [0.28, 43, 43.1, 65, 70, 10, 90]),
     "bound": (
         [
             lambda beta, ell, d, delta: beta * np.sqrt(least(ell, delta) / d),
