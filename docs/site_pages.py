@@ -63,7 +63,8 @@ def results_of(system: str) -> Iterator[tuple[Entry, Path]]:
     """The experiments of a system, each with the folders of the gallery that show it."""
     for entry in entries():
         if entry.kind == "experiment" and entry.system == system:
-            for folder in sorted((FIGURES / system).glob(f"**/{entry.name}")):
+            folders = (FIGURES / system).glob(f"**/{entry.name}")
+            for folder in sorted(folders, key=lambda path: (len(path.parts), path)):
                 if (folder / "result.json").exists() and "runs" not in folder.parts:
                     yield entry, folder
 

@@ -88,7 +88,8 @@ def maths(text: str) -> Markup:
     return Markup("").join([*pieces, escape(text[end:])])
 
 
-MARKED = re.compile(r"`([^`\n]+)`|(?<![\w*^_])\*(\w[^*\n]*)\*(?![\w*])")
+MARKED = re.compile(r"``(.+?)``|`([^`\n]+)`|(?<![\w*^_])\*(\w[^*\n]*)\*(?![\w*])", re.DOTALL)
+"""Code in one or two backticks, and a stressed word."""
 
 
 def prose(text: str) -> Markup:
@@ -100,11 +101,8 @@ def prose(text: str) -> Markup:
     """
     pieces, end = [], 0
     for match in MARKED.finditer(text):
-        inner = (
-            Markup("<code>{}</code>").format(match[1])
-            if match[1]
-            else (Markup("<em>{}</em>").format(maths(match[2])))
-        )
+        code = match[1] or match[2]
+        inner = Markup("<code>{}</code>" if code else "<em>{}</em>").format(code or maths(match[3]))
         pieces += [maths(text[end : match.start()]), inner]
         end = match.end()
     return Markup("").join([*pieces, maths(text[end:])])
