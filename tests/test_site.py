@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT
 
 import theory
+from experiments.results import cards
 from experiments.results.catalog import SYSTEMS, entries
 from theory.display import number
 
@@ -90,3 +91,19 @@ def test_the_site_builds_without_a_warning_and_asks_for_nothing(tmp_path):
         assert not asked, f"{page.name} asks for {asked}"
     gallery = list((tmp_path / "_static" / "gallery").rglob("result.json"))
     assert len(gallery) >= 50 and all(json.loads(path.read_text("utf-8")) for path in gallery)
+
+
+def test_what_is_false_as_printed_is_said_to_be_expected():
+    verdict = site_pages.stored_verdicts()["attacks.paper-gradient"]
+    page = site_pages.theorem_page("attacks.paper-gradient", verdict)
+    assert re.search(r'falsified</span> <span class="small">as expected', page)
+
+
+def test_theorems_and_experiments_link_to_each_other():
+    theorem = cards.theorem_facts(site_pages.stored_verdicts()["subspace.gradient-law"])
+    assert "subspace.gradient-law" in theorem["shown_by"]
+    folder = ROOT / "figures" / "subspace"
+    stored = json.loads((folder / "subspace.gradient-law" / "result.json").read_text("utf-8"))
+    figure = cards.figure_facts(stored, folder)
+    assert "subspace.gradient-law" in figure["theorems"]
+    assert figure["caption"].startswith("Training moves the gradient inside P away from its law")
