@@ -134,7 +134,7 @@ def test_copies_depend_on_what_trains_them_and_not_on_what_keeps_them():
 
 
 def test_how_a_result_shows_itself_does_not_count():
-    reached = closure([("theory.training.full_batch", "Trained")])
+    reached = closure.closure([("theory.training.full_batch", "Trained")])
     (text,) = (reached[name] for name in reached if name[1] == "Trained")
     assert "margin" in text and "_repr_html_" not in text
     assert not any(module.startswith("theory.display") for module, _ in reached)
