@@ -14,6 +14,7 @@ import bundle
 import reference
 from markupsafe import Markup
 
+from experiments.command import minutes
 from experiments.page import page
 from experiments.results import cards, report
 from experiments.results.catalog import SYSTEMS, Entry, entries, room
@@ -121,9 +122,18 @@ def gallery_page(system: str, static: Path) -> str:
             f'<a href="{address}/result.json">The result</a>, '
             f'<a href="{address}/data.nc">its data</a>'
             + (f', <a href="{address}/page.html">its page</a>' if facts["page"] else "")
-            + ".\n",
+            + f".{_took(entry, result)}\n",
         ]
     return "\n".join(lines)
+
+
+def _took(entry: Entry, result: dict[str, Any]) -> str:
+    """How long a result of the course preset took, where that was measured."""
+    found = minutes.recorded()
+    took = found["experiment"].get(entry.name)
+    if took is None or result["preset"] != "course":
+        return ""
+    return f" It took {display.number(took, 2)} minutes of one core of an {found['machine']}."
 
 
 def verdicts_page(verdicts: list[dict[str, Any]]) -> str:
