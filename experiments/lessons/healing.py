@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.lessons.exercise import Unsolved, exercise
+from experiments.lessons.returned import number
 
 COVARIANCE = 0.8
 
@@ -21,6 +22,7 @@ CLOSE = 1e-4
 )
 def best(answer: float) -> str | None:
     """1 + .8."""
+    answer = number(answer)
     if abs(answer - (1 + COVARIANCE)) < 1e-6:
         return None
     if answer == 1:
@@ -48,7 +50,13 @@ def masked_ridge(answer: Callable) -> str | None:
     for n, d, lam in ((6, 4, 0.3), (3, 8, 1.0), (10, 5, 0.05)):
         x = rng.normal(size=(n, d)) + rng.normal(size=(n, 1))
         z, mask = rng.normal(size=n), np.arange(d) % 2
-        found = answer(x.copy(), z.copy(), mask.copy(), lam)
+        try:
+            found = answer(x.copy(), z.copy(), mask.copy(), lam)
+        except np.linalg.LinAlgError:
+            return (
+                "Your system is singular: the row of a pruned weight has only zeros. Leave that "
+                "row and its column out, or put something on the diagonal."
+            )
         if found is None or found is ...:
             raise Unsolved("Let the function return the weights.")
         found = np.asarray(found, dtype=float)
@@ -64,6 +72,11 @@ def masked_ridge(answer: Callable) -> str | None:
         if np.allclose(found, right, rtol=1e-5, atol=1e-8):
             continue
         if np.abs(found[~kept]).max() > 1e-9:
+            if not found[2:].any():
+                return (
+                    "Only w[0] and w[1] are not 0: as an index, the mask's zeros and ones are "
+                    "numbers of columns. mask == 1 is an index that selects."
+                )
             return "Weights that are pruned come out different from 0" + (
                 ": this is the solution for all weights." if np.allclose(found, ridge(x)) else "."
             )
@@ -104,6 +117,8 @@ def distance(answer: Callable) -> str | None:
         return "Twice too large: the squared distance of unit vectors is 2 − 2cos."
     if abs(float(found) - float(jnp.sum(1 - cosines))) < CLOSE:
         return "That is the sum over rows; take the mean."
+    if abs(float(found) - right / h.shape[1]) < CLOSE:
+        return "That is a mean over features, too. Sum over them, and take the mean over rows."
     if abs(float(found) - right) > CLOSE:
         return (
             f"For rows that are not small it gives {float(found):.4f} and 1 − cos is {right:.4f}."
@@ -111,7 +126,10 @@ def distance(answer: Callable) -> str | None:
     dead = h.at[1].set(0.0)
     cases = {"equal rows of zeros": (dead, dead), "a row of zeros in h alone": (dead, h)}
     for name, (one, other) in cases.items():
-        value, slope = jax.value_and_grad(lambda h, other=other: answer(h, other))(one)
+        try:
+            value, slope = jax.value_and_grad(lambda h, other=other: answer(h, other))(one)
+        except jax.errors.JAXTypeError:
+            return "JAX finds no gradient of it: use jnp and not np throughout, and no float()."
         if not jnp.isfinite(value):
             return f"With {name} it is {float(value)}: what is divided by 0?"
         if one is other and abs(float(value)) > 1e-12:
@@ -144,8 +162,9 @@ def rows_of_control(answer: Callable) -> str | None:
         found = np.asarray(found)
         if found.shape != (n,):
             return f"For {n} images give {n} indices, not an array of shape {found.shape}."
-        if found.min() < 0 or found.max() >= n:
+        if found.min() < -n or found.max() >= n:
             return f"Indices of {n} rows are 0 to {n - 1}."
+        found = found % n  # -1 is the last row
         if len(set(found.tolist())) == 1:
             return (
                 "All images get one target: then the set of states has changed, too, and a network "

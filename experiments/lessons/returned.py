@@ -1,10 +1,29 @@
-"""What a student's function returned, as an array."""
+"""What a student answered, as a number or as an array."""
 
 from typing import Any
 
 import numpy as np
 
 from experiments.lessons.exercise import Unsolved
+
+
+def number(answer: Any) -> float:
+    """An answer as a number.
+
+    Raises:
+        Unsolved: it is none.
+
+    Example:
+        >>> number(np.float32(0.25))
+        0.25
+        >>> number([0.25])
+        Traceback (most recent call last):
+        experiments.lessons.exercise.Unsolved: Give one number, as it is: no list, no text.
+    """
+    try:
+        return float(answer)
+    except (TypeError, ValueError):
+        raise Unsolved("Give one number, as it is: no list, no text.") from None
 
 
 def returned(answer: Any, shape: tuple[int, ...]) -> np.ndarray | str:
