@@ -193,7 +193,7 @@ for j, colour in ((1, "#0072B2"), (2, "#D55E00")):
     axes.plot(*(point[:, None] + s_plane[j - 1] * np.array([np.cos(angle), np.sin(angle)])),
               color=colour, linestyle="--", label=f"$s_{j}$ = {s_plane[j - 1]:.2f}")
     axes.plot(*np.stack([point, end], axis=1), color=colour, marker="o")
-    axes.annotate(f"class {j}", (1.6, 1.6) if j == 1 else (-1.0, 1.6), color=colour)
+    axes.annotate(f"class {j}", (1.5, 1.6) if j == 1 else (-1.0, 1.6), color=colour)
 axes.set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-1.2, 2.2), ylim=(-1.9, 2.2))
 axes.set_aspect("equal")
 axes.legend(frameon=False, loc="lower left");
@@ -347,18 +347,19 @@ axes.legend(frameon=False);
 # > **Theorem 4.2, as printed.** With probability at least $1 - \delta$,
 # > $\|\Pi\nabla N(x)\| \ge \beta\sqrt{1 - 2\sqrt{\ln(1/\delta)/d}}$.
 #
-# Here $d = 100$, $\ell = 25$, $\beta = 1/2$ and $\delta = .05$. **Predict** the verdict.
+# Here $d = 100$, $\ell = 25$, $\beta = 1/2$ and $\delta = .05$. **Predict**: what share of trained
+# networks violates it?
 
 # %% tags=["prediction"]
-guess = ...
+guess = ...  # a number from 0 to 1
 
 # %%
 from theory.attacks.theorems import paper_gradient
 
 settings = paper_gradient.theorem.presets[preset]
 verdict = theory.verify(paper_gradient.theorem, settings)
-compare(guess, verdict.status)
-print(f"{verdict.violations} of {verdict.trials} networks violate it, of which 5 % may.")
+compare(guess, verdict.violations / verdict.trials)
+print(f"{verdict.status}: {verdict.violations} of {verdict.trials} networks violate it; 5 % may.")
 for assumption in verdict.assumptions:
     print("holds " if assumption.holds else "missed", f"{assumption.margin:9.3g}", assumption.name)
 print("detected:", verdict.detected)
@@ -374,8 +375,9 @@ print("detected:", verdict.detected)
 # $$\Pi\nabla N(x) = \sum_i u_i\,\sigma'_i\,\Pi w_i,$$
 #
 # a sum of independent Gaussian vectors with ℓ free coordinates. Let $q$ be the mean of the
-# ${\sigma'_i}^2$. Each coordinate has variance $q/d$, so the squared length is near $q\,\ell/d$;
-# the printed bound, squared, is near $\beta^2$: as if all $d$ coordinates were there.
+# ${\sigma'_i}^2$. Each coordinate has variance $q/d$, so the squared length is near $q\,\ell/d$.
+# In the printed bound there is no ℓ: its square, $\beta^2(1 - 2\sqrt{\ln(1/\delta)/d})$, comes near
+# to $\beta^2$ for large $d$, as if all $d$ coordinates were there.
 #
 # ### Exercise 3
 # Here $q$ is about .58. For which ℓ (of $d = 100$, δ = .05, β = ½) does about
@@ -400,7 +402,7 @@ for ell in ells:
 figure, axes = plt.subplots(figsize=(5.2, 3))
 axes.plot(ells, share, "o-", color="#0072B2", label="trained networks, $d = 100$")
 axes.axhline(settings.delta, color="black", linestyle="--", label=r"allowed: $\delta$ = .05")
-if half is not ...:
+if isinstance(half, int | float):
     axes.axvline(half, color="#D55E00", label="your ℓ: one in two")
 axes.set(xlabel=r"$\ell = \dim P^\perp$", ylabel="share of violations")
 axes.legend(frameon=False);

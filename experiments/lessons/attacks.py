@@ -5,11 +5,12 @@ network's gradient off its data's subspace.
 """
 
 from collections.abc import Callable
-from math import log, sqrt
+from math import isnan, log, sqrt
 
 import numpy as np
 
 from experiments.lessons.exercise import Unsolved, exercise
+from experiments.lessons.returned import number
 
 D, BETA, DELTA, SQUARED_SLOPE = 100, 0.5, 0.05, 0.58
 """Of the trials of Theorem 4.2, with the mean of σ′²."""
@@ -60,6 +61,9 @@ def distances(answer: Callable) -> str | None:
             "The sign is turned: a distance is positive, and so is the gap z_y − z_j.": -gap / size,
             "For the Euclidean norm divide by the Euclidean norm, not by the sum of |a_i|.": (
                 gap / np.abs(slopes).sum(axis=1)
+            ),
+            "These are distances from class 0. The winner is class y, which need not be 0.": (
+                (z[0] - z[1:]) / np.linalg.norm(a[0] - a[1:], axis=1)
             ),
         }
         if np.allclose(found, gap / size, rtol=1e-6):
@@ -112,6 +116,7 @@ def step(answer: Callable) -> str | None:
 )
 def half(answer: float) -> str | None:
     """ℓ with .58·ℓ/100 = β²(1 − 2√(ln 20/100)), about 28."""
+    answer = number(answer)
     right = D * PRINTED / SQUARED_SLOPE
     if abs(answer - right) <= 2.5:
         return None
@@ -144,12 +149,15 @@ def bound(answer: Callable) -> str | None:
         found = answer(beta, ell, d, delta)
         if found is None or found is ...:
             raise Unsolved("Let the function return a lower bound.")
+        found = number(found)
         least = ell - 2 * sqrt(ell * log(1 / delta))
         right = beta * sqrt(least / d)
         printed = beta * sqrt(1 - 2 * sqrt(log(1 / delta) / d))
         said = f"bound({beta}, {ell}, {d}, {delta}) is {found:.4g}"
         if abs(found - right) <= 1e-6:
             continue
+        if isnan(found):
+            return f"{said}: a root or a logarithm of something negative. ln(1/δ) is positive."
         if abs(found - printed) <= 1e-6:
             return "This is the bound as printed. How many coordinates does Π∇N(x) have?"
         if abs(found - right**2) <= 1e-6 or abs(found - beta * least / d) <= 1e-6:
