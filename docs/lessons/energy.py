@@ -246,9 +246,9 @@ compare(guess, margin_after(np.array([r, 0.0]), np.array([[1.0], [2.0]]), 2 * r)
 
 # %% [markdown]
 # A right point is lost. Both logits grow along the step, the other one twice as fast. The suite has
-# a theorem (E3) that adds what is missing: if $\rho = \|g_h\|/\|g_t\|$ is at most 1, no margin
-# $r \ge 0$ gets smaller. We put it on trial where the other class is up to twice as steep.
-# **Predict** the verdict.
+# a theorem (E3) that adds what is missing: if $\rho = \|g_h\|/\|g_t\|$ is at most 1, a margin
+# $r \ge 0$ changes by $\Delta \ge \varepsilon\|g_t\|(1 - \rho)$, so it never gets smaller. We put
+# it on trial where the other class is up to twice as steep. **Predict** the verdict.
 
 # %% tags=["prediction"]
 guess = ...
@@ -303,9 +303,9 @@ panels[0].set_ylabel("$x_2$")
 panels[1].legend(frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.18));
 
 # %% [markdown]
-# The boundary is the same three times, and so is every answer. In the middle all points walk away
-# from the boundary: a lost point gets deeper into the wrong class. On the right all walk towards
-# $t$, on the left all towards $h$.
+# The boundary is the same three times, and so is every answer. In the middle, the *symmetric*
+# gauge, all points walk away from the boundary: a lost point gets deeper into the wrong class. On
+# the right all walk towards $t$, on the left all towards $h$.
 #
 # ### Exercise 3
 # Two logits have opposite gradients, $g_h = -g_t$. The point is lost, so that in this gauge a step
@@ -396,10 +396,10 @@ print("largest change of a weight of the last layer:", f"{jnp.abs(moved).max():.
 print("largest change of the sum of its rows:       ", f"{jnp.abs(moved.sum(axis=0)).max():.1e}")
 
 # %% [markdown]
-# Theorem E5 of the suite says so of heavy-ball descent, and more: started from $W + 1v^\top$ in
-# place of $W$, also Adam ends at the same classifier in the other gauge. So nothing in training
-# prefers one. We take the network of part 1, add $1v^\top$ with random vectors $v$, and defend the
-# same lost images.
+# Theorem E5 of the suite says so of descent with momentum, and more: started from $W + 1v^\top$ in
+# place of $W$ (the vector $v$ added to every row), also Adam ends at the same classifier in the
+# other gauge, $\varphi = \langle v, h\rangle$. So nothing in training prefers one. We take the
+# network of part 1, add $1v^\top$ with random vectors $v$, and defend the same lost images.
 
 # %%
 from theory.energy.gauges import shifted

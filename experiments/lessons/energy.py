@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import logsumexp, softmax
 
 from experiments.lessons.exercise import Unsolved, exercise
+from experiments.lessons.returned import number
 
 
 def _array(answer: object) -> np.ndarray:
@@ -64,6 +65,7 @@ def energy_gradient(answer: Callable) -> str | None:
 )
 def eps_needed(answer: float) -> str | None:
     """|r|/(‖g_t‖(1 − u)) = .5/1.2."""
+    answer = number(answer)
     if abs(answer - 0.5 / 1.2) < 0.004:
         return None
     if answer < 0:
@@ -122,6 +124,7 @@ def gauge(answer: Callable) -> str | None:
 )
 def share(answer: float) -> str | None:
     """½."""
+    answer = number(answer)
     if answer in (0.5, 50):
         return None
     if answer in (1, 100):
