@@ -57,6 +57,26 @@ def test_results_are_cards_with_their_numbers_and_dtypes(trained):
     assert "epsilon" in text(proof) and "network" in text(proof)
 
 
+def test_what_is_not_known_yet_is_shown_by_its_shape(trained):
+    found, _, _ = trained
+    said = []
+
+    def inside(key, margin):
+        net = theory.two_layer_relu(key, d=5, width=3)
+        said.append(text(found._replace(network=net, margin=margin, steps=jax.random.key(0))))
+        return margin
+
+    jax.jit(inside)(jax.random.key(0), 1.0)
+    jax.vmap(inside)(jax.random.split(jax.random.key(0), 2), jnp.ones(2))
+    for words in said:
+        assert "w: float64[3, 5]; u: float64[3]" in words and "key<fry>[]" in words, words
+
+
+def test_a_long_list_is_cut(trained):
+    said = text(trained[0]._replace(loss=list(range(100, 200))))
+    assert "111 (int64); … (100 in all)" in said and "112" not in said
+
+
 def test_agreement_and_healed_networks_are_cards():
     gradients = jax.random.normal(jax.random.key(0), (3, 5, 8))
     assert "p_value probability of a score" in text(theory.attribution.agreement(gradients))

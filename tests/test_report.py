@@ -400,6 +400,15 @@ def test_scale_without_a_logarithm():
     assert (placed["min"], placed["median"], placed["max"]) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("infinite", [float("inf"), 1.7976931348623157e308])
+def test_what_is_infinite_lies_at_the_end_of_the_axis(infinite):
+    placed = scale({"tightness": {"min": 0.1, "median": 1.0, "max": infinite}, "kind": "AtLeast"})
+    assert placed is not None
+    assert (placed["min"], placed["median"], placed["max"], placed["high"]) == (0, 50, 100, "10¹")
+    placed = scale({"tightness": {"min": 0.0, "median": 0.0, "max": infinite}, "kind": "AtLeast"})
+    assert placed is not None and (placed["median"], placed["max"]) == (0, 100)
+
+
 def test_nested_numbers():
     laid = report.block(
         {"rows": [{"a": 1}, {"a": 2}], "deep": {"x": {"y": 1}}, "mixed": [1, {"z": 2}]}

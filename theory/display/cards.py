@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from theory.display.text import maths, number, prose, scale
 
 FOLDER = Path(__file__).parent
+
+LEAVES = 12
+"""Of a list or tree so many arrays are shown."""
 
 
 def template(path: Path, **filters: Any) -> Template:
@@ -114,10 +119,19 @@ def _in_short(value: Any) -> str:
         return number(value)
     if hasattr(value, "_asdict"):
         return "; ".join(f"{name}: {_in_short(inner)}" for name, inner in value._asdict().items())
-    return "; ".join(_array(np.asarray(leaf)) for leaf in jax.tree.leaves(value))
+    leaves = jax.tree.leaves(value)
+    shown = [_leaf(leaf) for leaf in leaves[:LEAVES]]
+    more = [f"… ({len(leaves)} in all)"] if len(leaves) > LEAVES else []
+    return "; ".join(shown + more)
 
 
-def _array(values: np.ndarray) -> str:
+def _leaf(leaf: Any) -> str:
+    # Within jit, vmap or grad a number is not known yet, and random keys are no numbers.
+    if isinstance(leaf, Tracer) or (
+        isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    ):
+        return f"{leaf.dtype}{list(leaf.shape)}"
+    values = np.asarray(leaf)
     if not values.shape:
         return f"{number(values.item(), 4)} ({values.dtype})"
     shape = f"{values.dtype}{list(values.shape)}"

@@ -122,13 +122,20 @@ def scale(part: dict[str, Any]) -> dict[str, Any] | None:
     ratios = part["tightness"]
     if ratios is None or ratios["max"] <= 0:
         return None
-    logs = {name: math.log10(x) if x > 0 else -math.inf for name, x in ratios.items()}
-    decades = max(1, *(math.ceil(abs(x) - 1e-9) for x in logs.values() if math.isfinite(x)))
+    logs = {name: _log(x) for name, x in ratios.items()}
+    decades = max([1, *(math.ceil(abs(x) - 1e-9) for x in logs.values() if math.isfinite(x))])
     side = {"AtLeast": "left", "AtMost": "right", "Identity": "right"}
     return {
-        # What is 0 or below is infinitely far left: at the end of the axis.
-        **{name: round(max(0.0, 50 + 50 * x / decades), 2) for name, x in logs.items()},
+        # What is infinitely far left or right is at the end of the axis.
+        **{name: round(min(max(0.0, 50 + 50 * x / decades), 100.0), 2) for name, x in logs.items()},
         "low": f"10{str(-decades).translate(EXPONENT)}",
         "high": f"10{str(decades).translate(EXPONENT)}",
         "fails": side.get(part["kind"]),
     }
+
+
+def _log(ratio: float) -> float:
+    """Its decimal logarithm: −∞ of what is 0 or below, ∞ of what stands for an infinity."""
+    if ratio >= INFINITE:
+        return math.inf
+    return math.log10(ratio) if ratio > 0 else -math.inf
