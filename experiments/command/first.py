@@ -28,21 +28,27 @@ def interrupted(*_: object) -> None:
     os._exit(130)
 
 
-def main() -> None:
-    """The entry point."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
-        signal.signal(signal.SIGINT, interrupted)
+def hidden() -> str | None:
+    """The sentence that another package hides one of ours; None where none does."""
     for package, file in OURS.items():
         spec = find_spec(package)
         folders = list((spec and spec.submodule_search_locations) or [])
         if not any(Path(folder, file).is_file() for folder in folders):
             where = folders[0] if folders else spec and spec.origin
-            print(
-                f"relu-theory: Python finds another {package!r} first, {where}: run the command in "
-                "another folder, rename that one, or take it from PYTHONPATH.",
-                file=sys.stderr,
+            return (
+                f"Python finds another {package!r} first, {where}: work in another folder, rename "
+                "that one, or take it from PYTHONPATH."
             )
-            sys.exit(2)
+    return None
+
+
+def main() -> None:
+    """The entry point."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
+        signal.signal(signal.SIGINT, interrupted)
+    if (said := hidden()) is not None:
+        print(f"relu-theory: {said}", file=sys.stderr)
+        sys.exit(2)
     from experiments.command.cli import main as run
 
     run()

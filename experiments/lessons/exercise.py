@@ -1,5 +1,6 @@
 """Exercises: a check accepts every right answer and says of a wrong one what is wrong with it."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -34,17 +35,27 @@ class Exercise(NamedTuple):
         """What the check says of an answer; ``...`` is none."""
         if answer is ...:
             return Outcome("unsolved", "Put your answer in place of the three dots.")
+        if _is_nan(answer):  # of which no comparison is true: it could pass for anything
+            return Outcome("wrong", "That is NaN, no number: where does it come from?")
         try:
             hint = self.hint(answer)
         except Unsolved as missing:
             return Outcome("unsolved", str(missing))
         # Whatever a student's function raises is an answer too.
         except Exception as error:
-            return Outcome("wrong", f"Checking it ended in {type(error).__name__}: {error}")
+            said = str(error).partition("\n")[0]
+            return Outcome("wrong", f"Checking it ended in {type(error).__name__}: {said}")
         return Outcome("right", self.why) if hint is None else Outcome("wrong", hint)
 
     def __call__(self, answer: Any) -> None:
         print(self.judge(answer))
+
+
+def _is_nan(answer: Any) -> bool:
+    try:
+        return math.isnan(answer)
+    except Exception:  # no number at all
+        return False
 
 
 def exercise(why: str) -> Callable[[Callable[[Any], str | None]], Exercise]:

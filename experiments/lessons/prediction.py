@@ -13,7 +13,7 @@ def compare(guess: Any, seen: Any) -> None:
     Example:
         >>> compare("verified", "falsified")
         You guessed verified; it is falsified. What did you not expect?
-        >>> compare("verified", "verified")
+        >>> compare("Verified", "verified")
         You guessed verified, and it is. Say why in one sentence.
         >>> compare(4, 12.0)
         You guessed 4; it is 12.
@@ -26,9 +26,9 @@ def compare(guess: Any, seen: Any) -> None:
     if guess is ...:
         print(f"No guess: it is {said}. Guess before you look: one learns from surprises.")
     elif not isinstance(seen, str):
-        number = f"{guess:.3g}" if isinstance(guess, int | float) else guess
+        number = f"{guess:.3g}" if isinstance(guess, float) else guess
         print(f"You guessed {number}; it is {said}.")
-    elif guess == seen:
-        print(f"You guessed {guess}, and it is. Say why in one sentence.")
+    elif str(guess).strip().lower() == seen:
+        print(f"You guessed {seen}, and it is. Say why in one sentence.")
     else:
         print(f"You guessed {guess}; it is {said}. What did you not expect?")

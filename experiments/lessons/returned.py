@@ -40,6 +40,8 @@ def returned(answer: Any, shape: tuple[int, ...]) -> np.ndarray | str:
     """
     if answer is None or answer is ...:
         raise Unsolved("Let the function return its result.")
+    if np.iscomplexobj(answer):
+        return "It returned complex numbers; they should be real."
     found = np.asarray(answer, float)
     if found.shape != shape:
         return f"It returned an array of shape {found.shape}; it should have shape {shape}."

@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from experiments.command.first import hidden
 from experiments.effort import BY_PRESET, compile_quickly
 
 
@@ -10,7 +11,12 @@ def begin() -> None:
 
     Called before anything is computed; a notebook that has computed already goes on as it is, only
     more slowly.
+
+    Raises:
+        ImportError: a folder named as a package of ours is hides it.
     """
+    if (said := hidden()) is not None:
+        raise ImportError(said)
     compile_quickly(BY_PRESET["course"])
     import jax
 

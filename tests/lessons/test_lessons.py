@@ -2,8 +2,10 @@
 
 import importlib
 import json
+import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import ROOT
 from lessons.answers import ANSWERS
@@ -58,6 +60,40 @@ def test_what_has_no_answer_yet_is_unsolved_and_not_wrong():
 
     assert unfinished.judge(...).status == "unsolved"
     assert str(unfinished.judge(len)) == "… Not solved yet. Let it return something."
+
+
+ODD = {
+    "NaN": float("nan"),
+    "NaN as an array": np.array(np.nan),
+    "text": "abc",
+    "none": None,
+    "list": [],
+    "infinite": float("inf"),
+    "huge": -(10**400),
+    "complex": 1j,
+    "without arguments": lambda: 1,
+    "gives NaN": lambda *args: float("nan"),
+    "gives NaNs": lambda *args: np.full(np.shape(args[0]), np.nan),
+    "gives nothing": lambda *args: None,
+    "gives what it gets": lambda *args: args,
+}
+
+
+@each_exercise
+@pytest.mark.parametrize("answer", ODD.values(), ids=ODD)
+def test_nonsense_is_never_right(lesson, name, answer):
+    assert exercises(lesson)[name].judge(answer).status != "right"
+
+
+def test_another_theory_in_the_folder_is_named(tmp_path):
+    (tmp_path / "theory").mkdir()
+    (tmp_path / "theory" / "__init__.py").touch()
+    code = f"import sys; sys.path.append({str(ROOT)!r}); from experiments import lessons as one\n"
+    code += "one.begin()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert f"ImportError: Python finds another 'theory' first, {tmp_path}" in done.stderr
 
 
 @each_lesson
