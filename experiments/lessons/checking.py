@@ -11,11 +11,11 @@ import numpy as np
 from scipy import stats
 
 from experiments.lessons.exercise import Unsolved, exercise
-from theory.statistics import sample_size, violation_bounds
+from theory.statistics import violation_bounds
 
 ELL = 48
 DELTA = exp(-ELL / 16)
-TRIALS = sample_size(DELTA).trials
+TRIALS = 135
 
 
 @exercise(
@@ -26,10 +26,12 @@ def trials_needed(answer: int) -> str | None:
     """The least n with (1 − .05)^n ≤ .001."""
     if answer == 135:
         return None
-    if answer == 134:
+    if 134 <= answer < 135:
         return f"Almost: .95¹³⁴ is {0.95**134:.5f}, still above .001. Which way is n rounded?"
     if answer in (58, 59):
         return "This is for α = .05. How small does (1 − .05)ⁿ have to be here?"
+    if answer in (2994, 2995):
+        return "δ and α have changed places: it is δ that is the rate of failures."
     if answer == 20:
         return (
             f"With 20 trials one failure is expected, but none is seen with probability .95²⁰ = "
@@ -40,9 +42,19 @@ def trials_needed(answer: int) -> str | None:
     return f"Enough, but not the fewest: .95ⁿ is {0.95**answer:.2g} already. Find the smallest n."
 
 
+def status(violations: int, trials: int, delta: float) -> str:
+    """What so many violations say of the claim that the rate is at most δ."""
+    lower, upper = violation_bounds(violations, trials)
+    return "verified" if upper <= delta else "falsified" if lower > delta else "inconclusive"
+
+
 CASES: dict[tuple[int, int, float], tuple[str, str]] = {
     (0, 135, 0.05): ("verified", "no failure in 135: the upper bound is .0499, at most δ"),
     (0, 10, 0.05): ("inconclusive", "10 trials are too few to say anything about 5 %"),
+    (1, 135, 0.05): (
+        "inconclusive",
+        "at α = .001 the upper bound is .066, above δ; α is a risk of its own and is not δ",
+    ),
     (4, 135, 0.05): (
         "inconclusive",
         "4/135 = 3 % is below δ, but a true rate of 6 % shows as few often enough: compare a "
@@ -68,7 +80,8 @@ def judge(answer: Callable[[int, int, float], str]) -> str | None:
     for (violations, trials, delta), (right, why) in CASES.items():
         found = answer(violations, trials, delta)
         if found is None or found is ...:
-            raise Unsolved("Let the function return a status.")
+            said = f"judge({violations}, {trials}, {delta})"
+            raise Unsolved(f"{said} returns nothing: let the function return a status.")
         if found not in ("verified", "falsified", "inconclusive"):
             return f"It returned {found!r}: return verified, falsified or inconclusive, as text."
         if found != right:
@@ -102,7 +115,7 @@ def control_variance(answer: float) -> str | None:
         rate = stats.chi2.cdf(ELL / 2 / answer, ELL)
         return (
             f"Too weak: the claim then fails in {100 * rate:.2g} % of trials, and {TRIALS} trials "
-            f"falsify it with probability {power:.2g}. Break more."
+            f"falsify it with probability {power:.3g}, below .999. Break more."
         )
     return None
 

@@ -13,15 +13,15 @@ from lessons.answers_unlearning import ANSWERS as UNLEARNING
 from theory.statistics import violation_bounds
 
 
-def judged(violations: int, trials: int, delta: float) -> str:
+def judged(violations: int, trials: int, delta: float, alpha: float = 0.001) -> str:
     """As a student writes it."""
-    lower, upper = violation_bounds(violations, trials)
+    lower, upper = violation_bounds(violations, trials, alpha)
     return "verified" if upper <= delta else "falsified" if delta < lower else "inconclusive"
 
 
 ANSWERS: dict[str, dict[str, tuple[list[Any], list[Any]]]] = {
     "checking": {
-        "trials_needed": ([135, 135.0], [20, 58, 134, 100, 200, "135"]),
+        "trials_needed": ([135, 135.0], [20, 58, 134, 134.67, 2995, 100, 200, "135"]),
         "judge": (
             [judged],
             [
@@ -30,11 +30,12 @@ ANSWERS: dict[str, dict[str, tuple[list[Any], list[Any]]]] = {
                     "verified" if violations / trials <= delta else "falsified"
                 ),
                 lambda violations, trials, delta: judged(violations, trials, 0.05),
+                lambda violations, trials, delta: judged(violations, trials, delta, delta),
                 lambda violations, trials, delta: violations,
                 "verified",
             ],
         ),
-        "control_variance": ([0.1, 0.4, 0.55], [0, 0.7, 0.95, 1, 2]),
+        "control_variance": ([0.1, 0.4, 0.55], [0, 0.6, 0.7, 0.95, 1, 2]),
         "level_for_many": ([0.05 / 66, 1 - 0.95 ** (1 / 66)], [0.05, 0.01, 1e-6, 0, 1.5]),
     },
     "subspace": SUBSPACE,
