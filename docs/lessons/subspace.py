@@ -96,8 +96,9 @@ print(f"outputs y·N: from {(y * net(x)).min():.2f} to {(y * net(x)).max():.2f}"
 
 # %% [markdown]
 # Now leave $P$: a step $z$ *orthogonal* to all of $P$. How long must it be for the sign of $N$ to
-# change? Along a ray $N$ is piecewise linear, so the length is computed exactly. We go against the
-# part of the gradient $\nabla N(x)$ (by $x$, not by the weights) that is orthogonal to $P$.
+# change? Along a ray $N$ is piecewise linear, so the length is computed exactly. We go against
+# $y_j$ times the part of the gradient $\nabla N(x_j)$ (by $x$, not by the weights) that is
+# orthogonal to $P$.
 #
 # **Predict** the median length over the ten points, whose norm is 31.6.
 
@@ -142,8 +143,8 @@ axes.legend(frameon=False);
 #
 # ### Exercise 1
 # Derive the gradient of the loss $L = \sum_j \log(1 + e^{-y_j N(x_j)})$ by the hidden weights, and
-# write it as a function: row $i$ of the answer is $\partial L/\partial w_i$. Shapes: `w` $(m, d)$,
-# `u` $(m)$, `x` $(n, d)$, `y` $(n)$.
+# write it as a function: row $i$ of the answer is $\partial L/\partial w_i$. The derivative of σ is
+# 1 where $z > 0$ and 0 elsewhere. Shapes: `w` $(m, d)$, `u` $(m)$, `x` $(n, d)$, `y` $(n)$.
 
 # %% tags=["exercise"]
 def hidden_gradient(w, u, x, y):
@@ -177,12 +178,13 @@ for step in range(5):
 
 # %% [markdown]
 # The label is 1. The first coordinate of $w$ learns. The second is .7 because it was *drawn* as .7,
-# and the gradient by the input inherits it: $N$ changes across the line, though nothing was ever
-# asked of it there.
+# and the gradient by the input inherits it: $N$ changes when $x$ leaves the axis, though nothing
+# was ever asked of it there.
 #
-# Write $\Pi x$ for the part of $x$ orthogonal to $P$. Then for all steps $T$, by induction,
-# $\Pi w_i(T) = \Pi w_i(0)$. **Predict**: ten points in $\mathbb{R}^{58}$, 300 steps in full
-# dimension, 64-bit numbers. By how much do the weights move off $P$, as a share of their norm?
+# Write $\Pi x$ for the part of $x$ orthogonal to $P$, and $w_i(T)$ for $w_i$ after $T$ steps. By
+# induction $\Pi w_i(T) = \Pi w_i(0)$ for all $T$. **Predict**: ten points in $\mathbb{R}^{58}$, 300
+# steps in full dimension, 64-bit numbers. By how much do the weights move off $P$, as a share of
+# their norm?
 
 # %% tags=["prediction"]
 guess = ...
@@ -216,7 +218,8 @@ compare(guess, float(jnp.linalg.norm(plane_58.reject(moved)) / norm))
 # `"clipping by norm"`, `"clipping by value"`
 #
 # (Clipping by norm: a gradient that is too long is made shorter. By value: each of its coordinates
-# that is too large is cut off.) Answer by a list of names.
+# that is too large is cut off. Weight decay: each step also takes away a small share of the
+# weights.) Answer by a list of names.
 
 # %% tags=["exercise"]
 movers = ...
@@ -309,9 +312,10 @@ both[0].set_ylabel("density");
 
 # %% [markdown]
 # On $P$ training makes the gradient what it has to be. Off $P$ one cannot tell a trained network
-# from a fresh one. The theorem claims no less, so put it on trial, at another point of $P$ in each
-# trial. Its parts compare $\|g\|^2$ with $\chi^2_\ell$, the same of two halves of $g$, and one
-# coordinate with a normal law. What does “verified” mean for a law? **Predict** the verdict.
+# from a fresh one. A theorem of the suite claims no less, of training without weight decay. Put it
+# on trial, at another point of $P$ in each trial. Its parts compare $\|g\|^2$ with $\chi^2_\ell$,
+# the same of two halves of $g$, and one coordinate with a normal law. What does “verified” mean for
+# a law? **Predict** the verdict.
 
 # %% tags=["prediction"]
 guess = ...
@@ -389,14 +393,16 @@ if v is not None:
     signs = jnp.sign(net(others))
     lengths = flips(net, others, -signs[:, None] * jnp.asarray(v))
     print(f"{(lengths < 8).mean():.1%} of 1000 points flip along ±v within a length of 8")
+    common = flips(net, x, -y[:, None] * jnp.asarray(v))
+    print(f"median along ±v, training points: {jnp.median(common):.2f}")
 print(f"median along its own gradient, training points: {jnp.median(own):.2f}")
 radius = certified_radius(net, x, plane)
 print(f"certified radius, no shorter step off P flips: {jnp.median(radius):.2f}, again the median")
 
 # %% [markdown]
 # The last line is a theorem of the other side: $|N(x+z) - N(x)| \le \|W_\perp\|\,\|z\|$ for $z$
-# orthogonal to $P$, with the largest singular value of $W_\perp$. Between it and what a search
-# finds there is a gap.
+# orthogonal to $P$, where $\|W_\perp\|$ is the largest singular value. So no step shorter than
+# $|N(x)|/\|W_\perp\|$ changes the sign. Between this and what a search finds there is a gap.
 #
 # ## 5 · Where it breaks
 #
@@ -413,7 +419,7 @@ for assumption in decayed.assumptions:
 
 # %% [markdown]
 # Not applicable: the law speaks of other networks. But the proof says what is true instead. A step
-# with decay is $w_i \leftarrow w_i - \eta\,(\partial L/\partial w_i + \lambda w_i)$.
+# of size η with decay λ is $w_i \leftarrow w_i - \eta\,(\partial L/\partial w_i + \lambda w_i)$.
 #
 # ### Exercise 5
 # With $\eta = 4/58$ and $T = 300$ steps: which $\lambda$ leaves a *tenth* of the weights off $P$?

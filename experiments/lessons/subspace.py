@@ -48,6 +48,20 @@ def hidden_gradient(answer: Callable[..., Any]) -> str | None:
             ),
             ((gate * slope) @ x, "How does N depend on σ(⟨w_i, x⟩)? A factor is missing."),
             (
+                u[:, None] * ((gate * -slope * y) @ x),
+                "Two things are lost, the label and the sign: ∂/∂N of log(1 + e^{−y N}) has −y in "
+                "front.",
+            ),
+            (
+                u[:, None] * ((np.maximum(z, 0) * slope) @ x),
+                "This has σ(z) where the chain rule has its derivative σ'(z).",
+            ),
+            (
+                u[:, None] * ((gate * (-y - slope)) @ x),
+                "Look at the sign in the exponent: the derivative of log(1 + e^{−q}) is "
+                "−1/(1 + e^{q}).",
+            ),
+            (
                 u[:, None] * ((gate * slope * y) @ x),
                 "The labels are lost: the derivative of log(1 + exp(−y N)) by N has a factor y.",
             ),
@@ -102,9 +116,10 @@ def what_moves(answer: Any) -> str | None:
         return None
     if missing == ["weight decay"]:
         return "One more: a step of it without any gradient, what does it do to the part off P?"
+    how_many = "One is" if len(missing) == 1 else f"{len(missing)} are"
     return (
-        f"{len(missing)} are missing. Ask of each step: is it still a combination of the x_j when "
-        "P is not spanned by coordinate axes?"
+        f"{how_many} missing. Ask of each step: is it still a combination of the x_j when P is not "
+        "spanned by coordinate axes?"
     )
 
 
@@ -135,6 +150,11 @@ def typical_length(answer: Callable[..., Any]) -> str | None:
                 "This is the length of one neuron's part. How many of them are added?",
             ),
             (sigma * ell**0.5, "This is the length of one g_i, without its u_i."),
+            (
+                sigma * k / m * ell**0.5,
+                "This adds k lengths, and with 1/m. What is u_i, and how do independent vectors "
+                "add up?",
+            ),
             (sigma * (k * ell) ** 0.5 / m, "u_i² is 1/m, not 1/m²."),
         ):
             if abs(float(found) / wrong - 1) < 0.01:

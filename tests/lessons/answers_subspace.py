@@ -13,6 +13,13 @@ def gradient(w, u, x, y, gated=True, labelled=True, weighted=True):
     return u[:, None] * rows if weighted else rows
 
 
+def mistaken(w, u, x, y, relu=False, exponent=1):
+    """σ in place of σ', or e^{−q} in place of e^{q}."""
+    z = w @ x.T
+    slope = -y / (1 + np.exp(exponent * y * (u @ np.maximum(z, 0))))
+    return u[:, None] * (((np.maximum(z, 0) if relu else z > 0) * slope) @ x)
+
+
 def by_loops(w, u, x, y):
     """∂L/∂w as one writes it who does not like matrix products."""
     total = np.zeros_like(w)
@@ -37,6 +44,9 @@ ANSWERS: dict[str, tuple[list[Any], list[Any]]] = {
             lambda w, u, x, y: gradient(w, u, x, y) / len(y),
             lambda *given: gradient(*given, gated=False),
             lambda *given: gradient(*given, labelled=False),
+            lambda *given: -gradient(*given, labelled=False),
+            lambda *given: mistaken(*given, relu=True),
+            lambda *given: mistaken(*given, exponent=-1),
             lambda *given: gradient(*given, weighted=False),
             lambda *given: gradient(*given).T,
             lambda w, u, x, y: w,
@@ -51,6 +61,7 @@ ANSWERS: dict[str, tuple[list[Any], list[Any]]] = {
             [],
             "Adam",
             ["Adam", "clipping by value"],
+            ["Adam", "weight decay"],
             ["Adam", "clipping by value", "weight decay", "momentum"],
             ["clipping by norm", "clipping by value"],
             ["Adams"],
@@ -67,6 +78,7 @@ ANSWERS: dict[str, tuple[list[Any], list[Any]]] = {
             lambda k, m, ell, sigma: sigma * (k / m) ** 0.5,
             lambda k, m, ell, sigma: sigma * (k * ell) ** 0.5,
             lambda k, m, ell, sigma: sigma * ell**0.5,
+            lambda k, m, ell, sigma: sigma * k / m * ell**0.5,
             lambda k, m, ell, sigma: sigma * (k * ell / m / 2) ** 0.5,
         ],
     ),
