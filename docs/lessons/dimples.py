@@ -71,10 +71,11 @@ seeds = range(4)
 # ## 1 · A ratio of two
 #
 # Digits of $8 \times 8$ pixels, $d = 64$, and a network with one hidden layer of 100 neurons. For
-# each test image we look for the nearest point of another class: go against the gradient until the
-# class changes, then find the boundary by bisection. Once freely (distance $\delta_{std}$), and
-# once with each gradient projected onto the span of the first $k = 8$ principal components of the
-# images, our stand-in for the manifold ($\delta_{on}$).
+# each test image we look for a near point of another class: go against the gradient of the image's
+# own logit less the mean of all logits until the class changes, then find the boundary by
+# bisection. Once freely (distance $\delta_{std}$), and once with each gradient projected onto the
+# span of the first $k = 8$ principal components of the images, our stand-in for the manifold
+# ($\delta_{on}$).
 
 # %%
 pixels, classes = load_digits(return_X_y=True)
@@ -277,7 +278,7 @@ check.control_cosine(cosine)
 guess = ...
 
 # %%
-planted = 0.3 if cosine is ... else float(cosine)
+planted = cosine if isinstance(cosine, float) and 0 < cosine < 1 else 0.3
 
 
 def leaning(settings, key, cosine=planted):

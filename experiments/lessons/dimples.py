@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from experiments.lessons.exercise import exercise
-from experiments.lessons.returned import returned
+from experiments.lessons.returned import number, returned
 
 
 @exercise(
@@ -55,12 +55,15 @@ def distances(answer: Callable[..., Any]) -> str | None:
 )
 def null_ratio(answer: float) -> str | None:
     """δ_on/δ_std of a random subspace, k = 16 and d = 784: about 7."""
+    answer = number(answer)
     right = (784 / 16) ** 0.5
     if abs(answer / right - 1) < 0.05:
         return None
     if abs(answer / 49 - 1) < 0.05:
         return "This is the ratio of squares."
-    if abs(answer * right - 1) < 0.05 or abs(answer * 49 - 1) < 0.05:
+    if min(abs(answer - 28 / 16), abs(answer - (28 / 16) ** 0.5)) < 0.01:
+        return "A picture of 28 × 28 pixels has 784 coordinates: d is 784."
+    if answer < 0.99:
         return "On the subspace one has to go farther than anywhere: the ratio is above 1."
     if abs(answer - (784 / 768) ** 0.5) < 0.01:
         return "This is δ_off/δ_std. How much of g is left *on* 16 of 784 directions?"
@@ -92,10 +95,14 @@ def detection(cosine: float) -> float:
 )
 def control_cosine(answer: float) -> str | None:
     """A cosine in (0, 1) with which the law is falsified nearly always, d = 100 and k = 10."""
+    answer = number(answer)
     if answer <= 0:
         return "The subspace is to hold more of the gradient than a random one: a cosine above 0."
     if answer >= 1:
-        return "At 1 the gradient itself is in the subspace, and above it there is no such vector."
+        return (
+            "At 1 the whole gradient is in the subspace, and there is no distance off it; above 1 "
+            "there are no cosines."
+        )
     power = detection(answer)
     if power >= 0.99:
         return None
@@ -142,6 +149,9 @@ def reports(answer: Sequence[str]) -> str | None:
 )
 def share_off_null(answer: float) -> str | None:
     """The share of a random vector's norm off 16 of 64 directions: √.75 = .866."""
+    answer = number(answer)
+    if answer > 1:
+        return "A share of the norm is at most 1."
     if abs(answer - 0.866) < 0.01:
         return None
     if abs(answer - 0.75) < 0.005:

@@ -28,12 +28,12 @@ ANSWERS: dict[str, tuple[list[Any], list[Any]]] = {
             lambda f, g, basis: f / np.linalg.norm(g),
         ],
     ),
-    "null_ratio": ([7, 7.0, (784 / 16) ** 0.5, 6.9], [49, 1 / 7, 1, 1.01, 5, 28]),
+    "null_ratio": ([7, 7.0, (784 / 16) ** 0.5, 6.9], [49, 1 / 7, 1, 1.01, 5, 28, 28 / 16]),
     "control_cosine": ([0.3, 0.5, 0.9], [0.1, 0.05, 0, -0.5, 1, 1.5]),
     "reports": (
         [["less", "same", "more"], ("Less", "same", "MORE")],
         [["more"] * 3, ["less"] * 3, ["less", "more", "more"], ["same", "same", "more"], "less"],
     ),
-    "share_off_null": ([0.75**0.5, 0.87, 0.866], [0.75, 0.25, 0.5, 0.7, 1]),
+    "share_off_null": ([0.75**0.5, 0.87, 0.866], [0.75, 0.25, 0.5, 0.7, 1, 86.6]),
 }
 """By exercise: right answers, wrong answers."""
