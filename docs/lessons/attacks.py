@@ -440,7 +440,8 @@ def mended(settings, key, kept=1.0):
     return trial._replace(predicted=jnp.asarray(said))
 
 
-if bound(0.5, 25, 100, 0.05) is not None:
+found = np.array(bound(0.5, 25, 100, 0.05), float)
+if found.shape == () and np.isfinite(found):
     own = replace(paper_gradient.theorem, trial=mended, expects={})
     verdict = theory.verify(own, settings)
     print(f"{verdict.status}: {verdict.violations} violations in {verdict.trials} trials,")
