@@ -50,21 +50,21 @@ def page(module: str) -> str:
     """A page in Markdown with the reference of a module, and of a room's modules below it."""
     found = importlib.import_module(module)
     lines = [f"# {module}", "", _prose(found.__doc__ or ""), ""]
-    lines += [_entry(module, name, value) for name, value in public(module).items()]
+    lines += [_entry(module, name, value, "h2") for name, value in public(module).items()]
     for inner in within(module):
         if names := public(inner):
             lines += [f"\n## {inner}\n", _prose(importlib.import_module(inner).__doc__ or "")]
-            lines += [_entry(inner, name, value) for name, value in names.items()]
+            lines += [_entry(inner, name, value, "h3") for name, value in names.items()]
     return "\n".join(lines) + "\n"
 
 
-def _entry(module: str, name: str, value: Any) -> str:
+def _entry(module: str, name: str, value: Any, tag: str) -> str:
     kind = "class" if inspect.isclass(value) else ""
     html = Markup(
-        '<section class="api" id="{full}"><h3>{name} <small>{kind}</small></h3>'
+        '<section class="api" id="{full}"><{tag}>{name} <small>{kind}</small></{tag}>'
         '<pre class="signature">{signature}</pre>{body}</section>'
     ).format(
-        full=f"{module}.{name}", name=name, kind=kind, signature=_signature(name, value),
+        full=f"{module}.{name}", name=name, kind=kind, tag=tag, signature=_signature(name, value),
         body=document(inspect.getdoc(value) or ""),
     )  # fmt: skip
     return f"\n```{{raw}} html\n{html}\n```\n"
@@ -89,8 +89,8 @@ def document(text: str) -> Markup:
     """A docstring as HTML: paragraphs, tables of names, examples as they are.
 
     Example:
-        >>> print(document("One line.\\n\\nArgs:\\n    x: a point"))
-        <p>One line.</p><h4>Args</h4><dl><dt>x</dt><dd>a point</dd></dl>
+        >>> print(document("One line.\\n\\nRaises:\\n    KeyError: never"))
+        <p>One line.</p><p class="rubric">Raises</p><dl><dt>KeyError</dt><dd>never</dd></dl>
     """
     parts, section, lines = [], "", []
     for line in [*text.splitlines(), "End:"]:
@@ -107,15 +107,15 @@ def _section(name: str, text: str) -> Markup:
     if not text.strip():
         return Markup("")
     if name.startswith("Example"):
-        return Markup("<h4>Example</h4><pre>{}</pre>").format(text)
+        return Markup('<p class="rubric">Example</p><pre>{}</pre>').format(text)
     items = re.findall(r"^([\w*, ().]+): (.*(?:\n[ \t]+.*)*)", text, re.MULTILINE)
     if name in ("Args", "Attributes", "Raises") and items:
         rows = Markup("").join(
             Markup("<dt>{}</dt><dd>{}</dd>").format(key, prose(" ".join(words.split())))
             for key, words in items
         )
-        return Markup("<h4>{}</h4><dl>{}</dl>").format(name, rows)
-    heading = Markup("<h4>{}</h4>").format(name) if name else Markup("")
+        return Markup('<p class="rubric">{}</p><dl>{}</dl>').format(name, rows)
+    heading = Markup('<p class="rubric">{}</p>').format(name) if name else Markup("")
     return heading + Markup("").join(
         Markup("<p>{}</p>").format(prose(" ".join(paragraph.split())))
         for paragraph in text.split("\n\n")

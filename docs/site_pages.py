@@ -93,7 +93,7 @@ def theorem_page(name: str, verdict: dict[str, Any]) -> str:
     source = Path("../../..") / path.relative_to(HERE.parent)
     return "\n".join([
         f"# {facts['title']}\n",
-        _html(_macro("theorem_card", facts, _from("theorems"))),
+        _html(_macro("theorem_card", facts, _from("theorems"), ("p", "h2"))),
         f"Put it on trial: `relu-theory verify {name}`; what it says in a terminal: "
         f"`relu-theory explain {name}`.\n",
         "```{dropdown} Its file: all that is said above, as a program",
@@ -113,12 +113,15 @@ def gallery_page(system: str, static: Path) -> str:
             if (folder / name).exists():
                 shutil.copy(folder / name, copy / name)
         address = f"../../_static/gallery/{place}"
-        facts = cards.figure_facts(result, folder.parent) | {"image": f"{address}/figure.png"}
-        data = "" if folder.parent == FIGURES / system else f", {folder.parent.name}"
+        data = "" if folder.parent == FIGURES / system else folder.parent.name
+        facts = cards.figure_facts(result, folder.parent) | {
+            "image": f"{address}/figure.png",
+            "anchor": entry.name + (data and f"-{data}"),
+        }
         lines += [
-            f"({_anchor(entry.name)}{data and '-' + folder.parent.name})=",
-            f"## {entry.title}{data}\n",
-            _html(_macro("figure_card", facts, _from("gallery"))),
+            f"({_anchor(facts['anchor'])})=",
+            f"## {entry.title}{data and f', {data}'}\n",
+            _html(_macro("figure_card", facts, _from("gallery"), ("p", "h3"))),
             f'<a href="{address}/result.json">The result</a>, '
             f'<a href="{address}/data.nc">its data</a>'
             + (f', <a href="{address}/page.html">its page</a>' if facts["page"] else "")

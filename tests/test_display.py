@@ -1,5 +1,6 @@
 """What a notebook shows: cards that say what a result is, and leave the notebook as it was."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from conftest import ROOT
 
 import theory
+import theory.display
 from theory.display import number
 from theory.subspace.theorems import large_gradient
 
@@ -122,6 +124,27 @@ assert dict(matplotlib.rcParams) == rc
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def luminance(colour: str) -> float:
+    """By WCAG, of #rgb or #rrggbb."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    red, green, blue = (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_stands_out_from_what_is_behind_it(dark):
+    css = str(theory.display.style())
+    pairs = re.findall(r"--([\w-]+): light-dark\((#\w+), (#\w+)\)", css)
+    colours = {name: shades[dark] for name, *shades in pairs}
+    texts = [(text, paper) for text in ("ink", "quiet", "accent") for paper in ("paper", "faint")]
+    texts += [(name, f"{name}-tint") for name in ("good", "sky", "bad", "warn", "none")]
+    (falsified,) = re.findall(r"\.badge\.falsified \{ color: var\(--([\w-]+)\);", css)
+    for text, paper in [*texts, ("bad", "paper"), (falsified, "bad")]:
+        low, high = sorted(luminance(colours[name]) for name in (text, paper))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (text, paper)
 
 
 def test_what_is_shown_is_escaped():

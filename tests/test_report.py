@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from experiments.results import gallery, report
+from experiments.results import cards, gallery, report
+from experiments.results.catalog import select
 from theory import display
 from theory.display.text import scale
 
@@ -429,6 +430,14 @@ def test_claims_stand_in_one_table_by_number(tmp_path):
     table = text[text.index("The data say") :]
     assert table.index("1: claim 1") < table.index("2: claim 2") < table.index("3: claim 3")
     assert "0.5 [0.4, 0.6]" in table and "dimples.a" in table and "beside 2" in table
+
+
+def test_a_plain_word_as_a_label_names_no_theorem():
+    (theorem,) = select("theorem", ("subspace.large-gradient",))
+    (experiment,) = select("experiment", ("subspace.scaling",))
+    own = {"label": "own"}
+    theorem, experiment = theorem._replace(source=own), experiment._replace(source=own)
+    assert not cards._names(experiment, theorem)
 
 
 def test_a_card_has_the_proof(folder):

@@ -5,6 +5,9 @@ import pkgutil
 import re
 import subprocess
 import sys
+from html import unescape
+from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from conftest import ROOT
@@ -76,6 +79,59 @@ def test_what_is_written_by_hand_has_no_measured_number():
         assert not found, f"{path.name} says {found}: numbers come from stored results"
 
 
+def headings(page: str) -> list[int]:
+    """The levels of the headings of a page, of its Markdown and of its HTML."""
+    html = re.sub(r"```\{dropdown\}.*", "", page, flags=re.DOTALL)
+    found = re.findall(r"^(#+) |<h(\d)", html, re.MULTILINE)
+    return [len(marks) or int(level) for marks, level in found]
+
+
+def test_headings_come_in_order_and_names_once(tmp_path):
+    verdicts = site_pages.stored_verdicts()
+    pages = [site_pages.theorem_page(name, verdict) for name, verdict in verdicts.items()]
+    pages += [site_pages.gallery_page(system, tmp_path / system) for system in SYSTEMS]
+    pages += [reference.page(module) for module in reference.MODULES]
+    for page in pages:
+        levels = headings(page)
+        assert levels[0] == 1 and levels.count(1) == 1, page[:60]
+        steps = zip(levels, levels[1:], strict=False)
+        assert all(later <= level + 1 for level, later in steps), (page[:60], levels)
+        names = re.findall(r'\sid="([^"]*)"', page)
+        assert len(names) == len(set(names)), page[:60]
+
+
+def test_a_card_links_to_the_figure_that_the_gallery_has(tmp_path):
+    shown = "".join(site_pages.gallery_page(system, tmp_path / system) for system in SYSTEMS)
+    for name, verdict in site_pages.stored_verdicts().items():
+        page = site_pages.theorem_page(name, verdict)
+        for system, anchor in re.findall(r'href="\.\./gallery/(\w+)\.html#([^"]+)"', page):
+            assert f'id="{anchor}"' in shown and anchor.startswith(f"experiment-{system}.")
+
+
+def test_what_the_site_links_to_is_there(tmp_path):
+    (tmp_path / "there.html").write_text('<h1 id="a"></h1>', encoding="utf-8")
+    links = "there.html", "there.html#a", "#b", "https://x.org/y", "gone.html", "there.html#gone"
+    html = '<p id="b">' + "".join(f'<a href="{link}">' for link in links)
+    (tmp_path / "page.html").write_text(html, encoding="utf-8")
+    assert dead_links(tmp_path) == ["page.html: gone.html", "page.html: there.html#gone"]
+
+
+def dead_links(folder: Path) -> list[str]:
+    """Addresses on the pages of a folder that lead to no file, or to no place in it."""
+    pages = {path: path.read_text("utf-8") for path in sorted(folder.rglob("*.html"))}
+    names = {path: set(re.findall(r'\sid="([^"]*)"', text)) for path, text in pages.items()}
+    dead = []
+    for page, text in pages.items():
+        for link in re.findall(r'<[a-z]+\s[^>]*?(?:href|src)="([^"]*)"', text):
+            address, _, anchor = unquote(unescape(link)).partition("#")
+            if re.match(r"\w+:", address):
+                continue
+            target = (page.parent / address.partition("?")[0]).resolve() if address else page
+            if not target.is_file() or (anchor and anchor not in names.get(target, {anchor})):
+                dead.append(f"{page.relative_to(folder)}: {link}")
+    return dead
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning_and_asks_for_nothing(tmp_path):
     done = subprocess.run(
@@ -89,6 +145,7 @@ def test_the_site_builds_without_a_warning_and_asks_for_nothing(tmp_path):
         asked = re.findall(r'<(?:img|script|iframe|source)[^>]*\ssrc="(https?:[^"]*)"', text)
         asked += re.findall(r'<link[^>]*rel="stylesheet"[^>]*href="(https?:[^"]*)"', text)
         assert not asked, f"{page.name} asks for {asked}"
+    assert dead_links(tmp_path) == []
     gallery = list((tmp_path / "_static" / "gallery").rglob("result.json"))
     assert len(gallery) >= 50 and all(json.loads(path.read_text("utf-8")) for path in gallery)
 

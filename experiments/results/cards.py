@@ -29,6 +29,7 @@ def figure_facts(result: dict[str, Any], folder: Path) -> dict[str, Any]:
     entry = _entries("experiment").get(result["experiment"])
     files = _files(folder / result["experiment"])
     return result | files | {
+        "anchor": result["experiment"],
         "caption": " ".join(entry.document.partition("\n\n")[2].partition("\n\n")[0].split())
         if entry
         else "",
@@ -79,9 +80,10 @@ def _names(experiment: Entry, theorem: Entry) -> bool:
     if experiment.system != theorem.system:
         return False
     code = _code(theorem)
+    coded = re.search(r"\d", code) is not None  # that of one's own theorem is a plain word
     words = f"{experiment.document} {experiment.source['label']} {experiment.title}"
     named = re.search(rf"(?<!\w){re.escape(code)}(?![\w′″'])", words) is not None
-    return named or theorem.module in experiment.path.read_text(encoding="utf-8")
+    return (coded and named) or theorem.module in experiment.path.read_text(encoding="utf-8")
 
 
 def _files(folder: Path) -> dict[str, str | None]:
