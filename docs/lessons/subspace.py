@@ -388,7 +388,7 @@ check.one_for_all(one_for_all)
 
 # %%
 v = one_for_all(np.asarray(net.w), np.asarray(net.u), np.asarray(plane.basis))
-if v is not None:
+if np.shape(v) == (1000,):
     others = points_in(jax.random.key(5), plane, 1000)  # of P, none of them trained on
     signs = jnp.sign(net(others))
     lengths = flips(net, others, -signs[:, None] * jnp.asarray(v))

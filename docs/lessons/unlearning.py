@@ -131,7 +131,7 @@ axes.legend(frameon=False);
 # \qquad q_i \ge 1.$$
 #
 # These are the **KKT conditions** (Karush, Kuhn and Tucker). The $\lambda_i$ are called
-# *multipliers*. For a linear predictor $w$ satisfies them exactly if it is the solution.
+# *multipliers*. For a linear predictor $w$ satisfies them if and only if it is the solution.
 #
 # ### Exercise 1
 # The points $x_1 = (2, 0)$, $x_2 = (0, 1)$, $x_3 = (3, -3)$ have the labels $1, -1, 1$; the
@@ -176,7 +176,7 @@ def kkt_errors(w, lam, x, y):
 check.kkt_errors(kkt_errors)
 
 # %%
-if kkt_errors(w, lam, x, y) is not None:
+if check.kkt_errors.judge(kkt_errors).status == "right":
     kept = x[1:], y[1:]
     for name, found in (("before", w), ("after a step of λ₀", w - lam[0] * y[0] * x[0])):
         smallest = (kept[1] * (kept[0] @ found)).min()  # becomes 1
@@ -208,20 +208,22 @@ def step_size(lam_r, q_r):
 check.step_size(step_size)
 
 # %% [markdown]
-# With this step, call its size $\beta^*$, the stationarity of the others is as good as before: the
-# residual $w' - \sum_{i\ne r}\lambda_i y_i x_i$ is the residual of $w$. Only the margins of the
-# others move, by at most $\lambda_r \max|\langle x_r, x_k\rangle|$. That is all of Theorem 3.1: for
-# points of norm near 1 that are nearly orthogonal, $|\langle x_i, x_k\rangle| \le \varepsilon_d/4m$
-# with $\varepsilon_d \le .1$, a predictor with errors $\varepsilon_1, \delta_1 \le .5$ on $m$
-# points becomes one with
+# With this step, call its size $\beta^*$, the others' $\varepsilon$ is as good as before: what
+# their sum does not explain, $w' - \sum_{i\ne r}\lambda_i y_i x_i$, is what the whole sum did not
+# explain of $w$. Only the margins of the others move, by at most
+# $\lambda_r \max|\langle x_r, x_k\rangle|$. That is all of Theorem 3.1: for points of norm near 1
+# that are nearly orthogonal, $|\langle x_i, x_k\rangle| \le \varepsilon_d/4m$ with
+# $\varepsilon_d \le .1$, a predictor with errors $\varepsilon_1, \delta_1 \le .5$ on $m$ points
+# becomes one with
 #
 # $$\varepsilon \le \varepsilon_1\left(1 + \frac{\varepsilon_d}{m - \varepsilon_d}\right), \qquad
 # \delta \le \delta_1\left(1 + \frac{\varepsilon_d}{m - \varepsilon_d}\right)
 # + \frac{7.2\,\varepsilon_d}{m}$$
 #
-# on the others. (The constants are as recalled from the paper, not confirmed; a proof in the suite
-# implies them.) In a trial errors are *planted*: with $\varepsilon_1 = 10^{-15}$ one would compare
-# rounding with rounding. **Predict** the verdict.
+# on the others. A third number, $\tau$, is $1 - \cos$ between $w'$ and that predictor: 0 here,
+# since it is $w'$ itself, scaled to smallest margin 1. (The constants are as recalled from the
+# paper, not confirmed; a proof in the suite implies them.) In a trial errors are *planted*: with
+# $\varepsilon_1 = 10^{-15}$ one would compare rounding with rounding. **Predict** the verdict.
 
 # %% tags=["prediction"]
 guess = ...
@@ -370,9 +372,11 @@ print(f"a network with ε = {proof.epsilon:.3f}, δ = {proof.delta:.3f} for the 
 print(f"at 1 − cos = τ = {proof.tau:.5f} from what the step gives (at most {proof.bound.tau:.5f})")
 
 # %% [markdown]
-# This is what the paper calls **successful unlearning** with errors $(\varepsilon, \delta, \tau)$:
-# an approximate KKT point of the problem *without* the point exists within a small angle. It is not
-# the claim that the step gives the network that retraining gives: KKT points are many.
+# Nearly all of its ε is the part of the forgotten term that the other points *do* see. It stays in,
+# and is the smaller the nearer to orthogonal the data are. This is what the paper calls
+# **successful unlearning** with errors $(\varepsilon, \delta, \tau)$: an approximate KKT point of
+# the problem *without* the point exists within a small angle. It is not the claim that the step
+# gives the network that retraining gives: KKT points are many.
 #
 # ## 5 · A theorem out of reach
 #

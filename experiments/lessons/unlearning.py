@@ -30,7 +30,9 @@ def multipliers(answer: Any) -> str | None:
         return None
     if found[1] < 0:
         return "A multiplier is never negative: y₂ = −1 stands in front of it already."
-    if abs(found[2]) > 0.005:
+    if found[0] < 0 or found[2] < 0:
+        return "A multiplier is never negative: points push against their walls, none pulls."
+    if found[2] > 0.005:
         return "Point 3 has margin 4.5 > 1. What does λ₃(4.5 − 1) = 0 leave?"
     if np.allclose(found, (0.5, 1, 0), atol=0.005):
         return "λ₁ = .5 would give the first coordinate .5·2. What is the length of x₁?"
@@ -66,6 +68,8 @@ def kkt_errors(answer: Callable[..., Any]) -> str | None:
             for wrong, hint in (
                 ((q - 1).max(), "In δ each q_i − 1 counts with its multiplier."),
                 ((lam * (q - 1)).sum(), "δ is the largest of the terms, not their sum."),
+                ((lam * (q - 1)).mean(), "δ is the largest of the terms, not their mean."),
+                ((lam * (1 - q)).max(), "The sign is turned: it is q_i − 1 that is not negative."),
                 ((lam * q).max(), "λ_i q_i is not small at a support vector. What is to be small?"),
                 (
                     (lam * (x @ w - 1)).max(),
@@ -162,7 +166,7 @@ def dimension_needed(answer: float) -> str | None:
     if answer <= 0:
         return "A dimension is positive."
     if abs(answer / right**0.5 - 1) < 0.1:
-        return "This is 1/φ. Inner products are of order 1/√d."
+        return "This is 1 over the bound. Inner products are of order 1/√d, not 1/d."
     if abs(answer / (4 * 10 / 0.01) ** 2 - 1) < 0.1:
         return "This is the condition of the linear theorem, without the n neurons."
     if answer < right:

@@ -30,7 +30,15 @@ def epsilon(*given):
 ANSWERS: dict[str, tuple[list[Any], list[Any]]] = {
     "multipliers": (
         [[0.25, 1, 0], (1 / 4, 1.0, 0.0), np.array([0.25, 1, 0])],
-        [[0.25, -1, 0], [0.5, 1, 0], [0.25, 1, 0.1], [0.25, 0, 0], [1, 2, 0], [0.25, 1]],
+        [
+            [0.25, -1, 0],
+            [0.5, 1, 0],
+            [0.25, 1, 0.1],
+            [0.25, 0, 0],
+            [1, 2, 0],
+            [0.25, 1],
+            [-1, 1, 0.5],
+        ],
     ),
     "kkt_errors": (
         [errors, by_loops, lambda *given: np.array(errors(*given))],
@@ -39,6 +47,8 @@ ANSWERS: dict[str, tuple[list[Any], list[Any]]] = {
             lambda *given: (epsilon(*given) ** 2, errors(*given)[1]),
             lambda w, lam, x, y: (epsilon(w, lam, x, y), (y * (x @ w) - 1).max()),
             lambda w, lam, x, y: (epsilon(w, lam, x, y), (lam * (y * (x @ w) - 1)).sum()),
+            lambda w, lam, x, y: (epsilon(w, lam, x, y), (lam * (y * (x @ w) - 1)).mean()),
+            lambda w, lam, x, y: (epsilon(w, lam, x, y), (lam * (1 - y * (x @ w))).max()),
             lambda w, lam, x, y: (epsilon(w, lam, x, y), (lam * y * (x @ w)).max()),
             lambda w, lam, x, y: (epsilon(w, lam, x, y), (lam * (x @ w - 1)).max()),
             lambda w, lam, x, y: (np.linalg.norm(w - lam @ x), 0.0),
