@@ -32,24 +32,35 @@ def agreement(answer: Callable) -> str | None:
         pairs = np.triu_indices(models, 1)
         if np.isclose(found, np.abs(cosines[pairs]).mean(), rtol=1e-6):
             continue
-        wrong = {
-            "Without |·| opposite directions cancel. Take absolute values before the mean.": (
-                cosines[pairs].mean()
+        by_column = gradients / np.linalg.norm(gradients, axis=0)
+        itself = "Each copy agrees with itself perfectly: leave the pairs i = j out."
+        lengths = "Divide each gradient by its own length: a row is one copy."
+        for wrong, hint in (
+            (
+                cosines[pairs].mean(),
+                "Without |·| opposite directions cancel. Take absolute values before the mean.",
             ),
-            "Take |·| of every cosine, not of their mean: it cancels before you look.": abs(
-                cosines[pairs].mean()
+            (
+                abs(cosines[pairs].mean()),
+                "Take |·| of every cosine, not of their mean: it cancels before you look.",
             ),
-            "Each copy agrees with itself perfectly: leave the pairs i = j out.": (
-                np.abs(cosines).mean()
+            (np.abs(cosines).mean(), itself),
+            (np.abs(cosines)[np.triu_indices(models)].mean(), itself),
+            (np.abs(cosines).sum() / models / (models - 1), itself),
+            (
+                np.abs(np.triu(cosines, 1)).mean(),
+                "The zeros that `triu` leaves count in this mean: divide by the number of pairs.",
             ),
-            "These are |products|, which grow with the gradients: divide by the lengths first.": (
-                np.abs(products[pairs]).mean()
+            (
+                np.abs(products[pairs]).mean(),
+                "These are |products|, which grow with the gradients: divide by the lengths first.",
             ),
-            "This is a sum over pairs, not a mean.": np.abs(cosines[pairs]).sum(),
-            "This is the mean of cos², not of |cos|.": (cosines[pairs] ** 2).mean(),
-        }
-        for hint, value in wrong.items():
-            if np.isclose(found, value, rtol=1e-6):
+            (np.abs(products[pairs]).mean() / np.sum(gradients**2), lengths),
+            (np.abs(by_column @ by_column.T)[pairs].mean(), lengths),
+            (np.abs(cosines[pairs]).sum(), "This is a sum over pairs, not a mean."),
+            ((cosines[pairs] ** 2).mean(), "This is the mean of cos², not of |cos|."),
+        ):
+            if np.isclose(found, wrong, rtol=1e-6):
                 return hint
         return (
             f"For gradients {gradients.round(1).tolist()[:2]}, … it gives {found:.3g} and should "
@@ -78,6 +89,8 @@ def chance_level(answer: float) -> str | None:
         return "The mean of cos is 0. Of its absolute value it is not."
     if abs(answer - sqrt(2 / pi)) < 0.005:
         return "This is the mean of |z|, where z = √d·cos. What is it for cos itself?"
+    if abs(answer - 1 / sqrt(2 * pi * DIMENSION)) < 0.002:
+        return "That is half of it: for |z| the negative z count as the positive ones do."
     if abs(answer - sqrt(2 / pi) / DIMENSION) < 0.002:
         return "Divide by √d, not by d: it is √d·cos that is Gaussian."
     if not 0 < answer < 1:

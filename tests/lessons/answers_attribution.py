@@ -20,6 +20,11 @@ def every_cosine(g):
     return unit @ unit.T
 
 
+def cosines_by_one_length(g):
+    """The products of all pairs, by the norm of the whole array."""
+    return ((g @ g.T) / np.linalg.norm(g) ** 2)[np.triu_indices(len(g), 1)]
+
+
 def off_diagonal(g):
     """The same mean as ordered pairs have it."""
     c = np.abs(every_cosine(g))
@@ -33,6 +38,9 @@ ANSWERS: dict[str, tuple[list[Any], list[Any]]] = {
             lambda g: np.mean(cosines(g)),
             lambda g: abs(np.mean(cosines(g))),
             lambda g: np.abs(every_cosine(g)).mean(),
+            lambda g: np.abs(every_cosine(g))[np.triu_indices(len(g))].mean(),
+            lambda g: np.abs(np.triu(every_cosine(g), 1)).mean(),
+            lambda g: np.mean(np.abs(cosines_by_one_length(g))),
             lambda g: np.abs((g @ g.T)[np.triu_indices(len(g), 1)]).mean(),
             lambda g: np.sum(np.abs(cosines(g))),
             lambda g: np.mean(np.square(cosines(g))),
@@ -42,7 +50,7 @@ ANSWERS: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "chance_level": (
         [0.1995, 0.2, 0.2026, np.sqrt(2 / np.pi / 16)],
-        [0.25, 1 / 16, 0, 0.798, 0.05, 0.4, 2],
+        [0.25, 1 / 16, 0, 0.798, 0.05, 0.0997, 0.4, 2],
     ),
     "p_value": (
         [
@@ -60,7 +68,11 @@ ANSWERS: dict[str, tuple[list[Any], list[Any]]] = {
         ],
     ),
     "labels_of_second": (
-        [lambda y, rng: rng.permutation(y), lambda y, rng: list(rng.permutation(y))],
+        [
+            lambda y, rng: rng.permutation(y),
+            lambda y, rng: list(rng.permutation(y)),
+            lambda y, rng: y[::-1],
+        ],
         [
             lambda y, rng: y,
             lambda y, rng: -y,
