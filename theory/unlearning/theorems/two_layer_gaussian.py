@@ -2,9 +2,9 @@
 
 The theorem asks for |⟨x_i, x_j⟩| ≤ ε_d/(4mn), about 5e-6 for ten points and fifty neurons. Gaussian
 points have inner products of order 1/√d, so this needs d above 1/(5e-6)² = 4·10¹⁰, and
-|‖x‖² − 1| ≤ .1 some hundreds. So the verdict must be "not applicable", at every preset, whatever the bounds. The trial
-measures by how much the assumptions are missed; U3, which assumes nothing of the data, certifies
-the same networks.
+|‖x‖² − 1| ≤ .1 some hundreds. So the verdict must be "not applicable", at every preset, whatever
+the bounds. The trial measures by how much the assumptions are missed; U3, which assumes nothing of
+the data, certifies the same networks.
 """
 
 from theory.theorem import Control, Number, Theorem, Trial
