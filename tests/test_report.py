@@ -1,5 +1,6 @@
 """The HTML page: complete, escaped, asking for nothing, and readable by a machine's idea of it."""
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -394,6 +395,12 @@ def test_settings_are_not_rounded():
 )
 def test_maths(text, html):
     assert display.maths(text) == html
+
+
+def test_prose_is_escaped():
+    html = display.prose("`<b>` ``<i>`` *x<u>* W_{<s>} <p>")
+    assert html.count("&lt;") == 5
+    assert not {f"<{tag}>" for tag in "biusp"} & set(re.findall(r"<\w+>", html))
 
 
 def test_scale_without_a_logarithm():

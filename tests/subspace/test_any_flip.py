@@ -55,6 +55,17 @@ def test_what_never_flips_is_infinitely_far():
     assert jnp.isinf(flips_by_search(lambda x: x[:, 0], X, first)).all()  # no gradient off P
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e200, 1e300])
+def test_the_unit_of_the_function_does_not_count(unit):
+    found = flips_by_search(lambda x: unit * (x @ A), X, PLANE)
+    np.testing.assert_allclose(found, flips_by_search(lambda x: x @ A, X, PLANE), rtol=1e-9)
+
+
+def test_a_step_that_rounds_to_nothing_ends():
+    found = flips_by_search(lambda x: 1e300 * (x @ A) + 1e-300, 0 * X[:1], PLANE)
+    assert 0 <= found[0] < 1e-300
+
+
 def test_no_step_is_longer_than_the_limit():
     distance = jnp.abs(X @ A) / jnp.linalg.norm(PLANE.reject(A))
     limit = float(jnp.median(distance))

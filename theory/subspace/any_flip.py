@@ -64,9 +64,11 @@ def flips_by_search(
             raise ValueError(f"The function gives shape {found.shape} for {len(x)} points.")
         return found.reshape(len(x)).astype(x.dtype)
 
-    value, norm = values(x), jnp.linalg.norm(gradient, axis=-1)
-    there = (norm > 0) & (jnp.abs(value) > 0)  # NaN compares false
-    norm, sign = jnp.where(there, norm, 1), jnp.sign(value)
+    value, largest = values(x), jnp.max(jnp.abs(gradient), axis=-1)
+    there = (largest > 0) & (jnp.abs(value) > 0)  # NaN compares false
+    largest, sign = jnp.where(there, largest, 1), jnp.sign(value)
+    gradient = gradient / largest[:, None]  # or its squares might overflow, or vanish
+    norm = jnp.where(there, jnp.linalg.norm(gradient, axis=-1), 1)
     direction = -sign[:, None] * gradient / norm[:, None]
 
     def flipped(t):
@@ -87,7 +89,9 @@ def flips_by_search(
         past = flipped(middle)
         return jnp.where(past, low, middle), jnp.where(past, middle, high)
 
-    first = jnp.where(there, jnp.minimum(jnp.abs(value) / norm / FIRST, limit), limit)
+    linear = jnp.abs(value) / largest / norm
+    # Twice 0 is 0: the first step is above it, whatever was rounded.
+    first = jnp.where(there, jnp.clip(linear / FIRST, jnp.finfo(x.dtype).tiny, limit), limit)
     start = jnp.zeros_like(first), first, flipped(first) | ~there
     low, high, found = jax.lax.while_loop(search, double, start)
     _, distance = jax.lax.fori_loop(0, BISECTIONS, halve, (low, high))
