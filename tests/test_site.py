@@ -156,6 +156,26 @@ def test_what_is_false_as_printed_is_said_to_be_expected():
     assert re.search(r'falsified</span> <span class="small">as expected', page)
 
 
+def test_every_data_set_has_its_own_picture(tmp_path):
+    for system in SYSTEMS:
+        page = site_pages.gallery_page(system, tmp_path / system)
+        pictures = re.findall(r'<img src="([^"]*)"', page)
+        assert len(pictures) == len(set(pictures)) > 0, system
+
+
+def test_a_card_says_where_its_statement_comes_from_and_what_its_symbols_mean():
+    verdicts = site_pages.stored_verdicts()
+    words = {"derived": "proved in this project", "recalled": "form from memory"}
+    for name, verdict in verdicts.items():
+        page = site_pages.theorem_page(name, verdict)
+        for provenance, said in words.items():
+            assert (said in page) == (verdict["source"]["provenance"] == provenance), name
+        facts = cards.theorem_facts(verdict)
+        assert all(one.startswith(f"{verdict['system']}.") for one in facts["shown_by"]), name
+        meanings = {symbol: meaning for symbol, _, meaning in facts["symbols"]}
+        assert meanings["trials"].startswith("independent trials"), name
+
+
 def test_theorems_and_experiments_link_to_each_other():
     theorem = cards.theorem_facts(site_pages.stored_verdicts()["subspace.gradient-law"])
     assert "subspace.gradient-law" in theorem["shown_by"]
