@@ -17,7 +17,12 @@ import notebooks  # noqa: E402
 
 LESSONS = list(notebooks.lessons())
 
-each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+# Each runs notebooks of its own: either process may take it.
+each_lesson = pytest.mark.parametrize(
+    "lesson",
+    [pytest.param(path, marks=pytest.mark.xdist_group(path.stem)) for path in LESSONS],
+    ids=lambda path: path.stem,
+)
 
 each_exercise = pytest.mark.parametrize(
     ("lesson", "name"), [(lesson, name) for lesson, names in ANSWERS.items() for name in names]
@@ -125,9 +130,10 @@ def test_students_get_neither_solutions_nor_notes(lesson):
         assert json.dumps(cell.source) not in student
 
 
+@pytest.mark.parametrize("smoke", [True, pytest.param(False, marks=pytest.mark.slow)])
 @each_lesson
-def test_solutions_and_notes_run_and_pass_every_check(lesson):
-    done = notebooks.execute(notebooks.notebook(lesson, "instructor"), smoke=True)
+def test_solutions_and_notes_run_and_pass_every_check(lesson, smoke):
+    done = notebooks.execute(notebooks.notebook(lesson, "instructor"), smoke)
     said = notebooks.printed(done, "check")
     assert said and all(text.startswith("✓ Right.") for text in said), said
 
