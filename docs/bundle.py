@@ -40,7 +40,7 @@ def write(pages: Path, static: Path) -> None:
         for lesson, done in zip(sources, pool.map(executed, sources), strict=True):
             whole = copy.deepcopy(done)
             for cell in whole.cells[:1]:
-                cell.source = cell.source.replace("\n", ": with notes for who teaches it\n", 1)
+                cell.source = cell.source.replace("\n", " (notes for who teaches it)\n", 1)
             nbformat.write(whole, pages / f"{lesson.stem}-instructor.ipynb")
             whole = copy.deepcopy(done)
             whole.cells = [c for c in whole.cells if "instructor" not in notebooks.tags(c)]
