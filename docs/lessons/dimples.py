@@ -62,7 +62,7 @@ from theory.attacks.restricted import restricted, share_off
 from theory.dimples.settings import Subspace
 from theory.geometry import principal
 
-# %% tags=["parameters"] smoke="trials, images, seeds = 200, 60, range(1)"
+# %% tags=["parameters"] smoke="trials, images, seeds = 80, 60, range(1)"
 trials = 300
 images = 200
 seeds = range(4)
