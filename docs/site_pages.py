@@ -96,9 +96,9 @@ def theorem_page(name: str, verdict: dict[str, Any]) -> str:
         _html(_macro("theorem_card", facts, _from("theorems"), ("p", "h2"))),
         f"Put it on trial: `relu-theory verify {name}`; what it says in a terminal: "
         f"`relu-theory explain {name}`.\n",
-        "```{dropdown} Its file: all that is said above, as a program",
-        f"```{{literalinclude}} {source}\n:language: python\n```\n```\n",
-    ]).replace("```{dropdown}", "````{dropdown}").replace("```\n```\n", "```\n````\n")  # fmt: skip
+        "````{dropdown} Its file: all that is said above, as a program",
+        f"```{{literalinclude}} {source}\n:language: python\n```\n````\n",
+    ])  # fmt: skip
 
 
 def gallery_page(system: str, static: Path) -> str:
