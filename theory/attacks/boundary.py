@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer
 
 from theory.attacks.losses import misclassified
+from theory.bisection import bisect
 
 
 class Crossing(NamedTuple):
@@ -55,14 +55,8 @@ def crossing(
     def missed(share) -> Bool[Array, " n"]:
         return misclassified(logits(point(share)), y)
 
-    def halve(_, ends):
-        low, high = ends
-        middle = (low + high) / 2
-        beyond = missed(middle)
-        return jnp.where(beyond, low, middle), jnp.where(beyond, middle, high)
-
     one = jnp.ones(len(x), x.dtype)
-    low, high = jax.lax.fori_loop(0, halvings, halve, (0 * one, one))
+    low, high = bisect(missed, 0 * one, one, halvings)
     there = missed(one)
     share, gap = jnp.where(there, high, 1), jnp.where(there, high - low, 1)
     return Crossing(share, point(share), gap)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from theory.attacks.balls import Rows
+from theory.bisection import bisect
 
 HALVINGS = 60
 
@@ -60,13 +61,7 @@ def nearest_crossing(
         for values, after in ((above, 0), (t, 0), (t, 1))
     )
 
-    def halve(_, ends):
-        left, right = ends
-        middle = (left + right) / 2
-        same = at(middle) == start
-        return jnp.where(same, middle, left), jnp.where(same, right, middle)
-
-    left, right = jax.lax.fori_loop(0, HALVINGS, halve, (left, right))
+    left, right = bisect(lambda t: at(t) != start, left, right, HALVINGS)
     return jnp.where(jnp.any(changes, axis=0), (left + right) / 2, jnp.nan)
 
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from theory.bisection import bisect
 from theory.geometry import as_matrix
 from theory.subspace.gradient import off_subspace_gradient
 
@@ -83,16 +84,10 @@ def flips_by_search(
         high = jnp.where(found, high, jnp.minimum(2 * high, limit))
         return low, high, found | flipped(high)
 
-    def halve(_, ends):
-        low, high = ends
-        middle = (low + high) / 2
-        past = flipped(middle)
-        return jnp.where(past, low, middle), jnp.where(past, middle, high)
-
     linear = jnp.abs(value) / largest / norm
     # Twice 0 is 0: the first step is above it, whatever was rounded.
     first = jnp.where(there, jnp.clip(linear / FIRST, jnp.finfo(x.dtype).tiny, limit), limit)
     start = jnp.zeros_like(first), first, flipped(first) | ~there
     low, high, found = jax.lax.while_loop(search, double, start)
-    _, distance = jax.lax.fori_loop(0, BISECTIONS, halve, (low, high))
+    _, distance = bisect(flipped, low, high, BISECTIONS)
     return jnp.where(there & found, distance, jnp.inf)
