@@ -7,6 +7,7 @@ import copy
 import hashlib
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -39,8 +40,8 @@ def write(pages: Path, static: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         for lesson, done in zip(sources, pool.map(executed, sources), strict=True):
             whole = copy.deepcopy(done)
-            for cell in whole.cells[:1]:
-                cell.source = cell.source.replace("\n", " (notes for who teaches it)\n", 1)
+            first = whole.cells[0]
+            first.source = first.source.replace("\n", " (notes for who teaches it)\n", 1)
             nbformat.write(whole, pages / f"{lesson.stem}-instructor.ipynb")
             whole = copy.deepcopy(done)
             whole.cells = [c for c in whole.cells if "instructor" not in notebooks.tags(c)]
@@ -57,16 +58,23 @@ def write(pages: Path, static: Path) -> None:
 
 def executed(lesson: Path) -> nbformat.NotebookNode:
     """The instructor's notebook with its outputs; kept until the lesson or the code changes."""
-    key = hashlib.sha256(lesson.read_bytes())
-    for package in ("theory", "experiments"):
-        for path in sorted(package_folder(package).rglob("*.py")):
-            key.update(path.read_bytes())
+    key = hashlib.sha256(_code_digest() + lesson.read_bytes())
     kept = CACHE / f"{lesson.stem}-{key.hexdigest()[:16]}.ipynb"
     if not kept.exists():
         done = notebooks.execute(notebooks.notebook(lesson, "instructor"))
         kept.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(done, kept)
     return nbformat.read(kept, as_version=4)
+
+
+@cache
+def _code_digest() -> bytes:
+    """What all lessons run."""
+    found = hashlib.sha256()
+    for package in ("theory", "experiments"):
+        for path in sorted(package_folder(package).rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.digest()
 
 
 def _takeaway(lesson: Path) -> nbformat.NotebookNode:

@@ -138,6 +138,19 @@ def test_mutated_arrays(tmp_path, name):
     assert file.read_bytes() == content
 
 
+def mutate(content: bytearray, rng: np.random.Generator, kind: int, cut: int, more: int) -> None:
+    """Change bytes at one to three places: one another, fewer than ``cut`` out, or ``more`` in."""
+    for _ in range(rng.integers(1, 4)):
+        at = int(rng.integers(len(content)))
+        match kind:
+            case 0 | 1:
+                content[at] = rng.integers(256)
+            case 2:
+                del content[at : at + int(rng.integers(1, cut))]
+            case _:
+                content[at:at] = rng.bytes(int(rng.integers(1, more)))
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_mutated_bytes_of_an_archive(tmp_path, seed):
     """What the archive's checksums do not guard is read as it was, or refused."""
@@ -145,15 +158,7 @@ def test_mutated_bytes_of_an_archive(tmp_path, seed):
     packed = io.BytesIO()
     (np.savez if seed % 2 else np.savez_compressed)(packed, **IMAGES)
     content = bytearray(packed.getvalue())
-    for _ in range(rng.integers(1, 4)):
-        at = int(rng.integers(len(content)))
-        match seed % 4:
-            case 0 | 1:
-                content[at] = rng.integers(256)
-            case 2:
-                del content[at : at + int(rng.integers(1, 200))]
-            case _:
-                content[at:at] = rng.bytes(int(rng.integers(1, 20)))
+    mutate(content, rng, seed % 4, cut=200, more=20)
     file = tmp_path / "mine.npz"
     file.write_bytes(content)
     images, _ = outcome(lambda: load_images(str(file)), UsageError)
@@ -219,15 +224,7 @@ def test_mutated_bytes_of_a_text(tmp_path, seed):
     content = bytearray(
         [*TEXTS.values()][seed % len(TEXTS)].encode(("utf-8", "utf-16", "utf-16-le")[seed % 3])
     )
-    for _ in range(rng.integers(1, 4)):
-        at = int(rng.integers(len(content)))
-        match seed % 4:
-            case 0 | 1:
-                content[at] = rng.integers(256)
-            case 2:
-                del content[at : at + int(rng.integers(1, 9))]
-            case _:
-                content[at:at] = rng.bytes(int(rng.integers(1, 9)))
+    mutate(content, rng, seed % 4, cut=9, more=9)
     found, said = read_one(tmp_path, bytes(content))
     if found is not None and not any("0.txt" in each for each in said):
         assert found == content.decode("utf-8-sig")

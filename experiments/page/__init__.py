@@ -8,7 +8,9 @@ body, in the order in which they need each other.
 import re
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from theory.display import template
 
 FOLDER = Path(__file__).parent
 
@@ -34,13 +36,13 @@ EXPORT = re.compile(r"^export (?=(?:const|function\*?|class) (\w+))", re.MULTILI
 
 def page() -> str:
     """The page, as one HTML file that asks for nothing from anywhere."""
-    template = environment().get_template("page.html")
-    return template.render(markup=markup(), script=f"{script('address')}\naddress.begin();")
+    begun = f"{script('address')}\naddress.begin();"
+    return template(FOLDER / "page.html").render(markup=Markup(markup()), script=Markup(begun))
 
 
 def markup() -> str:
     """The styles and the body, which the page and a notebook share."""
-    return environment().get_template("markup.html").render(sliders=SLIDERS)
+    return template(FOLDER / "markup.html").render(sliders=SLIDERS)
 
 
 def script(last: str) -> str:
@@ -59,14 +61,3 @@ def _enclosed(name: str) -> str:
     source = IMPORT.sub(r"const \1 = \2;", source)
     exports = ", ".join(EXPORT.findall(source))
     return f"const {name} = (() => {{\n{EXPORT.sub('', source)}return {{ {exports} }};\n}})();"
-
-
-def environment() -> Environment:
-    """Templates of this folder, whose values are markup and scripts of the project itself."""
-    return Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
