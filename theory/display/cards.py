@@ -14,7 +14,8 @@ from jax.core import Tracer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from theory.display.text import maths, number, prose, scale
+from theory.display.formulas import maths
+from theory.display.text import number, prose, scale
 
 FOLDER = Path(__file__).parent
 

@@ -1,10 +1,12 @@
-"""Numbers and mathematics as they are read: significant digits, signs, sub- and superscripts."""
+"""Numbers and words as they are read: significant digits, signs, what docstrings mark."""
 
 import math
 import re
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
+
+from theory.display.formulas import maths
 
 NONE = "–"
 INFINITE = 3e38
@@ -64,30 +66,6 @@ def _minus(text: str) -> str:
     return text.replace("-", "−")
 
 
-# A subscript or superscript: in braces (which may hold braces once more), or bare where it can be
-# nothing else: a number, letters after a symbol, one character. Thus gradient_ascent stays whole.
-SCRIPT = re.compile(
-    r"([_^])(?:\{((?:[^{}]|\{[^{}]*\})+)\}"
-    r"|([−-]?\d+|(?<![A-Za-z]{2}[_^])[a-z]+|\w(?![A-Za-z])|⌈[^⌉]*⌉|[⊥∞*+−]))"
-)
-
-
-def maths(text: str) -> Markup:
-    """Escaped text with TeX's ``_`` and ``^`` as subscripts and superscripts.
-
-    Example:
-        >>> print(maths("W_⊥ < e^{−ℓ/16}, ‖W‖_op, gradient_ascent"))
-        W<sub>⊥</sub> &lt; e<sup>−ℓ/16</sup>, ‖W‖<sub>op</sub>, gradient_ascent
-    """
-    pieces, end = [], 0
-    for match in SCRIPT.finditer(text):
-        tag = {"_": "sub", "^": "sup"}[match[1]]
-        inner = maths(match[2]) if match[2] else escape(match[3])
-        pieces += [escape(text[end : match.start()]), Markup(f"<{tag}>{inner}</{tag}>")]
-        end = match.end()
-    return Markup("").join([*pieces, escape(text[end:])])
-
-
 MARKED = re.compile(r"``(.+?)``|`([^`\n]+)`|(?<![\w*^_])\*(\w[^*\n]*)\*(?![\w*])", re.DOTALL)
 """Code in one or two backticks, and a stressed word."""
 
@@ -97,7 +75,7 @@ def prose(text: str) -> Markup:
 
     Example:
         >>> print(prose("they *do* move: see `scale` and W_⊥"))
-        they <em>do</em> move: see <code>scale</code> and W<sub>⊥</sub>
+        they <em>do</em> move: see <code>scale</code> and <i>W</i><sub>⊥</sub>
     """
     pieces, end = [], 0
     for match in MARKED.finditer(text):
