@@ -386,14 +386,14 @@ def test_settings_are_not_rounded():
     [
         ("Σ_{i∈S}u_{i,T}²", "Σ<sub>*i*∈*S*</sub>*u*<sub>*i*,*T*</sub>²"),
         ("e^{−m^{1/2}}", "*e*<sup>−*m*<sup>1/2</sup></sup>"),
-        ("χ²_ℓ, P^⊥, 10^−6", "*χ*²<sub>ℓ</sub>, *P*<sup>⊥</sup>, 10<sup>−6</sup>"),
+        ("χ²_ℓ, P^⊥, 10^−6", "*χ*²<sub>*ℓ*</sub>, *P*<sup>⊥</sup>, 10<sup>−6</sup>"),
         ("gradient_ascent of a_{", "gradient_ascent of *a*_{"),
         ("W_ij, M_rj, ‖W‖_op", "*W*<sub>*ij*</sub>, *M*<sub>*rj*</sub>, ‖*W*‖<sub>op</sub>"),
         # An article is no variable; neither is a unit, a genitive, a part of a name.
         ("a v, a χ² law, A test", "a *v*, a *χ*² law, A test"),
         ("a = ⟨a, b⟩/‖a‖", "*a*\u00a0= ⟨*a*, *b*⟩/‖*a*‖"),
         ("30 s, w.p. 1, θ's W, S2 in 2-D, 1e-6", "30 s, w.p. 1, *θ*&#39;s *W*, S2 in 2-D, 1e-6"),
-        ("N(x', w̃) on 2md", "*N*(*x*′, *w̃*) on 2*md*"),
+        ("ℓ'(x', w̃) on 2md", "*ℓ*′(*x*′, *w̃*) on 2*md*"),
         # A line ends after a relation, not before it.
         ("d < m <n> d", "*d*\u00a0&lt; *m* &lt;*n*&gt; *d*"),
         ("c_T√k + √2L", "*c*<sub>*T*</sub>√[*k*] + √[2]*L*"),

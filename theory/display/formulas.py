@@ -15,11 +15,13 @@ SCRIPT = (
     r"|(?P<bare>[−-]?\d+|(?<![A-Za-z]{2}[_^])[a-z]+|\w(?![A-Za-z])|⌈[^⌉]*⌉|[⊥∞*+−]))"
 )
 
-# A letter by itself, a lowercase Greek one anywhere, or a product of two letters that statements
-# have. It is not part of a name (S2, 2-D, e.g.), the end of a genitive, or a unit (30 s). Its
-# accent and its prime go with it.
+PRODUCTS = "md|mn|mM|LR|uc|uC|aR|qw|MGM|MW|MX|XM|XMw|XW"
+"""Letters side by side in statements that are factors, and no word or name."""
+
+# A letter by itself, a lowercase Greek one anywhere, or a product. It is not part of a name (S2,
+# 2-D, e.g.), the end of a genitive, or a unit (30 s). Its accent and its prime go with it.
 VARIABLE = (
-    r"(?P<variable>(?:(?<![A-Za-z])(?:md|mn|LR|uc|uC)(?![A-Za-z])|[α-ωϕŴ]"
+    rf"(?P<variable>(?:(?<![A-Za-z])(?:{PRODUCTS})(?![A-Za-z])|[α-ωϕŴℓ]"
     r"|(?<![A-Za-z'’.-])(?!(?<=\d[ \u202f])s\b)[A-Za-z](?![A-Za-z0-9]|-\d|\.\w))[\u0300-\u036f]?)"
     r"(?P<prime>'(?![A-Za-z]))?"
 )
@@ -41,8 +43,8 @@ def maths(text: str) -> Markup:
     """Escaped text with its variables in italics, TeX's ``_`` and ``^`` as scripts, and radicals.
 
     Example:
-        >>> print(maths("a law of gradient_ascent: ‖W_⊥‖_op + e^{−ℓ/16}"))
-        a law of gradient_ascent: ‖<i>W</i><sub>⊥</sub>‖<sub>op</sub> + <i>e</i><sup>−ℓ/16</sup>
+        >>> print(maths("a law of gradient_ascent: ‖W_⊥‖_op + e^{−t/2}"))
+        a law of gradient_ascent: ‖<i>W</i><sub>⊥</sub>‖<sub>op</sub> + <i>e</i><sup>−<i>t</i>/2</sup>
         >>> print(maths("√(m/2)"))
         √<span class="root"><i class="hush">(</i><i>m</i>/2<i class="hush">)</i></span>
     """
