@@ -26,6 +26,9 @@ SUPPORT = 1e-3
 """A point is a support vector where its multiplier exceeds this share of the largest one."""
 
 
+SETTLED = 0.2
+"""The largest ε of θ at which training counts as having settled in a direction."""
+
 FOLLOWED = 1e-9
 """The largest 1 − cos to its descent at which a loss is the one that was trained on."""
 
@@ -49,6 +52,7 @@ class Multipliers(NamedTuple):
     Attributes:
         exact: by `kkt`.
         closed: by `closed_form_multipliers`.
+        stationarity: ε of θ at the exact multipliers.
         reached: smallest margin reached, over the one asked for, minus one.
         followed: 1 − cos of the angle between a step of training and the descent on the loss that
             the closed form takes it to be.
@@ -56,6 +60,7 @@ class Multipliers(NamedTuple):
 
     exact: Float[Array, "sizes n"]
     closed: Float[Array, "sizes n"]
+    stationarity: Float[Array, " sizes"]
     reached: Float[Array, " sizes"]
     followed: Float[Array, " sizes"]
 
@@ -63,6 +68,15 @@ class Multipliers(NamedTuple):
     def support(self) -> Bool[Array, "sizes n"]:
         """Where a point is a support vector."""
         return self.exact > SUPPORT * jnp.max(self.exact, axis=-1, keepdims=True)
+
+    @property
+    def settled(self) -> Bool[Array, ""]:
+        """Whether θ was near its own multipliers' direction at every margin.
+
+        In a few scenes of a hundred a neuron still crosses a point at a large margin, and θ is then
+        what two directions have left.
+        """
+        return jnp.max(self.stationarity) <= SETTLED
 
     @property
     def happened(self) -> dict[str, Float[Array, ""]]:
@@ -95,10 +109,11 @@ def multipliers_along(settings: Settings, scene: Scene, decay: Number = 1.0) -> 
     def stage(net, margin):
         trained = train_to_large_margin(net, scene.x, scene.y, margin, steps=settings.steps)
         net = trained.network
-        exact = kkt(net, scene.x, scene.y).multipliers
+        exact = kkt(net, scene.x, scene.y)
         closed = closed_form_multipliers(net, scene.x, scene.y, slope=slope)
         followed = off_descent(net, scene, slope)
-        return net, Multipliers(exact, closed, trained.margin / margin - 1, followed)
+        reached = trained.margin / margin - 1
+        return net, Multipliers(exact.multipliers, closed, exact.stationarity, reached, followed)
 
     return jax.lax.scan(stage, scene.start, jnp.array(settings.sizes, scene.x.dtype))[1]
 

@@ -3,7 +3,7 @@
 For a loss that is a sum over points, β = ‖θ‖²/Σ_k|ℓ'(q_k)|q_k is the step that removes the term of
 point r, whichever r is: the theorem's step is β_r = λ_r/|ℓ'(q_r)|, and λ_r ∝ |ℓ'(q_r)| with the
 factor of U4. At a finite margin the β_r differ from it and among themselves, over the support
-vectors by as much as U4 errs, which falls as 1/margin.
+vectors by as much as U4 errs, which falls as 1/margin once training has settled (as there).
 """
 
 import jax.numpy as jnp
@@ -32,13 +32,14 @@ def trial(settings: Settings, key, decay: Number = 1.0) -> Trial:
         },
         predicted={"β": falls, "spread": falls},
         assumptions=found.happened,
+        given=found.settled,
     )
 
 
 theorem = Theorem(
     name="unlearning.common-step",
     statement="β = ‖θ‖²/Σ_k|ℓ'(q_k)|q_k, β_r = λ_r/|ℓ'(q_r)|, r any support vector of θ trained on "
-    "Σℓ, x ~ N(0, I/d)",
+    "Σℓ, given ε(θ) ≤ .2 at each margin, x ~ N(0, I/d)",
     label="U5",
     provenance="derived",
     claim={
