@@ -43,8 +43,8 @@ def maths(text: str) -> Markup:
     """Escaped text with its variables in italics, TeX's ``_`` and ``^`` as scripts, and radicals.
 
     Example:
-        >>> print(maths("a law of gradient_ascent: ‖W_⊥‖_op + e^{−t/2}"))
-        a law of gradient_ascent: ‖<i>W</i><sub>⊥</sub>‖<sub>op</sub> + <i>e</i><sup>−<i>t</i>/2</sup>
+        >>> print(maths("a law of gradient_ascent: ‖W_⊥‖_op^{k/2}"))
+        a law of gradient_ascent: ‖<i>W</i><sub>⊥</sub>‖<sub>op</sub><sup><i>k</i>/2</sup>
         >>> print(maths("√(m/2)"))
         √<span class="root"><i class="hush">(</i><i>m</i>/2<i class="hush">)</i></span>
     """
