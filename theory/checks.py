@@ -88,6 +88,75 @@ def as_floats(name: str, value: Any) -> jax.Array:
     return jnp.asarray(value, None if kept else float)
 
 
+def check_finite(what: str, tree: Any) -> None:
+    """Refuse a NaN or an infinity, where there are values to look at.
+
+    Args:
+        what: they are, for the message.
+        tree: a pytree of arrays.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_finite("weights", jnp.array([1.0, jnp.nan]))
+        Traceback (most recent call last):
+        ValueError: weights have entries that are not finite
+    """
+    if not traced(tree) and not finite(tree):
+        raise ValueError(f"{what} have entries that are not finite")
+
+
+def check_counts(least: int = 1, **counts: Any) -> None:
+    """Refuse what is not a whole number, or below the least.
+
+    Raises:
+        ValueError: otherwise, by name.
+
+    Example:
+        >>> check_counts(steps=3, batch=0)
+        Traceback (most recent call last):
+        ValueError: batch is 0 and must be an integer of at least 1
+    """
+    for name, value in counts.items():
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not whole or value < least:
+            raise ValueError(f"{name} is {value} and must be an integer of at least {least}")
+
+
+def check_classes(name: str, y: Any, n: int, classes: int) -> jax.Array:
+    """Classes of n rows as integers of one axis.
+
+    Shapes and types are looked at always, values where there are any.
+
+    Args:
+        name: what they are, for the message.
+        y: integers in [0, classes), of shape (n,) or (n, 1).
+        n: rows.
+        classes: how many there are.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_classes("labels", jnp.array([0, 2]), 2, 2)
+        Traceback (most recent call last):
+        ValueError: labels must be classes from 0 to 1, as there are logits
+    """
+    y = jnp.asarray(y)
+    if y.ndim == 2 and y.shape[1] == classes and classes > 1:
+        raise ValueError(f"{name} have shape {y.shape}, one-hot: give classes, use argmax(axis=1)")
+    if y.shape not in ((n,), (n, 1)):
+        raise ValueError(f"{name} have shape {y.shape} and must have ({n},), a class for each")
+    if not jnp.issubdtype(y.dtype, jnp.integer):
+        raise ValueError(f"{name} have type {y.dtype} and must be integers")
+    if not traced(y):
+        seen = np.asarray(y)
+        if ((seen < 0) | (seen >= classes)).any():
+            raise ValueError(f"{name} must be classes from 0 to {classes - 1}, as there are logits")
+    return y.reshape(n).astype(int)
+
+
 def check_dimension(d: int, x: jax.Array) -> None:
     """Refuse points that are not of the d dimensions that a network takes.
 

@@ -276,6 +276,17 @@ def program(theorem: Theorem, settings: Any, arm: Arm = "theorem") -> jax.stages
     return jax.jit(lambda keys, numbers: ensemble(lambda key: trial(key, **numbers), keys))
 
 
+def preset_of(theorem: Theorem, settings: Any) -> str | None:
+    """The preset that has these settings, if one has.
+
+    Example:
+        >>> from theory.subspace.theorems.gradient_law import theorem
+        >>> preset_of(theorem, theorem.presets["course"])
+        'course'
+    """
+    return next((name for name, its in theorem.presets.items() if its == settings), None)
+
+
 def trial_keys(theorem: Theorem, settings: Any, seed: int, arm: Arm) -> Key[Array, " n"]:
     """One key per trial, different for every theorem, arm and seed."""
     key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(f"{theorem.name} {arm}".encode()))

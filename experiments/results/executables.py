@@ -18,11 +18,11 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import serialize_executable
 
-from experiments import machine
+from experiments import effort, machine
 from experiments.errors import UsageError
 from experiments.results import store
 from theory.ensemble import memory_budget
-from theory.theorem import Arm, Compiled, Theorem, arm_settings, traced
+from theory.theorem import Arm, Compiled, Theorem, arm_settings, preset_of, traced
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ def ready(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Compiled:
     Raises:
         ValueError: as of `theory.theorem.traced`.
     """
-    path = _path(theorem, settings, arm, code)
+    options = effort.of_program(theorem.name, preset_of(theorem, settings))
+    path = _path(theorem, settings, arm, code, options)
     began = time.perf_counter()
     if path is not None and (kept := _load(path)) is not None:
         log.info("%s, %s: its program is kept in %s", theorem.name, arm, path)
@@ -47,7 +48,7 @@ def ready(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Compiled:
     with TRACING:
         lowered, tracing = traced(theorem, settings, arm)
     began, hits = time.perf_counter(), _found_by_jax()
-    call = lowered.compile()
+    call = lowered.compile(compiler_options=options)  # pyright: ignore[reportArgumentType]
     if path is not None and _found_by_jax() == hits:
         _keep(path, call)
     return Compiled(call, {"trace": tracing, "compile": time.perf_counter() - began})
@@ -78,7 +79,9 @@ def _listen(event: str, **_: Any) -> None:
 jax.monitoring.register_event_listener(_listen)
 
 
-def _path(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Path | None:
+def _path(
+    theorem: Theorem, settings: Any, arm: Arm, code: str, options: dict[str, bool | int]
+) -> Path | None:
     """Beside what JAX keeps; None where it keeps nothing here, or several processes are one run."""
     folder, enabled = jax.config.jax_compilation_cache_dir, jax.config.jax_enable_compilation_cache  # pyright: ignore
     local = folder and "://" not in folder  # JAX can keep its own in a bucket, too
@@ -88,6 +91,7 @@ def _path(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Path | None:
     compiled_for = {
         "arm": arm,
         "flags": os.environ.get("XLA_FLAGS", ""),
+        "options": options,
         "processor": machine.processor(),  # a home folder may be that of many machines
         "memory": memory_budget(jax.local_devices()[0].memory_stats()),  # sets the size of batches
     }

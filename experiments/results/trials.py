@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments import machine
+from experiments import effort, machine
 from experiments.experiment import Progress
 from experiments.results import executables, store
 from experiments.results.catalog import Entry
@@ -25,6 +25,7 @@ from theory.theorem import (
     Trials,
     arm_settings,
     arms_by_program,
+    preset_of,
     simulate,
 )
 
@@ -86,11 +87,29 @@ def _run(chosen: list[Program], progress: Progress) -> Iterator[dict[Arm, Trials
     # A program is compiled by one core and mostly run by one; JAX lets others work meanwhile.
     pool = ThreadPoolExecutor(machine.cores())
     try:
-        running = [pool.submit(run, *pair) for pair in zip(chosen, found, strict=True)]
-        while running:
-            yield running.pop(0).result()
+        running = {at: pool.submit(run, chosen[at], found[at]) for at in _in_order(chosen)}
+        for at in range(len(chosen)):
+            yield running.pop(at).result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+LONG = 0.1
+"""A program is long that takes more than this share of what each core has to do."""
+
+
+def _in_order(chosen: list[Program]) -> list[int]:
+    """The long programs first, so that none is left to one core at the end; else as they come.
+
+    A program of one's own, which nobody has timed, may be long.
+    """
+    seconds = [
+        effort.expected(program.theorem.name, preset_of(program.theorem, program.settings))
+        for program in chosen
+    ]
+    each = sum(filter(None, seconds)) / machine.cores()
+    long = [one is None or one > LONG * each for one in seconds]
+    return sorted(range(len(chosen)), key=lambda at: not long[at])
 
 
 def _stored(program: Program) -> dict[Arm, Trials]:

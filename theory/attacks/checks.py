@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Integer
 from theory.attacks.balls import Norm
 from theory.attacks.losses import Loss
 from theory.attacks.targets import Order
-from theory.checks import traced
+from theory.checks import check_classes, check_counts, traced
 
 
 def prepared(
@@ -30,7 +30,7 @@ def prepared(
         ValueError: labels must be classes from 0 to 1, as there are logits
     """
     x, classes = prepared_inputs(logits, x, box)
-    return x, _classes("labels", y, len(x), classes), classes
+    return x, check_classes("labels", y, len(x), classes), classes
 
 
 def prepared_inputs(
@@ -71,20 +71,6 @@ def prepared_inputs(
     return x, found.shape[1]
 
 
-def _classes(name: str, y: Any, n: int, classes: int) -> Integer[Array, " n"]:
-    """Integers in [0, K), one for each input."""
-    y = jnp.asarray(y)
-    if y.ndim == 2 and y.shape[1] == classes and classes > 1:
-        raise ValueError(f"{name} have shape {y.shape}, one-hot: give classes, use argmax(axis=1)")
-    if y.shape not in ((n,), (n, 1)):
-        raise ValueError(f"{name} have shape {y.shape} and must have ({n},), a class for each")
-    if not jnp.issubdtype(y.dtype, jnp.integer):
-        raise ValueError(f"{name} have type {y.dtype} and must be integers")
-    if not traced(y) and bool(jnp.any((y < 0) | (y.astype(int) >= classes))):
-        raise ValueError(f"{name} must be classes from 0 to {classes - 1}, as there are logits")
-    return y.reshape(n).astype(int)
-
-
 def check_targets(targets: Any, y: Integer[Array, " n"], classes: int) -> Integer[Array, " n"]:
     """Classes to aim at, none of them the label.
 
@@ -96,7 +82,7 @@ def check_targets(targets: Any, y: Integer[Array, " n"], classes: int) -> Intege
         Traceback (most recent call last):
         ValueError: target 0 is 1, the label itself
     """
-    targets = _classes("targets", targets, len(y), classes)
+    targets = check_classes("targets", targets, len(y), classes)
     if not traced((targets, y)) and bool(jnp.any(targets == y)):
         first = int(np.flatnonzero(np.asarray(targets == y))[0])
         raise ValueError(f"target {first} is {int(targets[first])}, the label itself")
@@ -125,8 +111,8 @@ def check_attack(*, eps: Any, **options: Any) -> None:
         if name in names:
             if value not in names[name]:
                 raise ValueError(f"{name} is {value!r} and must be one of {names[name]}")
-        elif not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} is {value} and must be an integer of at least 1")
+        else:
+            check_counts(**{name: value})
 
 
 def numbers(x: Float[Array, "n ..."], eps: Any, box: tuple[float, float] | None) -> dict[str, Any]:
