@@ -429,3 +429,10 @@ def test_a_trial_is_a_tuple_of_its_parts():
     trial = Trial(jnp.zeros(()), jnp.ones(()), {})
     assert trial.given is True
     assert replace(Toy(), trials=7).trials == 7
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -1.0, 2.0, float("nan")])
+def test_a_level_lies_between_0_and_1(alpha):
+    theorem, _ = BANK["loose bound"]
+    with pytest.raises(ValueError, match="alpha is .* and must be between 0 and 1"):
+        verify(theorem, theorem.presets["smoke"], alpha=alpha)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from theory.checks import as_floats, finite, traced
+from theory.checks import as_floats, check_finite, finite, traced
 
 
 class Subspace(NamedTuple):
@@ -165,7 +165,7 @@ def span(x: Any, rank: int) -> Subspace:
         rank: the rank of x. Static, so that the call compiles; `numerical_rank` finds it.
 
     Raises:
-        ValueError: x is no matrix, or has no such rank.
+        ValueError: x is no matrix, has no such rank, or is not finite.
 
     Example:
         >>> x = jnp.array([[1.0, 1.0, 0.0], [2.0, 2.0, 0.0]])
@@ -175,6 +175,7 @@ def span(x: Any, rank: int) -> Subspace:
     x = as_matrix(x)
     if not 0 <= rank <= min(x.shape):
         raise ValueError(f"rank is {rank}, and x has shape {x.shape}: take numerical_rank(x).")
+    check_finite("points", x)
     _, _, vt = jnp.linalg.svd(x, full_matrices=False)
     return Subspace(vt[:rank].T)
 

@@ -415,10 +415,30 @@ def _check(theorem: Theorem, settings: Any, trial: Any) -> None:
             )
 
 
+def check_level(alpha: float) -> None:
+    """Refuse a level that is not between 0 and 1.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_level(5.0)
+        Traceback (most recent call last):
+        ValueError: alpha is 5.0 and must be between 0 and 1
+    """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha is {alpha} and must be between 0 and 1")
+
+
 def judge(
     theorem: Theorem, settings: Any, trials: Trials, control: Trials, alpha: float = ALPHA
 ) -> Verdict:
-    """The verdict on stored trials."""
+    """The verdict on stored trials.
+
+    Raises:
+        ValueError: alpha is no level.
+    """
+    check_level(alpha)
     parts, broken_parts = (_judge_arm(theorem, settings, arm, alpha) for arm in (trials, control))
     assumptions = _worst(theorem, settings, trials)
     status = _together(parts)
@@ -562,11 +582,15 @@ def verify(theorem: Theorem, settings: Any, seed: int = 0, alpha: float = ALPHA)
         seed: every trial's key derives from it.
         alpha: level of the verdict.
 
+    Raises:
+        ValueError: alpha is no level, and as of the trials.
+
     Example:
         >>> from theory.subspace.theorems import large_gradient
         >>> theorem = large_gradient.theorem
         >>> verify(theorem, theorem.presets["smoke"]).detected
         True
     """
+    check_level(alpha)
     trials, control = (simulate(theorem, settings, seed, arm) for arm in ("theorem", "control"))
     return judge(theorem, settings, trials, control, alpha)

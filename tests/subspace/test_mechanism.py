@@ -11,8 +11,8 @@ import optax
 import pytest
 from scipy.optimize import brentq
 
-from theory.geometry import Subspace, random_subspace
-from theory.networks import mlp, two_layer_relu
+from theory.geometry import Subspace, random_subspace, span
+from theory.networks import Linear, TwoLayerReLU, mlp, two_layer_relu
 from theory.subspace import (
     active,
     certified_radius,
@@ -24,6 +24,7 @@ from theory.subspace import (
 )
 from theory.subspace.assumptions import assumptions, decay_error, rows_uncorrelated
 from theory.subspace.flip import first_crossing, nearest_flip, operator_norm
+from theory.subspace.gradient import check_network
 from theory.subspace.scene import draw_scene, missing_direction, parallel_rows, train_scene
 from theory.subspace.settings import Settings
 from theory.training import train_to_margin
@@ -243,6 +244,62 @@ def test_only_a_two_layer_network_is_certified(scene):
     deep = mlp(jax.random.key(1), (30, 9, 9, 1))
     with pytest.raises(ValueError, match="TwoLayerReLU"):
         certified_radius(deep, scene.x0, scene.subspace)  # pyright: ignore[reportArgumentType]
+
+
+SMALL = TwoLayerReLU(
+    jnp.array([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0], [1.0, 1.0, 1.0]]), jnp.array([0.5, -0.5, 0.5])
+)
+POINTS = jnp.array([[2.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
+PLANE = jnp.eye(3)[:, :2]
+
+
+@pytest.mark.parametrize(("kind", "scale"), [("float32", 1e20), ("float32", 1e-24), ("float64", 1)])
+def test_a_radius_does_not_depend_on_the_scale_of_the_weights(kind, scale):
+    """Nor is it infinite where squares of them leave the range of their numbers."""
+    net = TwoLayerReLU((scale * SMALL.w).astype(kind), SMALL.u.astype(kind))
+    found = certified_radius(net, POINTS.astype(kind), PLANE.astype(kind))
+    np.testing.assert_allclose(found, np.array([2, 1]) / np.sqrt(0.75 * 6), rtol=1e-5)
+
+
+def test_a_network_with_a_nan_certifies_nothing():
+    for one in (SMALL._replace(w=SMALL.w.at[0, 0].set(np.nan)), SMALL._replace(u=SMALL.u * np.nan)):
+        assert np.isnan(certified_radius(one, POINTS, PLANE)).all()
+
+
+@pytest.mark.parametrize("length", [1.0, 1e200, 1e-170])
+def test_a_direction_may_have_any_length(length):
+    direction = jnp.array([0.0, -1.0, -3.0])
+    found = flip_distance(SMALL, POINTS[1], length * direction)
+    np.testing.assert_allclose(found, 0.5270462766947299, rtol=1e-12)
+
+
+COPIES = TwoLayerReLU(jnp.stack([SMALL.w, 2 * SMALL.w]), jnp.stack([SMALL.u, SMALL.u]))
+HOLES = POINTS.at[0, 0].set(np.nan)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: active(SMALL, HOLES), "points have entries that are not finite"),
+        (lambda: gradient_scale(SMALL, HOLES, 0.1), "points have entries"),
+        (lambda: gradient_scale(SMALL._replace(u=SMALL.u / 0), POINTS, 0.1), "weights have"),
+        (lambda: off_subspace_gradient(SMALL, HOLES, PLANE), "points have entries"),
+        (lambda: off_subspace_gradient(COPIES, POINTS, PLANE), "2 copies.*jax.vmap"),
+        (lambda: active(COPIES, POINTS), "2 copies"),
+        (lambda: flip_distance(COPIES, POINTS[0], POINTS[1]), "2 copies"),
+        (lambda: check_network(Linear(POINTS[0])), "is a Linear"),
+        (lambda: universal_direction(COPIES, PLANE), "2 copies"),
+        (lambda: span(HOLES, 1), "points have entries"),
+    ],
+)
+def test_what_gates_would_hide_is_refused(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
+def test_copies_are_mapped_over():
+    found = jax.vmap(lambda net: active(net, POINTS))(COPIES)
+    assert (found == active(SMALL, POINTS)[None]).all()
 
 
 @pytest.mark.parametrize(

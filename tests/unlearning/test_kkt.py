@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 from tests.unlearning import reference
-from theory.networks import Linear, TwoLayerReLU
-from theory.unlearning import autograd_pattern, kkt
+from theory.networks import Linear, TwoLayerReLU, two_layer_relu
+from theory.unlearning import (
+    autograd_pattern,
+    certificate,
+    closed_form_multipliers,
+    common_step,
+    gradient_ascent,
+    kkt,
+    train_to_large_margin,
+)
 from theory.unlearning.pattern import Pattern, snap
 
 AGREE = 1e-8
@@ -169,3 +177,48 @@ def test_a_margin_that_is_not_positive_is_nan_in_a_compiled_program():
     net = TwoLayerReLU(jnp.array(w), jnp.array(u))
     found = jax.jit(kkt)(net, jnp.array(x), jnp.array(-y))
     assert np.isnan(found.stationarity) and np.isnan(found.scale)
+
+
+@pytest.fixture(scope="module")
+def explained():
+    """Two networks trained on the same points, and the conditions of both."""
+    x, y = jax.random.normal(jax.random.key(1), (4, 8)), jnp.array([1.0, -1.0, 1.0, -1.0])
+
+    def trained(seed):
+        start = two_layer_relu(jax.random.key(seed), 8, 6, 0.01)
+        return train_to_large_margin(start, x, y, 100.0).network
+
+    nets = trained(0), trained(5)
+    return x, y, nets, [kkt(net, x, y) for net in nets]
+
+
+def test_conditions_of_something_else_are_refused(explained):
+    x, y, (net, other), (its, others) = explained
+    plain = certificate(net, x, y, 0)
+    jax.tree.map(np.testing.assert_array_equal, certificate(net, x, y, 0, explained=its), plain)
+    certificate(its.snapped.network, x, y, 0, explained=its)
+    for wrong in (others, its._replace(margins=its.margins[::-1])):
+        with pytest.raises(ValueError, match="of another network or other data"):
+            certificate(net, x, y, 0, explained=wrong)
+    few = kkt(net, x[:3], y[:3])
+    with pytest.raises(ValueError, match=r"explained is of \(3,\) points, and \(4,\) are given"):
+        gradient_ascent(net, x, y, 3, explained=few)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda x, y, net: common_step(net, x, -y), "must be classified correctly"),
+        (lambda x, y, net: closed_form_multipliers(net, x, -y), "must be classified correctly"),
+        (lambda x, y, net: kkt(net, x, y, tolerance=1.0), "tolerance is 1.0 and must be"),
+        (lambda x, y, net: kkt(net, x, y, tolerance=np.nan), "tolerance is nan"),
+        (lambda x, y, net: autograd_pattern(net, x.at[0, 0].set(np.nan)), "not finite"),
+        (lambda x, y, net: train_to_large_margin(net, x, y, np.nan), "margin is nan"),
+        (lambda x, y, net: train_to_large_margin(net, x, y, 1, learning_rate=-1), "rate is -1"),
+        (lambda x, y, net: train_to_large_margin(net, x, y, 1, steps=-3), "steps is -3"),
+    ],
+)
+def test_bad_options_are_one_sentence(explained, call, says):
+    x, y, (net, _), _ = explained
+    with pytest.raises(ValueError, match=says):
+        call(x, y, net)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from theory.checks import as_floats
 from theory.geometry import Subspace, as_subspace
 from theory.networks import TwoLayerReLU
-from theory.subspace.gradient import off_subspace_gradient
+from theory.subspace.gradient import check_network, off_subspace_gradient
 
 
 def first_crossing(
@@ -67,17 +67,21 @@ def flip_distance(net: TwoLayerReLU, x: Any, direction: Any) -> Float[Array, ""]
         direction: (d,), of any length.
 
     Raises:
-        ValueError: point or direction have another shape.
+        ValueError: point or direction have another shape, or the network is another.
 
     Example:
         >>> net = TwoLayerReLU(jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([1.0, -1.0]))
         >>> float(flip_distance(net, jnp.array([2.0, 0.0]), jnp.array([0.0, 5.0])))
         2.0
     """
+    check_network(net)
     x, direction = as_floats("x", x), as_floats("direction", direction)
     for name, one in (("x", x), ("direction", direction)):
         if one.shape != net.w.shape[-1:]:
             raise ValueError(f"{name} has shape {one.shape} and must have {net.w.shape[-1:]}.")
+    # Squares of a direction of any length would leave the range of its numbers.
+    largest = jnp.max(jnp.abs(direction))
+    direction = direction / jnp.where(largest > 0, largest, 1)
     norm = jnp.linalg.norm(direction)
     unit = direction / jnp.where(norm > 0, norm, 1)
     return first_crossing(net.w @ x, net.w @ unit, net.u)
@@ -172,11 +176,15 @@ def nearest_flip(
 def universal_direction(net: TwoLayerReLU, subspace: Any) -> Float[Array, " d"]:
     """v = Σ_i sign(u_i)·Π_{P^⊥} w_i, which flips every point of P at once when ℓ ≫ m.
 
+    Raises:
+        ValueError: the network has copies, or the subspace is none.
+
     Example:
         >>> net = TwoLayerReLU(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([1.0, -1.0]))
         >>> universal_direction(net, Subspace(jnp.array([[1.0], [0.0]]))).tolist()
         [0.0, -2.0]
     """
+    check_network(net)
     return jnp.sign(net.u) @ as_subspace(subspace, net.w.shape[-1]).reject(net.w)
 
 
@@ -191,6 +199,9 @@ def operator_norm(w: Float[Array, "width d"], squarings: int = 32) -> Float[Arra
         4.0
     """
 
+    largest = jnp.max(jnp.abs(w))
+    w = w / jnp.where(largest > 0, largest, 1)
+
     def square(i, carry):
         power, log_norm = carry
         scale = jnp.trace(power)
@@ -199,14 +210,14 @@ def operator_norm(w: Float[Array, "width d"], squarings: int = 32) -> Float[Arra
 
     gram = w @ w.T
     power, log_norm = jax.lax.fori_loop(0, squarings, square, (gram, jnp.zeros((), w.dtype)))
-    return jnp.exp((log_norm + jnp.log(jnp.trace(power)) * 0.5**squarings) / 2)
+    return largest * jnp.exp((log_norm + jnp.log(jnp.trace(power)) * 0.5**squarings) / 2)
 
 
 def certified_radius(net: Any, x: Any, subspace: Any) -> Float[Array, "*batch"]:
     """|N(x)| / (‖u‖₂·‖Π_{P^⊥}W‖_op): no z ∈ P^⊥ shorter than this flips x ∈ P.
 
     |N(x+z) − N(x)| ≤ ‖u‖₂‖W_⊥z‖₂ because σ is 1-Lipschitz; ‖u‖₂ = 1 for u_i = ±1/√m. Infinite
-    where W_⊥ = 0, since then nothing off P is seen.
+    where W_⊥ = 0, since then nothing off P is seen; NaN where a weight is.
 
     Args:
         net: a `TwoLayerReLU`, of which alone this is a theorem.
@@ -229,6 +240,5 @@ def certified_radius(net: Any, x: Any, subspace: Any) -> Float[Array, "*batch"]:
         )
     plane = as_subspace(subspace, net.w.shape[-1])
     lipschitz = jnp.linalg.norm(net.u) * operator_norm(plane.reject(net.w))
-    return jnp.where(
-        lipschitz > 0, jnp.abs(net(x)) / jnp.where(lipschitz > 0, lipschitz, 1), jnp.inf
-    )
+    blind = lipschitz == 0
+    return jnp.where(blind, jnp.inf, jnp.abs(net(x)) / jnp.where(blind, 1, lipschitz))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from theory.checks import as_floats
+from theory.checks import as_floats, check_finite
 from theory.geometry import as_subspace
 from theory.networks import TwoLayerReLU
 
@@ -27,7 +27,8 @@ def off_subspace_gradient(
         The projected gradients, shaped as ``x``.
 
     Raises:
-        ValueError: the network gives several numbers for a point, or the basis is none.
+        ValueError: the network gives several numbers for a point, the basis is none, or something
+            is not finite: ReLU's gates would take a NaN for a number below 0.
 
     References:
         Melamed, Yehudai, Vardi, NeurIPS 2023 (arXiv 2303.00783), Section 4.
@@ -40,6 +41,9 @@ def off_subspace_gradient(
     x = as_floats("x", x)
     if not x.ndim:
         raise ValueError("x is one number and must be a point (d,), or points (..., d).")
+    if isinstance(net, TwoLayerReLU):
+        check_network(net)
+    check_finite("points", x)
     plane = as_subspace(basis, x.shape[-1])
     batches_alone = _takes_batches_alone(net, x)
 
@@ -71,14 +75,40 @@ def _takes_batches_alone(net: Callable[[Any], Any], x: Float[Array, "*batch d"])
     return of_batch is not None if of_one is None else of_batch == 1
 
 
+def check_network(net: Any) -> None:
+    """Refuse what is not one two-layer ReLU network of finite weights.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_network(TwoLayerReLU(jnp.ones((3, 2, 2)), jnp.ones((3, 2))))
+        Traceback (most recent call last):
+        ValueError: the network is 3 copies: give one of them, or map this over them by jax.vmap
+    """
+    if not isinstance(net, TwoLayerReLU):
+        raise ValueError(f"the network is a {type(net).__name__} and must be a TwoLayerReLU")
+    if net.w.ndim != 2:
+        raise ValueError(
+            f"the network is {len(net.w)} copies: give one of them, or map this over them by "
+            "jax.vmap"
+        )
+    check_finite("weights", net)
+
+
 def active(net: TwoLayerReLU, x: Float[Array, "*batch d"]) -> Bool[Array, "*batch width"]:
     """The set S of neurons active at x, ⟨w_i, x⟩ > 0 (as in JAX, a neuron at its kink is off).
+
+    Raises:
+        ValueError: weights or points are not finite, or the network is another.
 
     Example:
         >>> net = TwoLayerReLU(jnp.array([[1.0], [-1.0]]), jnp.ones(2))
         >>> active(net, jnp.array([2.0])).tolist()
         [True, False]
     """
+    check_network(net)
+    check_finite("points", x)
     return x @ net.w.T > 0
 
 
@@ -88,6 +118,9 @@ def gradient_scale(
     """σ·√(Σ_{i∈S} u_i²): the standard deviation of each coordinate of Π_{P^⊥} ∇N(x).
 
     With u_i = ±1/√m this is σ√(k/m), k = |S|.
+
+    Raises:
+        ValueError: as of `active`.
 
     Example:
         >>> net = TwoLayerReLU(jnp.eye(2), jnp.array([3.0, 4.0]))

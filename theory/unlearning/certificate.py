@@ -32,7 +32,7 @@ from theory.geometry import Subspace, orthonormalise
 from theory.networks import Linear, TwoLayerReLU
 from theory.unlearning.checks import check_forget, retained
 from theory.unlearning.gradient_ascent import gradient_ascent
-from theory.unlearning.kkt import KKT, kkt
+from theory.unlearning.kkt import KKT, as_explained
 from theory.unlearning.pattern import combine, neurons, with_weights
 
 QUANTITIES = ("epsilon", "delta", "tau")
@@ -106,7 +106,7 @@ def certificate(
     """
     x, y = check_points(x, y)
     forgotten = check_forget(forget, len(x))
-    explained = kkt(net, x, y) if explained is None else explained
+    explained = as_explained(explained, net, x, y)
     after = gradient_ascent(net, x, y, forgotten, explained=explained)
     return _certify(explained, after, x, y, forget=forgotten)
 
@@ -162,6 +162,7 @@ def judged(
     δ is of the certificate's own margins, which are θ's up to rounding.
 
     Example:
+        >>> from theory.unlearning import kkt
         >>> x, y = jnp.eye(2), jnp.array([1.0, -1.0])
         >>> explained = kkt(Linear(jnp.array([2.0, -2.0])), x, y)
         >>> proof = certificate(explained.snapped.network, x, y, 0, explained=explained)
@@ -182,6 +183,7 @@ def sum_of_distances(explained: KKT, x: Float[Array, "n d"], k: int) -> Float[Ar
     """Σ_r D_r over the first k points, with the same Π as D_F, which it bounds.
 
     Example:
+        >>> from theory.unlearning import kkt
         >>> x, y = jnp.array([[1.0, 0.0], [0.6, 0.8]]), jnp.array([1.0, -1.0])
         >>> explained = kkt(Linear(jnp.array([2.0, -4.0])), x, y)
         >>> round(float(sum_of_distances(explained, x, 1) / explained.multipliers[0]), 3)

@@ -18,8 +18,8 @@ from jaxtyping import Array, Float
 
 from theory.checks import check_points
 from theory.networks import Linear, TwoLayerReLU
-from theory.unlearning.checks import check_forget
-from theory.unlearning.kkt import KKT, kkt
+from theory.unlearning.checks import check_forget, check_problem
+from theory.unlearning.kkt import KKT, as_explained
 from theory.unlearning.margin import LogSlope, logistic_slope
 from theory.unlearning.pattern import combine, neurons, with_weights
 
@@ -49,7 +49,8 @@ def gradient_ascent(
         explained: `kkt` of the same network and data, if it is there already.
 
     Raises:
-        ValueError: for an index out of range, given twice, or all points; and as `kkt`.
+        ValueError: for an index out of range, given twice, or all points; conditions of something
+            else; and as `kkt`.
 
     Example:
         >>> net, y = Linear(jnp.array([2.0, -2.0])), jnp.array([1.0, -1.0])
@@ -58,7 +59,7 @@ def gradient_ascent(
     """
     x, y = check_points(x, y)
     forgotten = check_forget(forget, len(x))
-    explained = kkt(net, x, y) if explained is None else explained
+    explained = as_explained(explained, net, x, y)
     return _ascend(net, x, y, explained, fraction, log_step, forget=forgotten, slope=slope)
 
 
@@ -91,13 +92,16 @@ def common_step(
     At a KKT point that descent reaches, λ_i ∝ |ℓ'(q_i)|, and Euler's ‖θ‖² = Σ_i λ_i q_i fixes the
     factor: β = ‖θ‖² / Σ_k |ℓ'(q_k)| q_k, which does not depend on the point (derived).
 
+    Raises:
+        ValueError: as `kkt`.
+
     Example:
         >>> net, y = Linear(jnp.array([2.0, -2.0])), jnp.array([1.0, -1.0])
         >>> step = common_step(net, jnp.eye(2), y)
         >>> gradient_ascent(net, jnp.eye(2), y, 0, log_step=step).w.round(4).tolist()
         [0.0, -2.0]
     """
-    x, y = check_points(x, y)
+    x, y = check_problem(net, x, y)
     w, _, _ = neurons(net)
     q = y * net(x)
     log_slopes = slope(q)
@@ -118,11 +122,14 @@ def closed_form_multipliers(
     Euler's formula fixes the factor (derived); the error against the multipliers of `kkt` falls
     as 1/margin on the support vectors.
 
+    Raises:
+        ValueError: as `kkt`.
+
     Example:
         >>> net, y = Linear(jnp.array([2.0, -2.0])), jnp.array([1.0, -1.0])
         >>> closed_form_multipliers(net, jnp.eye(2), y).round(4).tolist()
         [1.0, 1.0]
     """
-    x, y = check_points(x, y)
+    x, y = check_problem(net, x, y)
     q = y * net(x)
     return jnp.exp(common_step(net, x, y, slope=slope) + slope(q)) / jnp.min(q)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from theory.checks import traced
 from theory.networks import Linear, TwoLayerReLU
 from theory.unlearning.checks import check_problem
 from theory.unlearning.cone import nearest
@@ -76,7 +77,8 @@ def kkt(
         The conditions; NaN where a margin is not positive inside a compiled program.
 
     Raises:
-        ValueError: for labels other than ±1, or a point that is not classified correctly.
+        ValueError: for labels other than ±1, a point that is not classified correctly, or a
+            tolerance outside [0, 1).
 
     Example:
         >>> conditions = kkt(Linear(jnp.array([2.0, -2.0])), jnp.eye(2), jnp.array([1.0, -1.0]))
@@ -86,7 +88,45 @@ def kkt(
         True
     """
     x, y = check_problem(net, x, y)
+    if not traced(tolerance) and not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance is {tolerance} and must be at least 0 and below 1")
     return _kkt(net, x, y, pattern, tolerance)
+
+
+SAME = 1e-3
+"""Margins and distances of the same network and data differ by less, in single precision too."""
+
+
+def as_explained(explained: KKT | None, net: Linear | TwoLayerReLU, x: Any, y: Any) -> KKT:
+    """The conditions that a caller gives, if they are those of this network and data; else `kkt`.
+
+    Raises:
+        ValueError: they are of other points, or of another network; and as `kkt`.
+
+    Example:
+        >>> net, y = Linear(jnp.array([2.0, -2.0])), jnp.array([1.0, -1.0])
+        >>> as_explained(kkt(net, jnp.eye(2), y), Linear(net.w[::-1]), jnp.eye(2), -y)
+        Traceback (most recent call last):
+        ValueError: explained is of another network or other data: give kkt of the same
+    """
+    if explained is None:
+        return kkt(net, x, y)
+    if explained.multipliers.shape != y.shape:
+        raise ValueError(
+            f"explained is of {explained.multipliers.shape} points, and {y.shape} are given: give "
+            "kkt of the same"
+        )
+    if traced((explained, net, x, y)):
+        return explained
+    snapped = explained.snapped
+    margins = y * snapped.network(x) / explained.scale
+    (w, *_), (moved, *_) = neurons(net), neurons(snapped.network)
+    # Which may be given as well as the network that was moved.
+    allowed = (1 + SAME) * snapped.distance + SAME * jnp.linalg.norm(moved)
+    same = jnp.allclose(margins, explained.margins, rtol=SAME, atol=0)
+    if not (same and jnp.linalg.norm(w - moved) <= allowed):
+        raise ValueError("explained is of another network or other data: give kkt of the same")
+    return explained
 
 
 @jax.jit

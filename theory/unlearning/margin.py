@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from theory.checks import check_dimension, check_points
+from theory.checks import check_dimension, check_points, traced
 from theory.networks import Linear, TwoLayerReLU
 from theory.training import Trained
 from theory.unlearning.pattern import neurons, with_weights
@@ -90,7 +90,8 @@ def train_to_large_margin(
         The network; ``loss`` is the mean of |ℓ'(q_i)|, which is 0 where it underflows.
 
     Raises:
-        ValueError: points or labels that are not what they should be, see `check_points`.
+        ValueError: points or labels that are not what they should be, see `check_points`; a margin
+            that is no number, a rate that is not positive, steps below 0.
 
     Example:
         >>> from theory.networks import two_layer_relu
@@ -102,6 +103,13 @@ def train_to_large_margin(
     """
     x, y = check_points(x, y)
     check_dimension(net.w.shape[-1], x)
+    # No comparison holds of a NaN.
+    if not traced(margin) and not margin >= -jnp.inf:
+        raise ValueError(f"margin is {margin} and must be a number")
+    if not traced(learning_rate) and not learning_rate > 0:
+        raise ValueError(f"learning_rate is {learning_rate} and must be positive")
+    if not traced(steps) and not steps >= 0:
+        raise ValueError(f"steps is {steps} and must be at least 0")
     return _train(net, x, y, margin, learning_rate, steps, slope=slope)
 
 

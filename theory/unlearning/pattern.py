@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from theory.checks import check_finite
 from theory.geometry import orthonormalise
 from theory.networks import Linear, TwoLayerReLU
 
@@ -93,11 +94,15 @@ class Pattern(NamedTuple):
 def autograd_pattern(net: Linear | TwoLayerReLU, x: Float[Array, "n d"]) -> Pattern:
     """The pattern of automatic differentiation: no kinks, and σ'(0) = 0.
 
+    Raises:
+        ValueError: weights or points are not finite: gates take a NaN for a number below 0.
+
     Example:
         >>> net = TwoLayerReLU(jnp.eye(2), jnp.ones(2))
         >>> autograd_pattern(net, jnp.array([[1.0, 0.0]])).gates.tolist()
         [[1.0], [0.0]]
     """
+    check_finite("weights and points", (net, x))
     w, _, always = neurons(net)
     z = w @ x.T
     gates = jnp.ones_like(z) if always else (z > 0).astype(z.dtype)
