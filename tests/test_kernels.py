@@ -108,11 +108,12 @@ def test_a_neuron_at_its_kink_is_off():
     assert jax.grad(lambda x: relu_sum(x, w, v).sum())(x).tolist() == [[0, 0], [0, 0]]
 
 
-@pytest.mark.parametrize("sums", [gated.by_neurons, gated.by_matmuls])
+@pytest.mark.parametrize("sums", [gated.by_neurons, gated.by_matmuls, gated_sum])
 def test_a_point_that_is_no_number_gives_none(sums):
     x = jnp.array([[1.0, 1.0], [jnp.nan, 1.0]])
     found = sums(x, jnp.array([[1.0, 2.0], [3.0, -1.0]]), jnp.ones(2))
-    assert jnp.isnan(found).tolist() == [False, True]
+    assert np.isnan(found).reshape(2, -1).all(axis=1).tolist() == [False, True]
+    assert np.isfinite(found[0]).all()
 
 
 def test_a_batch_of_networks_is_the_networks_one_by_one():
@@ -128,6 +129,13 @@ def test_arguments_share_their_dtype():
     for sums in (relu_sum, gated_sum):
         with pytest.raises(TypeError, match="float32"):
             sums(x, w, v)
+
+
+@pytest.mark.parametrize(("x", "v"), [((2, 3), (1,)), ((2, 3), (4, 1)), ((3,), (4,))], ids=str)
+@pytest.mark.parametrize("sums", [relu_sum, gated_sum])
+def test_arguments_of_other_shapes_are_refused(sums, x, v):
+    with pytest.raises(ValueError, match=r"must be \(n, d\), \(m, d\) and \(m,\)"):
+        sums(jnp.ones(x), jnp.ones((4, 3)), jnp.ones(v))
 
 
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])

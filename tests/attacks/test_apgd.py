@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from attacks import reference
@@ -226,15 +227,32 @@ def test_labels_of_any_integer_and_of_one_column(scene):
         (lambda x, y: {"y": y + CLASSES}, "labels must be classes from 0 to 4"),
         (lambda x, y: {"x": 2 * x}, r"outside the box from 0 to 1: scale them, or give the box"),
         (lambda x, y: {"x": (255 * x).astype(jnp.uint8)}, "type uint8 and must be floating"),
+        (
+            lambda x, y: {"y": (y - CLASSES).astype(jnp.uint64)},
+            "labels must be classes from 0 to 4",
+        ),
         (lambda x, y: {"eps": -0.1}, "eps is -0.1 and must be at least 0"),
+        (lambda x, y: {"eps": jnp.ones(30)}, r"eps has shape \(30,\) and must be one number"),
+        (lambda x, y: {"eps": "0.1"}, "eps is '0.1' and must be a number"),
+        (lambda x, y: {"box": 1.0}, "box is 1.0: give two numbers"),
+        (lambda x, y: {"box": (0.0, 0.5, 1.0)}, "give two numbers"),
+        (lambda x, y: {"box": (1.0, 0.0)}, "its lowest value must be below its highest"),
+        (lambda x, y: {"logits": lambda x: jnp.round(x).astype(int)}, "logits have type int64"),
         (lambda x, y: {"steps": 0}, "steps is 0 and must be an integer of at least 1"),
         (lambda x, y: {"targets": y}, "target 0 is . the label itself"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_sentence(scene, change, said):
+def test_what_cannot_be_is_refused_in_one_sentence(scene, change, said, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # which users do not have
     net, x, y = scene
     with pytest.raises(ValueError, match=said.replace(". the", "., the")):
-        apgd(net.logits, KEY, **({"x": x, "y": y} | change(x, y)))
+        apgd(**({"logits": net.logits, "key": KEY, "x": x, "y": y} | change(x, y)))
+
+
+def test_the_radius_may_be_traced_where_the_inputs_are_not(scene):
+    net, x, y = scene
+    found = jax.jit(lambda eps: apgd(net.logits, KEY, x, y, eps, steps=5).success)(0.15)
+    np.testing.assert_array_equal(found, apgd(net.logits, KEY, x, y, 0.15, steps=5).success)
 
 
 def test_outside_the_box_without_one(scene):

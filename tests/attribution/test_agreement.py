@@ -219,6 +219,28 @@ def test_a_word_without_a_number_leaves_the_others_theirs(gradients):
     assert np.isnan(kept[2]) and (kept[others] == small_norm(without, 0.5)).all()
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_not_finite_has_no_p_value(wrong):
+    found = calibrate(jnp.array([0.5, wrong]), jnp.full((9, 2), 0.2))
+    for each in found:
+        assert np.isnan(each).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quantile": 1.5}, "quantile is 1.5 and must be from 0 to 1"),
+        ({"quantile": float("nan")}, "quantile is nan"),
+        ({"words": jnp.ones(WORDS)}, "words are float64 of shape"),
+        ({"words": jnp.ones(2, bool)}, r"words are bool of shape \(2,\)"),
+    ],
+    ids=range(4),
+)
+def test_filters_that_cannot_be_are_refused(gradients, options, message):
+    with pytest.raises(ValueError, match=message):
+        small_norm(agreement(gradients, samples=9), **options)
+
+
 @pytest.mark.parametrize(
     ("chance", "message"),
     [

@@ -144,6 +144,24 @@ def test_ppmi_embedding_puts_words_of_one_context_together():
         ppmi_embedding(np.array(rows, np.int32), 10, 11)
 
 
+@pytest.mark.parametrize(
+    ("ids", "options", "says"),
+    [
+        ([[1, 4]], {}, "ids go from 1 to 4 and must be from 0, padding, to 3"),
+        ([[-1, 2]], {}, "ids go from -1 to 2"),
+        ([[[1, 2]]], {}, r"ids are int64 of shape \(1, 1, 2\)"),
+        ([[1.0, 2.0]], {}, "ids are float64"),
+        (np.ones((0, 3), int), {}, "ids are none"),
+        ([[1, 2]], {"window": 0}, "window is 0 and must be an integer of at least 1"),
+        ([[1, 2]], {"d": 0}, "d is 0 and must be an integer of at least 1"),
+    ],
+    ids=range(7),
+)
+def test_texts_that_have_no_embedding_are_refused(ids, options, says):
+    with pytest.raises(ValueError, match=says):
+        ppmi_embedding(np.array(ids), 3, **({"d": 2} | options))
+
+
 def test_ppmi_embedding_of_full_rank_has_the_cosines_of_its_root():
     """EEᵀ = |PPMI| for E = U√Σ; rows are scaled to 1, and U's signs do not matter."""
     ids = np.random.default_rng(1).integers(1, 8, (60, 9), np.int32)

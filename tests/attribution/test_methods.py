@@ -15,8 +15,9 @@ from theory.attribution.methods import (
     smooth_grad,
     span_share,
 )
+from theory.attribution.scores import explain
 from theory.geometry import random_subspace
-from theory.networks import mlp, two_layer_relu
+from theory.networks import SumReLU, mlp, two_layer_relu
 
 WORDS, D = 8, 6
 PADDING = jnp.arange(WORDS) >= 6
@@ -178,3 +179,80 @@ def test_averages_over_nothing_are_refused(linear, x):
         integrated_gradients(linear, x, steps=0)
     with pytest.raises(ValueError, match="samples is 0"):
         smooth_grad(linear, x, jax.random.key(0), 0.1, 0)
+
+
+METHODS = {
+    "gradient": gradient,
+    "gradient_times_input": gradient_times_input,
+    "integrated_gradients": lambda logit, x: integrated_gradients(logit, x, steps=2),
+    "occlusion": occlusion,
+    "smooth_grad": lambda logit, x: smooth_grad(logit, x, jax.random.key(0), 0.1, 2),
+    "explain": lambda logit, x: explain(
+        jax.vmap(lambda key: SumReLU(two_layer_relu(key, D, 5)))(
+            jax.random.split(jax.random.key(0), 2)
+        ),
+        *(x, jax.random.key(1)),
+        steps=1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_is_no_text_is_refused(name, linear, x):
+    """A gate is closed at a NaN: the gradient there would be 0, and so would be the score."""
+    for wrong, says in (
+        (x.at[1, 0].set(jnp.nan), "the words of the text have entries that are not finite"),
+        (x.at[1, 0].set(jnp.inf), "not finite"),
+        (x[None], r"the text has shape \(1, 8, 6\) and must have \(words, d\)"),
+        (x[:0], "of at least one word"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            METHODS[name](linear, wrong)
+    jax.make_jaxpr(lambda x: METHODS[name](linear, x))(x)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "says"),
+    [
+        (jnp.ones((1, D)), r"the baseline has shape \(1, 6\) and must have \(8, 6\)"),
+        (jnp.full((WORDS, D), jnp.nan), "the words of the baseline have entries"),
+    ],
+    ids=range(2),
+)
+def test_a_baseline_is_a_text_of_the_same_shape(linear, x, baseline, says):
+    with pytest.raises(ValueError, match=says):
+        integrated_gradients(linear, x, baseline, 4)
+
+
+@pytest.mark.parametrize("noise", [float("nan"), -0.1, float("inf")])
+def test_noise_that_is_no_deviation_is_refused(linear, x, noise):
+    with pytest.raises(ValueError, match="noise is .* and must be at least 0 and finite"):
+        smooth_grad(linear, x, jax.random.key(0), noise, 4)
+
+
+def test_span_share_of_what_is_small_and_of_what_is_no_number():
+    plane = random_subspace(jax.random.key(8), 40, 7)
+    g = jax.random.normal(jax.random.key(9), (5, 40)).astype(jnp.float32)
+    basis = plane.basis.astype(jnp.float32)
+    whole = span_share(g, basis)
+    for scale in (1e-25, 1e25):
+        scaled = span_share(g * jnp.float32(scale), basis)
+        np.testing.assert_allclose(scaled, whole, rtol=1e-5)
+    for wrong in (jnp.nan, jnp.inf):
+        found = span_share(g.at[1, 0].set(wrong), basis)
+        assert np.isnan(found).tolist() == [False, True, False, False, False]
+        np.testing.assert_array_equal(np.delete(found, 1), np.delete(whole, 1))
+
+
+@pytest.mark.parametrize(
+    ("basis", "says"),
+    [
+        (2 * jnp.eye(4)[:, :2], "not orthonormal"),
+        (jnp.ones((4, 2)), "not orthonormal"),
+        (jnp.eye(3), r"basis has shape \(3, 3\)"),
+    ],
+    ids=range(3),
+)
+def test_a_basis_that_is_none_is_refused(basis, says):
+    with pytest.raises(ValueError, match=says):
+        span_share(jnp.ones(4), basis)

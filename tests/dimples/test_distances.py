@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -125,9 +126,30 @@ def test_principal_components_are_those_of_numpy():
         (np.ones((3, 4, 1)), "must have"),
         (2 * np.eye(4)[:, :1], "basis is not orthonormal: its products are off by 3"),
         (np.full((4, 1), np.nan), "basis is not orthonormal"),
+        (np.ones((4, 0)), "basis has no columns"),
     ],
-    ids=range(4),
+    ids=range(5),
 )
 def test_bad_bases_are_named(basis, says):
     with pytest.raises(ValueError, match=says):
         restricted(lambda x: x, np.ones((2, 4)), np.zeros(2, int), basis, "on")
+
+
+def test_a_side_that_is_none_and_inputs_without_a_norm_are_named(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # which users do not have
+    x, y = np.ones((2, 4)), np.zeros(2, int)
+    with pytest.raises(ValueError, match="side is 'On' and must be one of"):
+        restricted(lambda x: x, x, y, np.eye(4)[:, :1], "On")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="inputs are all 0 or not finite"):
+        restricted(lambda x: x, 0 * x, y, np.eye(4)[:, :1], "on")
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_an_input_that_is_not_finite_leaves_the_others_theirs(wrong):
+    net = mlp(KEY, (4, 8, 3))
+    x = jax.random.uniform(jax.random.key(1), (5, 4))
+    y, basis = net.logits(x).argmax(1), jnp.eye(4)[:, :2]
+    whole = restricted(net.logits, x[1:], y[1:], basis, "on").distance
+    found = restricted(net.logits, x.at[0, 0].set(wrong), y, basis, "on").distance
+    assert np.isfinite(whole).any() and not np.isfinite(found[0])
+    np.testing.assert_allclose(found[1:], whole, rtol=1e-12)

@@ -1,11 +1,15 @@
 """ET3: NumPy's, on what users give it, and what it costs."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
-from theory.energy import energy, et3
+from theory.attacks.survivors import as_tree
+from theory.energy import climb, energy, et3
 from theory.energy.et3 import Defended
 from theory.networks import conv_net, mlp
 
@@ -115,13 +119,64 @@ def test_rows_without_a_slope_stay_and_the_others_do_not(net, images):
         ({"steps": 0}, "steps is 0 and must be an integer of at least 1"),
         ({"direction": "random"}, "the direction 'random' needs a key"),
         ({"logits": lambda x: x[:, 0]}, "logits have shape"),
+        ({"radius": np.ones(2)}, r"radius has shape \(2,\) and must be one number"),
+        ({"step_size": "0.1"}, "step_size is '0.1' and must be a number"),
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_bad_input_is_named(changed, says):
     given = {"logits": lambda x: x, "x": np.ones((2, 3)), "radius": 0.1, "step_size": 0.1}
     with pytest.raises(ValueError, match=says):
         et3(**(given | changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"norm": "Linf"}, "norm is 'Linf' and must be one of"),
+        ({"backward": "Identity"}, "backward is 'Identity' and must be one of"),
+        ({"steps": -1}, "steps is -1 and must be an integer"),
+        ({"radius": float("nan")}, "radius is nan and must be at least 0 and finite"),
+        ({"radius": -1.0}, "radius is -1.0 and must be at least 0"),
+        ({"radius": jnp.ones(7)}, r"radius has shape \(7,\) and must be one number"),
+        ({"step_size": float("inf")}, "step_size is inf and must be at least 0 and finite"),
+        ({"box": (1.0, 0.0)}, "its lowest value must be below its highest"),
+    ],
+    ids=range(8),
+)
+def test_a_defence_that_cannot_be_is_named(net, images, changed, says, monkeypatch):
+    """When it is made if its program depends on it, and else when it is called or attacked."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # which users do not have
+    given = {"logits": net.logits, "radius": 0.1, "step_size": 0.1} | changed
+    with pytest.raises(ValueError, match=says):
+        Defended(**given)(images)
+    with pytest.raises(ValueError, match=says):
+        climb("unrolled", Defended(**given), KEY, images, jnp.zeros(7, int), steps=1)
+
+
+def test_a_defence_is_a_pytree_whatever_its_leaves(net, images):
+    by = Defended(net.logits, 0.3, 0.1)
+    radii = jnp.array([0.1, 0.2])
+    each = jax.vmap(lambda radius: replace(by, radius=radius)(images))(radii)
+    np.testing.assert_allclose(each[1], replace(by, radius=0.2)(images), atol=1e-12)
+    slope = jax.grad(lambda by: jnp.sum(by(images)[:, 0]))(replace(by, logits=as_tree(net.logits)))
+    assert isinstance(slope, Defended)  # of which the radius may be negative, or 0
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_row_that_is_not_finite_stays(net, images, norm, wrong):
+    x = images.at[2, 0].set(wrong)
+    after = et3(net.logits, x, 0.3, 0.3, norm=norm, box=None)
+    np.testing.assert_array_equal(after[2], x[2])
+    right = et3(net.logits, images, 0.3, 0.3, norm=norm, box=None)
+    np.testing.assert_array_equal(np.delete(after, 2, 0), np.delete(right, 2, 0))
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 2, 5)])
+def test_the_energy_is_of_rows_of_logits(shape):
+    with pytest.raises(ValueError, match="must have two axes"):
+        energy(jnp.ones(shape))
 
 
 def test_controls_go_where_they_say(net, images):

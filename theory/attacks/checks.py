@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Integer
 from theory.attacks.balls import Norm
 from theory.attacks.losses import Loss
 from theory.attacks.targets import Order
-from theory.checks import check_classes, check_counts, traced
+from theory.checks import check_classes, check_counts, is_array, traced
 
 
 def prepared(
@@ -39,8 +39,8 @@ def prepared_inputs(
     """Inputs as an array, and the number of classes.
 
     Raises:
-        ValueError: inputs that are none, not floating-point or outside the box; logits that are
-            not one row of at least 2 for each.
+        ValueError: inputs that are none, not floating-point or outside the box; no box; logits that
+            are not one row of at least 2 floating-point numbers for each.
 
     Example:
         >>> prepared_inputs(lambda x: x, 2 * jnp.eye(2), (0.0, 1.0))
@@ -52,15 +52,15 @@ def prepared_inputs(
         raise ValueError(f"inputs have shape {x.shape}: give (n, ...) with at least 1 input")
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(f"inputs have type {x.dtype} and must be floating-point, such as x / 255.")
-    if box is not None:
-        low, high = box
-        if not traced(box) and not low < high:
-            raise ValueError(f"box is {box}: its lowest value must be below its highest")
+    check_box(box)
+    if box is not None and not traced((x, box)):
+        seen = np.asarray(x)  # by NumPy, as in `theory.checks.finite`
+        low, high = np.asarray(box, x.dtype)
         # Not by the smallest and largest, which are NaN if an entry is.
-        if not traced((x, box)) and bool(jnp.any((x < low) | (x > high))):
+        if ((seen < low) | (seen > high)).any():
             raise ValueError(
-                f"inputs go from {float(jnp.nanmin(x)):g} to {float(jnp.nanmax(x)):g}, outside "
-                f"the box from {low:g} to {high:g}: scale them, or give the box"
+                f"inputs go from {float(np.nanmin(seen)):g} to {float(np.nanmax(seen)):g}, outside "
+                f"the box from {float(low):g} to {float(high):g}: scale them, or give the box"
             )
     found = jax.eval_shape(logits, x)
     if len(found.shape) != 2 or found.shape[0] != len(x) or found.shape[1] < 2:
@@ -68,6 +68,8 @@ def prepared_inputs(
             f"logits have shape {found.shape} for {len(x)} inputs: they must be "
             f"({len(x)}, classes), of at least 2 classes"
         )
+    if not jnp.issubdtype(found.dtype, jnp.floating):
+        raise ValueError(f"logits have type {found.dtype} and must be floating-point")
     return x, found.shape[1]
 
 
@@ -89,6 +91,63 @@ def check_targets(targets: Any, y: Integer[Array, " n"], classes: int) -> Intege
     return targets
 
 
+def check_box(box: Any) -> None:
+    """Refuse what is neither a lowest and a highest value nor None.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_box((0.0, 1.0))
+        >>> check_box(1.0)
+        Traceback (most recent call last):
+        ValueError: box is 1.0: give two numbers, its lowest and its highest value, or None
+    """
+    if box is None:
+        return
+    ends = list(box) if isinstance(box, tuple | list) or np.shape(box) else []
+    if len(ends) != 2 or not all(is_array(end) and np.shape(end) == () for end in ends):
+        raise ValueError(
+            f"box is {box!r}: give two numbers, its lowest and its highest value, or None"
+        )
+    if traced(box):
+        return
+    low, high = np.asarray(box)
+    if not low < high:
+        raise ValueError(f"box is {box}: its lowest value must be below its highest")
+
+
+def check_number(name: str, value: Any, *, positive: bool = False) -> None:
+    """Refuse what is not one finite number of at least 0.
+
+    Args:
+        name: what it is, for the message.
+        value: of all inputs; one for each is none.
+        positive: whether 0 is refused too.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_number("eps", 0.1)
+        >>> check_number("eps", jnp.ones(3))
+        Traceback (most recent call last):
+        ValueError: eps has shape (3,) and must be one number, the same for all inputs
+    """
+    if not is_array(value):
+        raise ValueError(f"{name} is {value!r} and must be a number")
+    if np.shape(value) != ():
+        raise ValueError(
+            f"{name} has shape {np.shape(value)} and must be one number, the same for all inputs"
+        )
+    if traced(value):
+        return
+    known = np.asarray(value)
+    if not (known > 0 if positive else known >= 0) or not known < math.inf:
+        least = "positive" if positive else "at least 0"
+        raise ValueError(f"{name} is {value} and must be {least} and finite")
+
+
 def check_attack(*, eps: Any, **options: Any) -> None:
     """Refuse options that cannot be: counts below 1, unknown names, ε that is no radius.
 
@@ -104,8 +163,7 @@ def check_attack(*, eps: Any, **options: Any) -> None:
         Traceback (most recent call last):
         ValueError: steps is 0 and must be an integer of at least 1
     """
-    if not traced(eps) and not 0 <= eps < math.inf:
-        raise ValueError(f"eps is {eps} and must be at least 0 and finite")
+    check_number("eps", eps)
     names = {"norm": get_args(Norm), "loss": get_args(Loss), "order": get_args(Order)}
     for name, value in options.items():
         if name in names:

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Integer
 
 from theory.attacks.balls import Rows, norms, unit
@@ -18,6 +19,7 @@ from theory.attacks.boundary import crossing
 from theory.attacks.checks import prepared
 from theory.attacks.losses import margin, misclassified, of_class, wide
 from theory.attacks.survivors import Split, split
+from theory.checks import traced
 
 Side = Literal["std", "on", "off"]
 """Where gradients are projected: nowhere, on the subspace, or off it."""
@@ -25,8 +27,8 @@ Side = Literal["std", "on", "off"]
 SIDES: tuple[Side, ...] = get_args(Side)
 
 FIRST, GROWTH = 1e-3, 1.05
-"""The first step, in units of the root mean square norm of the inputs, and how much each is longer
-than the one before."""
+"""The first step, in units of the root mean square norm of the inputs that are finite, and how much
+each is longer than the one before."""
 
 STEPS = 200
 """At most; the last of them ends 1e-3·1.05²⁰⁰ ≈ 17 such norms away, where all go straight on."""
@@ -50,11 +52,16 @@ class Restricted(NamedTuple):
 def projected(g: Rows, basis: Float[Array, "n d k"] | Float[Array, "d k"], side: Side) -> Rows:
     """Rows on or off the subspaces that orthonormal columns span: one for all, or for each its own.
 
+    Raises:
+        ValueError: another side.
+
     Example:
         >>> basis = jnp.eye(3)[:, :1]
         >>> [projected(jnp.ones((1, 3)), basis, side).tolist()[0] for side in ("on", "off")]
         [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]
     """
+    if side not in SIDES:
+        raise ValueError(f"side is {side!r} and must be one of {SIDES}")
     if side == "std":
         return g
     basis = jnp.broadcast_to(basis, (len(g), *basis.shape[-2:]))
@@ -97,7 +104,8 @@ def follow(
         gradient = jnp.nan_to_num(jax.grad(rise)(x))
         return unit(projected(gradient, basis, side).astype(x.dtype))
 
-    scale = FIRST * jnp.sqrt(jnp.mean(norms(x, "l2") ** 2))
+    squares = norms(x, "l2") ** 2
+    scale = FIRST * jnp.sqrt(jnp.mean(squares, where=jnp.isfinite(squares)))
 
     def going(carry):
         step, _, missed = carry
@@ -133,17 +141,20 @@ def restricted(
 
     Args:
         logits: as of `theory.attacks.apgd`.
-        x: inputs ``(n, ...)``, in no box.
+        x: inputs ``(n, ...)``, in no box. Steps are in units of the root mean square norm of all
+            that are finite: one input 10⁶ times as long as the others makes theirs as much longer.
         y: their classes, which the classifier has right.
         basis: orthonormal columns, (d, k) for all inputs or (n, d, k), for each its own.
         side: "on" the span of the basis, "off" it, or "std", which is anywhere.
 
     Returns:
-        Rows of misclassified points, and how far they are.
+        Rows of misclassified points, and how far they are: infinitely, or NaN, for an input that is
+        not finite.
 
     Raises:
-        ValueError: for inputs and labels that `theory.attacks.apgd` refuses too, a basis of another
-            shape, or one that is not orthonormal.
+        ValueError: for inputs and labels that `theory.attacks.apgd` refuses too, inputs that are
+            all 0 and have no norm to go by, a basis of another shape or without columns, one that
+            is not orthonormal, or another side.
 
     Example:
         >>> x, basis = jnp.array([[0.6, 0.2, 0.1]]), jnp.eye(3)[:, :2]
@@ -161,10 +172,18 @@ def restricted(
         raise ValueError(
             f"basis has shape {basis.shape} and must have ({d}, k) or ({len(x)}, {d}, k)"
         )
+    if basis.shape[-1] == 0:
+        raise ValueError("basis has no columns: give at least one")
     gram = jnp.einsum("...dk,...dl->...kl", basis, basis)
     one = jnp.broadcast_to(jnp.eye(basis.shape[-1], dtype=gram.dtype), gram.shape)
     off = float(jnp.max(jnp.abs(gram - one)))
     if not off < 1e-3:
         raise ValueError(f"basis is not orthonormal: its products are off by {off:.2g}")
+    if not traced(x):
+        known = np.asarray(x).reshape(len(x), -1)
+        if not (np.isfinite(known).all(axis=1) & known.any(axis=1)).any():
+            raise ValueError(
+                "inputs are all 0 or not finite, and steps are in units of their norm: shift them"
+            )
     parts = split(logits)
     return _restricted(parts.arrays, x, y, basis, rest=parts.rest, side=side)

@@ -15,7 +15,9 @@ class Attacked:
     """Inputs after an attack, with the evaluations that each was charged.
 
     A sample is attacked until an evaluated point is misclassified, and charged until then. One
-    that is misclassified already, or whose logits are NaN, is counted and not attacked.
+    that is misclassified already, or whose logits are NaN, is counted and not attacked. A point
+    that an attack comes to and that has a NaN among its logits is no success: a classifier that
+    has no logits around its inputs seems to withstand every attack.
 
     Attributes:
         inputs: like those given; where the attack did not succeed they are those, bit for bit.

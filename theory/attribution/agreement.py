@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import betainc, gammaln
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Float, Key
 
 from theory.checks import as_floats, finite, traced
 
@@ -137,7 +138,7 @@ def p_values(
     """(1 + #{chance ≥ score})/(1 + B): uniform, up to its grid, where the score is by chance too.
 
     Args:
-        score: of words; NaN has none.
+        score: of words; one that is not finite has none, NaN.
         chance: B independent scores of a word that shows nothing learned, from `chance_scores`. For
             classifiers whose gradients have no uniform direction at initialisation, `calibrate`.
 
@@ -151,7 +152,7 @@ def p_values(
     _check_chance(chance)
     below = jnp.searchsorted(jnp.sort(chance), score, side="left").astype(score.dtype)
     p_value = (1 + len(chance) - below) / (1 + len(chance))
-    return jnp.where(jnp.isnan(score), jnp.nan, p_value)
+    return jnp.where(jnp.isfinite(score), p_value, jnp.nan)
 
 
 def _check_chance(chance: Array) -> None:
@@ -181,7 +182,7 @@ def calibrate(score: Any, chance: Any) -> Calibrated:
     largest score of every set, which bounds the family-wise error whatever their dependence.
 
     Args:
-        score: of the words, (words,).
+        score: of the words, (words,); one that is not finite has no p-value, NaN.
         chance: of the same words, (sets, words), B sets of as many untrained copies; no p-value is
             below 1/(1 + B).
 
@@ -291,7 +292,7 @@ def agreement(
 def small_norm(
     found: Agreement | AgreementScores,
     quantile: float | Float[Array, ""] = 0.5,
-    words: Bool[Array, " words"] | None = None,
+    words: Any = None,
 ) -> Float[Array, " words"]:
     """The published filter: the score where the norm is at most its quantile, elsewhere 0.
 
@@ -300,13 +301,27 @@ def small_norm(
     Args:
         found: from `agreement` or `agreement_scores`.
         quantile: the share of the words that is kept; all pass at 1.
-        words: the words that are not padding, over which the quantile is taken; all when None.
+        words: the words that are not padding, over which the quantile is taken, (words,) of true
+            and false; all when None.
+
+    Raises:
+        ValueError: for a quantile outside [0, 1], or words of another shape or type.
 
     Example:
         >>> ones = jnp.ones(3)
         >>> small_norm(AgreementScores(ones, ones, jnp.array([0.1, 0.2, 1.0]))).tolist()
         [1.0, 1.0, 0.0]
     """
-    norm = found.norm if words is None else jnp.where(words, found.norm, jnp.nan)
+    if not traced(quantile) and not 0 <= np.asarray(quantile) <= 1:
+        raise ValueError(f"quantile is {quantile} and must be from 0 to 1")
+    norm = found.norm
+    if words is not None:
+        words = jnp.asarray(words)
+        if words.shape != norm.shape or words.dtype != bool:
+            raise ValueError(
+                f"words are {words.dtype} of shape {words.shape} and must be true or false, of "
+                f"shape {norm.shape}"
+            )
+        norm = jnp.where(words, norm, jnp.nan)
     passed = found.norm <= jnp.nanquantile(norm, quantile)
     return jnp.where(passed | jnp.isnan(found.norm), found.score, 0)

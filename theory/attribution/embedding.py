@@ -4,11 +4,14 @@ Row 0 is zero and stands for padding. A shared table is what gives the gradients
 common basis: with a table of its own each copy would agree with the others at chance.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int32, Key
+from jaxtyping import Array, Float, Key
 from numpy.typing import NDArray
 
+from theory.checks import check_counts
 from theory.sampling import gaussian_points
 
 WINDOW = 5
@@ -28,48 +31,57 @@ def random_embedding(
     return jnp.pad(gaussian_points(key, vocabulary, d), ((1, 0), (0, 0)))
 
 
-def cooccurrences(
-    ids: Int32[np.ndarray, "texts words"], vocabulary: int, window: int = WINDOW
-) -> NDArray[np.int64]:
+def cooccurrences(ids: Any, vocabulary: int, window: int = WINDOW) -> NDArray[np.int64]:
     """How often two words stand at most ``window`` apart, in a symmetric table.
 
     Args:
-        ids: texts, 0 being padding.
+        ids: texts (texts, words), 0 being padding.
         vocabulary: number of words; ids go from 1 to this.
         window: the largest distance that counts.
+
+    Raises:
+        ValueError: for ids that are none, of another shape, or no words; for a window below 1.
 
     Example:
         >>> cooccurrences(np.array([[1, 2, 2, 0]], np.int32), vocabulary=2, window=1).tolist()
         [[0, 1], [1, 2]]
     """
-    size = vocabulary + 1
+    check_counts(vocabulary=vocabulary, window=window)
+    ids = np.asarray(ids)
+    if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
+        raise ValueError(
+            f"ids are {ids.dtype} of shape {ids.shape} and must be integers of (texts, words)"
+        )
+    if ids.size == 0 or ids.min() < 0 or ids.max() > vocabulary:
+        found = f"go from {ids.min()} to {ids.max()}" if ids.size else "are none"
+        raise ValueError(f"ids {found} and must be from 0, padding, to {vocabulary}, the last word")
+    ids, size = ids.astype(np.int64), vocabulary + 1
     counts = np.zeros(size * size, np.int64)
     for apart in range(1, min(window, ids.shape[1] - 1) + 1):
-        pairs = ids[:, :-apart].astype(np.int64) * size + ids[:, apart:]
+        pairs = ids[:, :-apart] * size + ids[:, apart:]
         counts += np.bincount(pairs.ravel(), minlength=size * size)
     table = counts.reshape(size, size)[1:, 1:]
     return table + table.T
 
 
-def ppmi_embedding(
-    ids: Int32[np.ndarray, "texts words"], vocabulary: int, d: int, window: int = WINDOW
-) -> NDArray[np.float64]:
+def ppmi_embedding(ids: Any, vocabulary: int, d: int, window: int = WINDOW) -> NDArray[np.float64]:
     """Positive pointwise mutual information of neighbours, factorised to rank d, rows of norm 1.
 
     PPMI_ij = max(0, log(p_ij/(p_i p_j))) = UΣUᵀ up to signs, and the embedding is U_d√Σ_d.
 
     Args:
-        ids: texts, 0 being padding.
+        ids: texts (texts, words), 0 being padding.
         vocabulary: number of words; ids go from 1 to this.
         d: dimension of the embedding.
         window: the largest distance between neighbours.
 
     Returns:
         A table of shape (vocabulary + 1, d), float64, whose first row is zero. A word without
-        neighbours has a zero row as well, and cannot be told from padding.
+        neighbours has a zero row as well, and cannot be told from padding; in texts of one word
+        each, no word can.
 
     Raises:
-        ValueError: if there are fewer words than dimensions.
+        ValueError: as of `cooccurrences`; if there are fewer words than dimensions.
 
     References:
         Levy, Goldberg, 2014, Neural word embedding as implicit matrix factorization.
@@ -79,6 +91,7 @@ def ppmi_embedding(
         >>> ppmi_embedding(texts, vocabulary=20, d=4).shape
         (21, 4)
     """
+    check_counts(d=d)
     if d > vocabulary:
         raise ValueError(f"d is {d}, more dimensions than the {vocabulary} words can span")
     counts = cooccurrences(ids, vocabulary, window)

@@ -2,16 +2,22 @@
 
 A text is x ∈ R^{T×d}, one embedded word per row, and padding is the zero vector. Every method is a
 pure function of the logit and the text, for `jax.jit` and, over texts, `jax.vmap`.
+
+Every method refuses, by a ValueError, a text that is not one of at least one word, or not finite:
+the gate of a ReLU at a NaN is closed, and a gradient would be 0 there. In a compiled program only
+its shape can be looked at.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from theory.geometry import Subspace
+from theory.checks import check_finite, traced
+from theory.geometry import as_subspace
 
 Logit = Callable[[Float[Array, "words d"]], Float[Array, ""]]
 """A logit of one embedded text."""
@@ -30,7 +36,25 @@ def present(x: Float[Array, "words d"]) -> Bool[Array, " words"]:
     return jnp.any(x != 0, axis=-1)
 
 
-def gradient(logit: Logit, x: Float[Array, "words d"]) -> Float[Array, "words d"]:
+def check_text(x: Any) -> None:
+    """Refuse what is not an embedded text of at least one word, all finite.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_text(jnp.ones((1, 5, 2)))
+        Traceback (most recent call last):
+        ValueError: the text has shape (1, 5, 2) and must have (words, d), of at least one word
+    """
+    if jnp.ndim(x) != 2 or len(x) == 0:
+        raise ValueError(
+            f"the text has shape {jnp.shape(x)} and must have (words, d), of at least one word"
+        )
+    check_finite("the words of the text", x)
+
+
+def gradient(logit: Logit, x: Any) -> Float[Array, "words d"]:
     """∂ logit/∂x_t for every word; padding has a gradient too.
 
     References:
@@ -40,10 +64,11 @@ def gradient(logit: Logit, x: Float[Array, "words d"]) -> Float[Array, "words d"
         >>> gradient(lambda x: x[0, 0] - 2 * x[1, 1], jnp.ones((2, 2))).tolist()
         [[1.0, 0.0], [0.0, -2.0]]
     """
+    check_text(x)
     return jax.grad(logit)(x)
 
 
-def gradient_times_input(logit: Logit, x: Float[Array, "words d"]) -> Float[Array, " words"]:
+def gradient_times_input(logit: Logit, x: Any) -> Float[Array, " words"]:
     """⟨∂ logit/∂x_t, x_t⟩, the logit's change to first order as word t appears; 0 for padding.
 
     References:
@@ -53,6 +78,7 @@ def gradient_times_input(logit: Logit, x: Float[Array, "words d"]) -> Float[Arra
         >>> gradient_times_input(lambda x: x[0, 0] - 2 * x[1, 1], 3 * jnp.ones((2, 2))).tolist()
         [3.0, -6.0]
     """
+    check_text(x)
     return jnp.sum(jax.grad(logit)(x) * x, axis=-1)
 
 
@@ -70,8 +96,8 @@ class IntegratedGradients(NamedTuple):
 
 def integrated_gradients(
     logit: Logit,
-    x: Float[Array, "words d"],
-    baseline: Float[Array, "words d"] | None = None,
+    x: Any,
+    baseline: Any = None,
     steps: int = 1024,
 ) -> IntegratedGradients:
     r"""The gradient averaged over the path from a baseline to the text, times the path.
@@ -89,14 +115,14 @@ def integrated_gradients(
     Args:
         logit: the logit explained.
         x: the text.
-        baseline: where the path starts; all padding when None.
+        baseline: where the path starts, of the text's shape; all padding when None.
         steps: midpoints. Raise it until the gap is small beside the difference of the logits.
 
     Returns:
         The attributions and the completeness gap.
 
     Raises:
-        ValueError: if there are no steps.
+        ValueError: if there are no steps, or for a baseline of another shape or not finite.
 
     References:
         Sundararajan, Taly, Yan, 2017 (arXiv 1703.01365).
@@ -108,7 +134,13 @@ def integrated_gradients(
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}; the path needs at least one")
+    check_text(x)
     start = jnp.zeros_like(x) if baseline is None else baseline
+    if start.shape != x.shape:
+        raise ValueError(
+            f"the baseline has shape {start.shape} and must have {x.shape}, the text's"
+        )
+    check_finite("the words of the baseline", start)
     path = x - start
 
     grid = _adapted_grid(lambda alpha: logit(start + alpha * path), steps, x.dtype)
@@ -148,7 +180,7 @@ def _adapted_grid(along: Callable, steps: int, dtype) -> Float[Array, " grid"]:
 
 def smooth_grad(
     logit: Logit,
-    x: Float[Array, "words d"],
+    x: Any,
     key: Key[Array, ""],
     noise: float | Float[Array, ""],
     samples: int,
@@ -163,7 +195,7 @@ def smooth_grad(
         samples: noisy copies of the text.
 
     Raises:
-        ValueError: if there are no samples.
+        ValueError: if there are no samples, or for noise that is negative or not finite.
 
     References:
         Smilkov, Thorat, Kim, Viégas, Wattenberg, 2017 (arXiv 1706.03825).
@@ -175,6 +207,9 @@ def smooth_grad(
     """
     if samples < 1:
         raise ValueError(f"samples is {samples}; an average needs at least one")
+    check_text(x)
+    if not traced(noise) and not 0 <= np.asarray(noise) < np.inf:
+        raise ValueError(f"noise is {noise} and must be at least 0 and finite")
     shifts = noise * jax.random.normal(key, (samples, *x.shape), x.dtype)
     shifts = jnp.where(present(x)[None, :, None], shifts, 0)
     return jax.vmap(lambda shift: jax.grad(logit)(x + shift))(shifts).mean(axis=0)
@@ -193,7 +228,7 @@ def seed_averaged(gradients: Float[Array, "models *shape"]) -> Float[Array, "*sh
     return gradients.mean(axis=0)
 
 
-def occlusion(logit: Logit, x: Float[Array, "words d"]) -> Float[Array, " words"]:
+def occlusion(logit: Logit, x: Any) -> Float[Array, " words"]:
     """logit(x) − logit(x with word t replaced by padding), for every t; 0 for padding.
 
     References:
@@ -203,14 +238,13 @@ def occlusion(logit: Logit, x: Float[Array, "words d"]) -> Float[Array, " words"
         >>> occlusion(lambda x: x[0, 0] - 2 * x[1, 1], 3 * jnp.ones((2, 2))).tolist()
         [3.0, -6.0]
     """
+    check_text(x)
     without = jax.vmap(lambda t: logit(x.at[t].set(0)))(jnp.arange(x.shape[0]))
     # In a batch of texts, the unchanged one is the text only up to rounding.
     return jnp.where(present(x), logit(x) - without, 0)
 
 
-def span_share(
-    gradients: Float[Array, "*batch D"], basis: Float[Array, "D dim"]
-) -> Float[Array, "*batch"]:
+def span_share(gradients: Float[Array, "*batch D"], basis: Any) -> Float[Array, "*batch"]:
     """‖Π_P g‖²/‖g‖², the share of a flattened gradient along the training texts.
 
     Without weight decay, gradient descent moves the first layer only inside the span P of the
@@ -218,15 +252,23 @@ def span_share(
 
     Args:
         gradients: flattened gradients, D = words·d.
-        basis: orthonormal columns spanning P.
+        basis: orthonormal columns spanning P, (D, dim).
 
     Returns:
-        One share in [0, 1] per gradient; 0 for a zero gradient.
+        One share in [0, 1] per gradient; 0 for a zero gradient, NaN for one that is not finite.
+
+    Raises:
+        ValueError: for a basis of another shape, or one that is not orthonormal.
 
     Example:
         >>> float(span_share(jnp.array([1.0, 1.0]), jnp.array([[1.0], [0.0]])))
         0.5
     """
-    whole = jnp.sum(gradients**2, axis=-1)
-    inside = jnp.sum(Subspace(basis).project(gradients) ** 2, axis=-1)
-    return jnp.where(whole > 0, inside / jnp.where(whole > 0, whole, 1), 0)
+    plane = as_subspace(basis, gradients.shape[-1])
+    # Times a power of two, which rounds nothing: the squares of 1e-25 are 0 in single precision.
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(gradients), axis=-1, keepdims=True))
+    scaled = jnp.ldexp(gradients, -jnp.frexp(largest)[1])
+    whole = jnp.sum(scaled**2, axis=-1)
+    inside = jnp.sum(plane.project(scaled) ** 2, axis=-1)
+    still = whole == 0
+    return jnp.where(still, 0, inside / jnp.where(still, 1, whole))

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from theory.attribution.agreement import agreement_scores, small_norm
 from theory.attribution.methods import (
+    check_text,
     gradient,
     gradient_times_input,
     integrated_gradients,
@@ -102,9 +103,7 @@ def ensemble_scores(
     return {name: jnp.where(words, score, 0) for name, score in scores.items()}
 
 
-def explain(
-    copies: Any, x: Float[Array, "words d"], key: Key[Array, ""], *, steps: int
-) -> Explained:
+def explain(copies: Any, x: Any, key: Key[Array, ""], *, steps: int) -> Explained:
     """Score every word of a text with every method.
 
     Args:
@@ -112,6 +111,9 @@ def explain(
         x: the embedded text, padding being zero.
         key: of SmoothGrad's noise.
         steps: of integrated gradients.
+
+    Raises:
+        ValueError: for a text that every method refuses (`theory.attribution.methods`).
 
     Example:
         >>> from theory.networks import SumReLU, two_layer_relu
@@ -124,6 +126,7 @@ def explain(
         >>> bool(jnp.allclose(one, other, atol=1e-5))  # for a sum over words
         True
     """
+    check_text(x)
     net = jax.tree.map(lambda leaf: leaf[0], copies)
     words = present(x)
     gradients = word_gradients(copies, x)

@@ -118,7 +118,7 @@ def climb(
         which the classifier alone is wrong already is not attacked by ``transfer``, and stays.
 
     Raises:
-        ValueError: as `theory.attacks.apgd` does, or for another rung.
+        ValueError: as `theory.attacks.apgd` and `Defended` do, or for another rung.
 
     Example:
         >>> from theory.networks import mlp
@@ -179,6 +179,8 @@ def ladder(
 
 def kept(found: Iterable[Attacked]) -> Bool[Array, " n"]:
     """Which inputs are right, and stay so under every attack: the worst case of each.
+
+    Logits that are NaN are not right at an input, and at points that attacks come to no success.
 
     Example:
         >>> from theory.attacks import apgd

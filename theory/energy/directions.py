@@ -4,7 +4,7 @@ Source: Grathwohl et al. 2020 (arXiv 1912.03263) for the energy; Mirza et al. (a
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -26,13 +26,21 @@ Direction = Literal["energy", "ascent", "pseudo-label", "centred", "random"]
 """
 
 
-def energy(z: Logits) -> Values:
+def energy(z: Any) -> Values:
     """E = −log Σ_k exp z_k, whose gradient in the input is −Σ_k softmax_k(z)·∇z_k.
+
+    Args:
+        z: logits (n, classes).
+
+    Raises:
+        ValueError: for another shape.
 
     Example:
         >>> round(float(energy(jnp.zeros((1, 4)))[0]), 4)
         -1.3863
     """
+    if jnp.ndim(z) != 2:
+        raise ValueError(f"logits have shape {jnp.shape(z)} and must have two axes, (n, classes)")
     return -jax.nn.logsumexp(z, axis=1)
 
 

@@ -3,7 +3,6 @@
 Source: Mirza et al. (arXiv 2603.26984), with the order of its published code: step, box, ball, box.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,9 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from theory.attacks.balls import Ball, Norm, Rows, unit
-from theory.attacks.checks import check_attack, prepared_inputs
+from theory.attacks.checks import check_attack, check_box, check_number, prepared_inputs
 from theory.attacks.survivors import Split, as_tree, split
-from theory.checks import traced
 from theory.energy.directions import Direction, slope_of
 
 Backward = Literal["unrolled", "identity"]
@@ -66,6 +64,10 @@ class Defended:
         guide: logits whose energy is followed, those of a larger set of labels; ``logits`` if None.
         backward: what its gradient takes the transformation for. The values are the same.
 
+    Raises:
+        ValueError: another norm or backward, steps that are no count; and when it is called, for a
+            radius, step size or box that cannot be, in a pytree whose leaves need not be numbers.
+
     Example:
         >>> one = Defended(lambda x: x * jnp.array([[2.0, 1.0]]), 0.3, 0.3)
         >>> one(jnp.array([[0.4, 0.5]])).argmax(1).tolist()
@@ -82,14 +84,27 @@ class Defended:
     guide: Callable[[Any], Any] | None = None
     backward: Backward = field(default="unrolled", metadata={"static": True})
 
+    def __post_init__(self):
+        check_attack(eps=0.0, norm=self.norm, steps=self.steps)
+        if self.backward not in get_args(Backward):
+            raise ValueError(
+                f"backward is {self.backward!r} and must be one of {get_args(Backward)}"
+            )
+
     def transform(self, x: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
-        """Inputs after ET3; unchecked.
+        """Inputs after ET3; they are not looked at.
+
+        Raises:
+            ValueError: for a radius, step size or box that cannot be.
 
         Example:
             >>> one = Defended(lambda x: x * jnp.array([[2.0, 1.0]]), 0.3, 0.3, steps=1)
             >>> one.transform(jnp.array([[0.4, 0.5]])).round(2).tolist()
             [[0.68, 0.6]]
         """
+        check_number("radius", self.radius)
+        check_number("step_size", self.step_size)
+        check_box(self.box)
         return _transformed(self, x, "energy", None)
 
     def __call__(self, x: Float[Array, "n ..."]) -> Float[Array, "n classes"]:
@@ -108,7 +123,10 @@ def _transformed(by: Defended, x, direction: Direction, key):
     ball = Ball(rows, by.radius, by.norm, by.box)
     guide = by.logits if by.guide is None else by.guide
     slope = slope_of(direction, lambda rows: guide(rows.reshape(x.shape)), rows, key)
-    return moved(slope, ball, by.step_size, by.steps, by.normalised).reshape(x.shape)
+    after = moved(slope, ball, by.step_size, by.steps, by.normalised)
+    # The ball measures by differences, and that of two infinities is NaN.
+    whole = jnp.all(jnp.isfinite(rows), axis=1, keepdims=True)
+    return jnp.where(whole, after, rows).reshape(x.shape)
 
 
 @partial(jax.jit, static_argnames=("rest", "direction"))
@@ -132,8 +150,8 @@ def et3(
 ) -> Float[Array, "n ..."]:
     """Move inputs down the energy of a classifier, E = −log Σ_k exp z_k.
 
-    Deterministic, with no early stop, compiled once per shape, and differentiable. Rows whose
-    gradient is 0 or not finite, as where a logit is NaN, stay where they are.
+    Deterministic, with no early stop, compiled once per shape, and differentiable. Rows that are
+    not finite, or whose gradient is 0 or not finite, as where a logit is NaN, stay where they are.
 
     Args:
         logits: as of `theory.attacks.apgd`, any JAX function of a batch by rows.
@@ -165,10 +183,8 @@ def et3(
         True
     """
     x, _ = prepared_inputs(logits, x, box)
-    check_attack(eps=0.0, norm=norm, steps=steps)
-    for name, value in {"radius": radius, "step_size": step_size}.items():
-        if not traced(value) and not 0 < value < math.inf:
-            raise ValueError(f"{name} is {value} and must be positive and finite")
+    check_number("radius", radius, positive=True)
+    check_number("step_size", step_size, positive=True)
     if direction not in get_args(Direction):
         raise ValueError(f"direction is {direction!r} and must be one of {get_args(Direction)}")
     if direction == "random" and key is None:
