@@ -124,13 +124,12 @@ def test_linear_cka_of_what_does_not_vary_is_zero():
         assert (
             float(linear_cka(a, b)) == float(linear_cka(a, c)) == float(linear_cka(0 * c, c)) == 0
         )
-    assert float(linear_cka(varied[:1], varied[:1])) == 0
 
 
 def test_gap_closed():
-    healed = jnp.array([0.75, 0.4, 1.1, 0.5, 0.5, 0.5])
+    healed = jnp.array([0.75, 0.4, 0.8, 0.5, 0.5, 0.5])
     pruned = jnp.array([0.5, 0.5, 0.5, 0.5, 0.5, 0.6])
-    retrained = jnp.array([1.0, 1.0, 1.0, 0.9, 0.5, 0.5])
+    retrained = jnp.array([1.0, 1.0, 0.75, 0.9, 0.5, 0.5])
     expected = [0.5, -0.2, 1.2, 0.0, np.nan, np.nan]
     np.testing.assert_allclose(gap_closed(healed, pruned, retrained), expected, atol=1e-15)
 

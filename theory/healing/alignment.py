@@ -36,6 +36,12 @@ def cosine_distance(
         state: of the network that is healed.
         target: the same of the dense network.
 
+    Returns:
+        The distance; NaN where squares overflow, or underflow in all of the target.
+
+    Raises:
+        ValueError: states of different shapes.
+
     Source: arXiv 2606.01126, the loss of STARFISH.
 
     Example:
@@ -43,6 +49,7 @@ def cosine_distance(
         >>> float(cosine_distance(h, h)), round(float(cosine_distance(-h, h)), 4)
         (0.0, 1.0)
     """
+    check_shapes(state, target)
     scale = jnp.mean(jnp.sum(target**2, axis=-1))
     # A layer that is dead on all inputs has no scale; any positive one gives distance 0 or 1/2.
     epsilon = jnp.where(scale > 0, FLOOR * scale, 1)
@@ -50,7 +57,33 @@ def cosine_distance(
     def direction(h):
         return h / jnp.sqrt(jnp.sum(h**2, axis=-1, keepdims=True) + epsilon)
 
-    return jnp.mean(jnp.sum((direction(state) - direction(target)) ** 2, axis=-1)) / 2
+    apart = jnp.mean(jnp.sum((direction(state) - direction(target)) ** 2, axis=-1)) / 2
+    largest = jnp.max(jnp.sum(state**2, axis=-1), initial=0)
+    return apart + _unknown(jnp.where(jnp.isfinite(largest), scale, jnp.nan), target)
+
+
+def check_shapes(state: Array, target: Array) -> None:
+    """Refuse states of different shapes, which would be broadcast.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_shapes(jnp.ones((3, 2)), jnp.ones((1, 2)))
+        Traceback (most recent call last):
+        ValueError: states have shapes (3, 2) and (1, 2): give states of one shape
+    """
+    if state.shape != target.shape:
+        raise ValueError(
+            f"states have shapes {state.shape} and {target.shape}: give states of one shape"
+        )
+
+
+def _unknown(scale, target):
+    """0, or NaN where squares leave the range of their type: no distance of 0 is to come of it."""
+    underflows = (scale == 0) & jnp.any(target != 0)
+    # Added, not multiplied: the gradient is what it would be without.
+    return jnp.where(jnp.isfinite(scale) & ~underflows, jnp.zeros((), scale.dtype), jnp.nan)
 
 
 def normalised_mse(
@@ -58,16 +91,39 @@ def normalised_mse(
 ) -> Float[Array, ""]:
     """Mean square distance in units of the target's mean square, which scale it does see.
 
+    Returns:
+        The distance; NaN where squares of the target overflow, or all of them underflow.
+
+    Raises:
+        ValueError: states of different shapes.
+
     Example:
         >>> h = jnp.array([[3.0, 4.0]])
         >>> float(normalised_mse(h, h)), float(normalised_mse(0 * h, h))
         (0.0, 1.0)
     """
+    check_shapes(state, target)
     scale = jnp.mean(target**2)
-    return jnp.mean((state - target) ** 2) / jnp.where(scale > 0, scale, 1)
+    apart = jnp.mean((state - target) ** 2) / jnp.where(scale > 0, scale, 1)
+    return apart + _unknown(scale, target)
 
 
 DISTANCES = {"starfish": cosine_distance, "mse": normalised_mse}
+
+
+def check_method(method: Any) -> None:
+    """Refuse what is no `Method`.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_method("cosine")
+        Traceback (most recent call last):
+        ValueError: method is 'cosine' and must be 'starfish' or 'mse'
+    """
+    if method not in DISTANCES:
+        raise ValueError(f"method is {method!r} and must be {' or '.join(map(repr, DISTANCES))}")
 
 
 def single(array: Array) -> Array:
@@ -90,6 +146,9 @@ def distance(states: Any, targets: Any, method: Method = "starfish") -> Float[Ar
         targets: of the dense network.
         method: "starfish" compares directions by `cosine_distance`, "mse" by `normalised_mse`.
 
+    Raises:
+        ValueError: states of different names, number or shapes, or an unknown method.
+
     Example:
         >>> h = jnp.array([[3.0, 4.0]])
         >>> float(distance([h, h], [h, 0 * h], "mse")) > 0
@@ -99,5 +158,11 @@ def distance(states: Any, targets: Any, method: Method = "starfish") -> Float[Ar
     def measure(state, target):
         return DISTANCES[method](single(state), single(target))
 
-    pairs = zip(jax.tree.leaves(states), jax.tree.leaves(targets), strict=True)
-    return jnp.mean(jnp.stack([measure(state, target) for state, target in pairs]))
+    check_method(method)
+    # By name: a list of layers is as good as a tuple.
+    named = [jax.tree_util.tree_leaves_with_path(tree) for tree in (states, targets)]
+    names = [[jax.tree_util.keystr(path) for path, _ in tree] for tree in named]
+    if names[0] != names[1]:
+        raise ValueError(f"states are {names[0]} and targets {names[1]}: give the same layers")
+    pairs = zip(*named, strict=True)
+    return jnp.mean(jnp.stack([measure(state, target) for (_, state), (_, target) in pairs]))

@@ -4,8 +4,9 @@ All take the dense network, the pruned one or its masks, and unlabelled inputs. 
 corrected for what the layers before it, already corrected, make of the inputs; `fold_neurons`
 alone reads the states of the dense network, whose neurons it folds.
 
-All raise ValueError for no inputs, for inputs or networks that are not finite, and for masks that
-do not fit (see `check_masks`), unless these are traced.
+All raise ValueError for inputs that are not rows of the network, and, unless these are traced, for
+no inputs, for inputs or networks that are not finite, for masks that do not fit (see `check_masks`)
+and where states or their squares overflow.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from theory.checks import check_inputs, traced
+from theory.checks import check_inputs, finite, traced
 from theory.healing.checks import check_networks
 from theory.healing.least_squares import masked_ridge, ridge_around
 from theory.healing.masks import apply_masks, check_masks
@@ -31,6 +32,9 @@ _Correct = Callable[
 
 def _check(dense: MLP, pruned: MLP, x: Array, masks: MLP | None = None) -> None:
     """Refuse what has no closed form."""
+    takes = dense.weights[0].shape[-1]
+    if x.ndim != 2 or x.shape[1] != takes:
+        raise ValueError(f"inputs have shape {x.shape} and must have (n, {takes})")
     if traced((dense, pruned, x, masks)):
         return
     if masks is not None:
@@ -50,7 +54,16 @@ def _layer_by_layer(
             layer, weights[layer], biases[layer], x, targets[layer]
         )
         x = jax.nn.relu(affine(x, weights[layer], biases[layer]))
-    return MLP(tuple(weights), tuple(biases))
+    return _corrected(MLP(tuple(weights), tuple(biases)))
+
+
+def _corrected(net: MLP) -> MLP:
+    if not traced(net) and not finite(net):
+        raise ValueError(
+            "the corrected network has weights that are not finite: states leave the range of "
+            "their type, scale the inputs"
+        )
+    return net
 
 
 def _mean(h):
@@ -165,7 +178,7 @@ def refit_head(dense: MLP, healed: MLP, x: Float[Array, "n d"]) -> MLP:
         logits - jnp.broadcast_to(bias, logits.shape),
         RIDGE * _typical(hidden),
     )
-    return MLP((*healed.weights[:last], weight), healed.biases)
+    return _corrected(MLP((*healed.weights[:last], weight), healed.biases))
 
 
 def fold_neurons(dense: MLP, masks: MLP, x: Float[Array, "n d"]) -> MLP:
@@ -216,7 +229,7 @@ def fold_neurons(dense: MLP, masks: MLP, x: Float[Array, "n d"]) -> MLP:
         weights[layer + 1] = weights[layer + 1] @ spread
         weights[layer] = jnp.where(stays[:, None], weights[layer], 0)
         biases[layer] = jnp.where(stays, biases[layer], 0)
-    folded = MLP(tuple(weights), tuple(biases))
+    folded = _corrected(MLP(tuple(weights), tuple(biases)))
     masked = apply_masks(folded, masks)
     if not traced(folded) and not jax.tree.all(jax.tree.map(jnp.array_equal, folded, masked)):
         raise ValueError("the masks prune single weights: only whole neurons can be folded")
@@ -226,4 +239,6 @@ def fold_neurons(dense: MLP, masks: MLP, x: Float[Array, "n d"]) -> MLP:
 def _typical(x: Float[Array, "n inputs"]) -> Float[Array, ""]:
     """The mean over inputs of Σ_r x_r², the scale of the eigenvalues of XᵀX; 1 if all are 0."""
     scale = jnp.mean(jnp.sum(x**2, axis=0))
+    if not traced(scale) and not finite(scale):
+        raise ValueError(f"squares of what enters a layer overflow in {x.dtype}: scale the inputs")
     return jnp.where(scale > 0, scale, 1)

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from theory.checks import check_inputs, finite, floating
-from theory.healing.alignment import DISTANCES, Method, States, distance
+from theory.healing.alignment import Method, States, check_method, distance
 from theory.healing.checks import check_networks
 from theory.healing.descent import Healed, masked_descent
 from theory.healing.masks import check_masks
@@ -134,8 +134,7 @@ def heal(
     for name, value in (("steps", steps), ("batch", batch)):
         if not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{name} is {value} and must be an integer of at least 1")
-    if method not in DISTANCES:
-        raise ValueError(f"method is {method!r} and must be {' or '.join(map(repr, DISTANCES))}")
+    check_method(method)
     if optimizer is not None and not hasattr(optimizer, "update"):
         raise ValueError(f"optimizer is {optimizer!r}: give one of optax, such as optax.adam(1e-3)")
     check_masks(dense, masks)

@@ -10,7 +10,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
+
+from theory.checks import check_counts, check_finite, traced
 
 
 def _nothing(leaf: Any) -> bool:
@@ -24,6 +27,9 @@ def apply_masks(params: Any, masks: Any) -> Any:
         params: a pytree of arrays.
         masks: a pytree of the same structure, None for leaves that stay whole.
 
+    Raises:
+        ValueError: a mask of another shape than its weights, or of other values than 0 and 1.
+
     Example:
         >>> masks = {"w": jnp.array([0, 1], jnp.uint8), "b": None}
         >>> apply_masks({"w": jnp.array([jnp.nan, 2.0]), "b": jnp.ones(())}, masks)["w"].tolist()
@@ -33,9 +39,18 @@ def apply_masks(params: Any, masks: Any) -> Any:
     def apply(mask, leaf):
         if mask is None:
             return leaf
+        if jnp.shape(mask) != jnp.shape(leaf):
+            raise ValueError(f"a mask has shape {jnp.shape(mask)}, its weights {jnp.shape(leaf)}")
+        _check_zeros_and_ones("a mask", mask)
         return jnp.where(mask.astype(bool), leaf, jnp.zeros((), leaf.dtype))
 
     return jax.tree.map(apply, masks, params, is_leaf=_nothing)
+
+
+def _check_zeros_and_ones(name, mask):
+    # A NaN would count as 1.
+    if not traced(mask) and not np.isin(np.asarray(mask), (0, 1)).all():
+        raise ValueError(f"{name} has other values than 0 and 1")
 
 
 def check_masks(params: Any, masks: Any) -> None:
@@ -76,8 +91,7 @@ def check_masks(params: Any, masks: Any) -> None:
             raise ValueError(
                 f"the mask of {name} has type {jnp.asarray(mask).dtype}: give uint8 or bool"
             )
-        if not jnp.all(mask.astype(jnp.uint8) <= 1):
-            raise ValueError(f"the mask of {name} has other values than 0 and 1")
+        _check_zeros_and_ones(f"the mask of {name}", mask)
         if not jnp.any(mask):
             raise ValueError(
                 f"the mask of {name} prunes all of it: keep some weights, or remove the layer"
@@ -87,11 +101,16 @@ def check_masks(params: Any, masks: Any) -> None:
 def sparsity(masks: Any) -> Float[Array, ""]:
     """The share of entries pruned, of all leaves that have a mask.
 
+    Raises:
+        ValueError: other values than 0 and 1, unless they are traced.
+
     Example:
         >>> float(sparsity({"w": jnp.array([0, 1, 1, 1], jnp.uint8), "b": None}))
         0.25
     """
     leaves = jax.tree.leaves(masks)
+    for mask in leaves:
+        _check_zeros_and_ones("a mask", mask)
     pruned = sum(jnp.sum(mask == 0, dtype=int) for mask in leaves)
     return jnp.asarray(pruned, float) / sum(mask.size for mask in leaves)
 
@@ -113,6 +132,10 @@ def wanda(weights: Any, inputs: Any) -> Any:
         weights: a pytree of ``(outputs, inputs)`` arrays, None for leaves that stay whole.
         inputs: what enters each, a pytree of ``(n, inputs)`` arrays, None where weights are.
 
+    Raises:
+        ValueError: inputs that are not rows of as many numbers as the weights take, no rows, or
+            entries that are not finite, unless they are traced.
+
     Source: Sun, Liu, Bair, Kolter, "A simple and effective pruning approach for large language
     models" (arXiv 2306.11695), equation 1. The paper prunes within each row: `smallest_of_rows`.
 
@@ -120,7 +143,17 @@ def wanda(weights: Any, inputs: Any) -> Any:
         >>> wanda(jnp.array([[1.0, -1.0]]), jnp.array([[3.0, 0.0], [4.0, 0.0]])).tolist()
         [[5.0, 0.0]]
     """
-    return jax.tree.map(lambda w, x: jnp.abs(w) * jnp.linalg.norm(x, axis=0)[None], weights, inputs)
+
+    def score(w, x):
+        if w.ndim != 2 or x.ndim != 2 or x.shape[1] != w.shape[1] or len(x) == 0:
+            raise ValueError(
+                f"weights have shape {w.shape} and their inputs {x.shape}: give (outputs, inputs) "
+                "and (n, inputs), n at least 1"
+            )
+        check_finite("weights or inputs", (w, x))
+        return jnp.abs(w) * jnp.linalg.norm(x, axis=0)[None]
+
+    return jax.tree.map(score, weights, inputs)
 
 
 def random_scores(key: Key[Array, ""], weights: Any) -> Any:
@@ -142,6 +175,13 @@ def _prune(scores: Float[Array, "*rows entries"], count: int) -> UInt8[Array, "*
     return (rank >= count).astype(jnp.uint8)
 
 
+def _check_scores(scores: Any) -> None:
+    # Infinite ones are of weights that stay, or go, whatever the others are.
+    for leaf in jax.tree.leaves(scores):
+        if not traced(leaf) and np.isnan(np.asarray(leaf)).any():
+            raise ValueError("scores are NaN, which have no order: give finite weights")
+
+
 def _check_share(share: float) -> None:
     if not 0 <= share < 1:
         raise ValueError(f"share is {share} and must be at least 0 and below 1")
@@ -155,13 +195,14 @@ def smallest(scores: Any, share: float) -> Any:
         share: of the weights to prune, in [0, 1).
 
     Raises:
-        ValueError: the share is not in [0, 1).
+        ValueError: the share is not in [0, 1), or scores are NaN.
 
     Example:
         >>> smallest(jnp.array([[3.0, 1.0], [2.0, 4.0]]), 0.5).tolist()
         [[1, 0], [0, 1]]
     """
     _check_share(share)
+    _check_scores(scores)
     return jax.tree.map(
         lambda s: _prune(s.reshape(-1), round(share * s.size)).reshape(s.shape), scores
     )
@@ -171,7 +212,7 @@ def smallest_of_all(scores: Any, share: float) -> Any:
     """Prune a share of all weights together, so that leaves may lose more or less of theirs.
 
     Raises:
-        ValueError: the share is not in [0, 1).
+        ValueError: the share is not in [0, 1), or scores are NaN.
 
     Example:
         >>> masks = smallest_of_all([jnp.array([3.0, 4.0]), jnp.array([1.0, 2.0])], 0.5)
@@ -179,6 +220,7 @@ def smallest_of_all(scores: Any, share: float) -> Any:
         [[1, 1], [0, 0]]
     """
     _check_share(share)
+    _check_scores(scores)
     leaves, structure = jax.tree.flatten(scores)
     flat = jnp.concatenate([leaf.reshape(-1) for leaf in leaves])
     parts, mask, done = [], _prune(flat, round(share * flat.size)), 0
@@ -192,13 +234,14 @@ def smallest_of_rows(scores: Any, share: float) -> Any:
     """Prune the same share of every row, rounded down to whole weights.
 
     Raises:
-        ValueError: the share is not in [0, 1).
+        ValueError: the share is not in [0, 1), or scores are NaN.
 
     Example:
         >>> smallest_of_rows(jnp.array([[3.0, 1.0], [4.0, 2.0], [1.0, 2.0]]), 0.5).tolist()
         [[1, 0], [1, 0], [0, 1]]
     """
     _check_share(share)
+    _check_scores(scores)
     return jax.tree.map(lambda s: _prune(s, int(share * s.shape[-1] + 1e-9)), scores)
 
 
@@ -206,14 +249,16 @@ def n_of_m(scores: Any, n: int, m: int) -> Any:
     """Keep the n largest of every m neighbours in a row; where m does not divide it, the rest too.
 
     Raises:
-        ValueError: not 0 < n ≤ m.
+        ValueError: n or m is no integer, not 0 < n ≤ m, or scores are NaN.
 
     Example:
         >>> n_of_m(jnp.array([[4.0, 1.0, 2.0, 3.0, 0.5]]), 2, 4).tolist()
         [[1, 0, 0, 1, 1]]
     """
+    check_counts(0, n=n, m=m)
     if not 0 < n <= m:
         raise ValueError(f"n is {n} and must be above 0 and at most m = {m}")
+    _check_scores(scores)
 
     def prune(s):
         whole = s.shape[-1] // m * m

@@ -38,8 +38,28 @@ class Linear(_Vector):
 
     def __call__(self, x: Any) -> Float[Array, "*batch"]:
         x = as_floats("x", x)
+        check_single(self, 1)
         check_dimension(self.w.shape[-1], x)
         return x @ self.w
+
+
+def check_single(network: Any, axes: int) -> None:
+    """Refuse copies of a network, whose weights have more axes than one has.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_single(TwoLayerReLU(jnp.ones((3, 2, 2)), jnp.ones((3, 2))), 2)
+        Traceback (most recent call last):
+        ...
+        ValueError: The TwoLayerReLU has more axes than one network, weights of shape (3, 2, 2): ...
+    """
+    if network.w.ndim != axes:
+        raise ValueError(
+            f"The {type(network).__name__} has more axes than one network, weights of shape "
+            f"{network.w.shape}: map over copies by jax.vmap."
+        )
 
 
 class _Layers(NamedTuple):
@@ -89,6 +109,7 @@ class TwoLayerReLU(_Layers):
 
     def __call__(self, x: Any) -> Float[Array, "*batch"]:
         x = as_floats("x", x)
+        check_single(self, 2)
         check_dimension(self.w.shape[-1], x)
         return jax.nn.relu(x @ self.w.T) @ self.u
 
@@ -111,6 +132,9 @@ def affine(
 ) -> Float[Array, "*batch outputs"]:
     """W x + b for every row.
 
+    Raises:
+        ValueError: weights that do not take x, or a bias that has not one number for each output.
+
     Example:
         >>> affine(jnp.ones((1, 2)), jnp.eye(2), jnp.array([0.0, 1.0])).tolist()
         [[1.0, 2.0]]
@@ -119,6 +143,11 @@ def affine(
         raise ValueError(
             f"A layer of shape {weight.shape} takes {weight.shape[-1]} numbers and is given "
             f"{x.shape[-1]}: give weights (outputs, inputs), the transpose of Flax's kernels."
+        )
+    if weight.ndim != 2 or jnp.shape(bias) != weight.shape[:1]:
+        raise ValueError(
+            f"A layer has weights {weight.shape} and a bias {jnp.shape(bias)}: give (outputs, "
+            "inputs) and (outputs,), and call copies of a network by jax.vmap."
         )
     h = x @ weight.T
     return h + jnp.broadcast_to(bias, h.shape)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 from theory.checks import as_floats, check_finite
 from theory.geometry import as_subspace
 from theory.networks import TwoLayerReLU
+from theory.networks.dense import check_single
 
 
 def off_subspace_gradient(
@@ -82,17 +83,13 @@ def check_network(net: Any) -> None:
         ValueError: otherwise.
 
     Example:
-        >>> check_network(TwoLayerReLU(jnp.ones((3, 2, 2)), jnp.ones((3, 2))))
+        >>> check_network("a name")
         Traceback (most recent call last):
-        ValueError: the network is 3 copies: give one of them, or map this over them by jax.vmap
+        ValueError: the network is a str and must be a TwoLayerReLU
     """
     if not isinstance(net, TwoLayerReLU):
         raise ValueError(f"the network is a {type(net).__name__} and must be a TwoLayerReLU")
-    if net.w.ndim != 2:
-        raise ValueError(
-            f"the network is {len(net.w)} copies: give one of them, or map this over them by "
-            "jax.vmap"
-        )
+    check_single(net, 2)
     check_finite("weights", net)
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from theory.checks import check_points
+from theory.checks import check_points, traced
 from theory.networks import TwoLayerReLU
 from theory.training.losses import Loss, logistic
 from theory.training.updates import apply_update, initial_state
@@ -60,6 +60,9 @@ def minimise(evaluate, params, optimizer, steps: int, margin: float) -> State:
         steps: the largest number of steps.
         margin: where to stop before.
 
+    Raises:
+        ValueError: steps below 0 or a margin that is NaN, unless they are traced.
+
     Example:
         >>> def evaluate(w):
         ...     return (w - 3) ** 2, w, 2 * (w - 3)
@@ -67,6 +70,10 @@ def minimise(evaluate, params, optimizer, steps: int, margin: float) -> State:
         >>> float(end.params), int(end.step)
         (2.25, 2)
     """
+    if not traced(steps) and not steps >= 0:
+        raise ValueError(f"steps is {steps} and must be at least 0")
+    if not traced(margin) and margin != margin:
+        raise ValueError(f"margin is {margin} and must be a number, infinite to take all steps")
 
     def body(carry):
         state, gradient = carry
@@ -103,7 +110,8 @@ def train(
         loss: the loss of a margin, elementwise.
 
     Raises:
-        ValueError: points or labels that are not what they should be, see `check_points`.
+        ValueError: points or labels that are not what they should be, see `check_points`; steps
+            below 0, or a margin that is NaN.
 
     Example:
         >>> from theory.networks import Linear

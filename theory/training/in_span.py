@@ -1,16 +1,18 @@
 """Full-batch training of two-layer networks in the span of the data, at a cost free of d."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from theory.checks import check_dimension, check_points
+from theory.checks import check_dimension, check_points, traced
 from theory.networks import TwoLayerReLU
 from theory.training.full_batch import Trained, minimise
 from theory.training.losses import Loss, logistic
+
+Form = Literal["auto", "gram", "coordinates"]
 
 
 class _Orbit(NamedTuple):
@@ -42,7 +44,7 @@ def train_in_span(
     margin: float = jnp.inf,
     loss: Loss = logistic,
     train_output: bool = False,
-    form: Literal["auto", "gram", "coordinates"] = "auto",
+    form: Form = "auto",
 ) -> Trained:
     """`train` for a two-layer network at a cost free of d, exact for every *linear* optimiser.
 
@@ -68,7 +70,8 @@ def train_in_span(
         form: ``"gram"``, ``"coordinates"``, or the cheaper of the two.
 
     Raises:
-        ValueError: points or labels that are not what they should be, see `check_points`.
+        ValueError: points or labels that are not what they should be, see `check_points`; steps
+            below 0, a margin that is NaN, or a form of another name.
 
     Example:
         >>> from theory.networks import two_layer_relu
@@ -79,6 +82,8 @@ def train_in_span(
         >>> float(trained.margin) >= 1
         True
     """
+    if form not in get_args(Form):
+        raise ValueError(f"form is {form!r} and must be one of {get_args(Form)}")
     x, y = _checked(network, x, y)
     n, d = x.shape
     gram = form == "gram" or (form == "auto" and n <= 2 * d)
@@ -129,7 +134,7 @@ def train_to_margin(
         steps: give up after this many; ``Trained.margin`` tells.
 
     Raises:
-        ValueError: as of `train_in_span`.
+        ValueError: as of `train_in_span`, or a learning rate that is not positive and finite.
 
     Example:
         >>> from theory.networks import two_layer_relu
@@ -143,6 +148,8 @@ def train_to_margin(
     if learning_rate is None:
         steepness = jnp.max(jnp.sum(x * x, axis=-1)) * jnp.sum(network.u**2)
         rate = 4 / jnp.where(steepness > 0, steepness, 1)
+    elif not traced(learning_rate) and not 0 < learning_rate < jnp.inf:
+        raise ValueError(f"learning_rate is {learning_rate} and must be positive and finite")
     else:
         rate = learning_rate
     return train_in_span(network, x, y, optimizer=optax.sgd(rate), steps=steps, margin=margin)

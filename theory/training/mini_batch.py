@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Integer, Key
 
+from theory.checks import check_classes, check_counts
 from theory.ensemble import ensemble
 from theory.metrics import negative_log_likelihood
 from theory.training.updates import annealed_adam, apply_update, initial_state
@@ -39,6 +40,10 @@ def descend(
     Returns:
         The parameters at the end, and the loss of every step's batch before the step.
 
+    Raises:
+        ValueError: data without a first axis of rows in common, no rows, a batch of none, or steps
+            below 0.
+
     Example:
         >>> x = jnp.ones((4, 2))
         >>> def loss(w, x):
@@ -47,6 +52,7 @@ def descend(
         >>> w.tolist(), history.tolist()
         ([2.0, 2.0], [4.0])
     """
+    check_counts(0, steps=steps)
     step = _stepper(loss, data, optimizer, batch, keep)
     start = params, initial_state(optimizer, params)
     (params, _), history = jax.lax.scan(step, start, jnp.arange(steps))
@@ -55,7 +61,15 @@ def descend(
 
 def _stepper(loss, data, optimizer, batch, keep=lambda tree: tree):
     """A step of descent, ``((params, state), number of the step) -> ((params, state), loss)``."""
-    rows = len(jax.tree.leaves(data)[0])
+    check_counts(batch=batch)
+    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(data)]
+    # Rows that an array does not have would be taken from its end.
+    sizes = {shape[:1] for shape in shapes}
+    if len(sizes) != 1 or sizes in ({()}, {(0,)}):
+        raise ValueError(
+            f"data must be arrays with one first axis of at least 1 row, but have shapes {shapes}"
+        )
+    rows = shapes[0][0]
     size = min(batch, rows)
 
     def step(carry, start):
@@ -91,6 +105,9 @@ def watch(
     Returns:
         The parameters at the end, and what was measured, with a leading axis of epochs + 1.
 
+    Raises:
+        ValueError: as of `descend`, or epochs below 0.
+
     Example:
         >>> x = jnp.ones((4, 2))
         >>> def loss(w, x):
@@ -99,6 +116,7 @@ def watch(
         >>> watch(loss, jnp.ones(2), x, jnp.sum, **options)[1].tolist()
         [2.0, 4.0, 4.0]
     """
+    check_counts(0, epochs=epochs, steps=steps)
     step = _stepper(loss, data, optimizer, batch)
 
     def epoch(carry, first):
@@ -126,7 +144,6 @@ def cross_entropy(
     return negative_log_likelihood(network.logits(x), y)
 
 
-@partial(jax.jit, static_argnames=("steps", "batch"))
 def train_classifiers(
     networks: Any,
     keys: Key[Array, " networks"],
@@ -151,6 +168,10 @@ def train_classifiers(
     Returns:
         The trained networks, with the same leading axis.
 
+    Raises:
+        ValueError: labels that are no classes of the networks, not one for each input, or no
+            inputs, a batch of none, or steps below 0.
+
     Example:
         >>> from theory.networks import mlp
         >>> keys = jax.random.split(jax.random.key(0), 2)
@@ -162,7 +183,13 @@ def train_classifiers(
         >>> bool(jnp.mean(right) > 0.9)
         True
     """
+    logits = jax.eval_shape(jax.vmap(lambda net, x: net.logits(x), (0, None)), networks, x)
+    y = check_classes("labels", y, len(x), logits.shape[-1])
+    return _train_classifiers(networks, keys, x, y, rate, steps=steps, batch=batch)
 
+
+@partial(jax.jit, static_argnames=("steps", "batch"))
+def _train_classifiers(networks, keys, x, y, rate, *, steps, batch):
     def member(arguments):
         network, key = arguments
         order = jax.random.permutation(key, len(x))
