@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from experiments import machine
 from experiments.attacks.images import experiment as image_experiment
-from experiments.attacks.networks import scene_of
+from experiments.classifiers import scene_of
 from experiments.data.downloads import IMDB
 from experiments.data.images import load_images
 from experiments.data.registry import fingerprint

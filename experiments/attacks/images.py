@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.attacks.networks import (
+from experiments.cells import over
+from experiments.classifiers import (
     COLOURS,
     KINDS,
     MARKS,
@@ -21,7 +22,6 @@ from experiments.attacks.networks import (
     ImageSettings,
     scene_of,
 )
-from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import legend

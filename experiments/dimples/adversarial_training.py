@@ -16,8 +16,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.attacks.networks import COLOURS, KINDS, ImageSettings, scene_of
 from experiments.cells import over
+from experiments.classifiers import COLOURS, KINDS, ImageSettings, scene_of
 from experiments.dimples.claims import claim, sentence
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves

@@ -18,8 +18,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.attacks.networks import ImageSettings, scene_of
 from experiments.cells import over
+from experiments.classifiers import ImageSettings, scene_of
 from experiments.dimples.claims import claim, sentence
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary

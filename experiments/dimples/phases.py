@@ -19,8 +19,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.attacks.networks import ImageSettings, scene_of
 from experiments.cells import every, over
+from experiments.classifiers import ImageSettings, scene_of
 from experiments.dimples import line
 from experiments.dimples.claims import claim, sentence
 from experiments.experiment import Experiment, Progress, Summary

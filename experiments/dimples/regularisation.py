@@ -18,8 +18,8 @@ import optax
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.attacks.networks import ImageSettings, scene_of
 from experiments.cells import every, over
+from experiments.classifiers import ImageSettings, scene_of
 from experiments.dimples.claims import claim, sentence
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots

@@ -16,8 +16,8 @@ from jax.tree_util import Partial
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.attacks.networks import COLOURS, KINDS, ImageSettings, logits, scene_of
 from experiments.cells import every, over
+from experiments.classifiers import COLOURS, KINDS, ImageSettings, logits, scene_of
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import defined, mean, numbers

@@ -15,8 +15,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.attacks.networks import KINDS, ImageSettings, scene_of
 from experiments.cells import over
+from experiments.classifiers import KINDS, ImageSettings, scene_of
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import defined, mean, numbers

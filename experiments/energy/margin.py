@@ -16,8 +16,8 @@ from jax.tree_util import Partial
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.attacks.networks import KINDS, ImageSettings, logits, scene_of
 from experiments.cells import over
+from experiments.classifiers import KINDS, ImageSettings, logits, scene_of
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import Interval, mean, numbers
 from experiments.plots.style import BLUE, CHANCE, COLOURS, ORANGE, SKY, THEORY, legend

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from scipy import stats
 from xarray import DataArray, Dataset
 
-from experiments.attacks.networks import KINDS, NETWORKS, ImageSettings, scene_of
 from experiments.cells import over
+from experiments.classifiers import KINDS, NETWORKS, ImageSettings, scene_of
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import Interval, mean, numbers

@@ -12,8 +12,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.attacks.networks import ImageSettings, scene_of
 from experiments.cells import over
+from experiments.classifiers import ImageSettings, scene_of
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import Interval, mean, numbers
 from theory.energy.adaptive import Rung, climb, kept

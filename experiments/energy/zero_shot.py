@@ -17,8 +17,8 @@ from jax.tree_util import Partial
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.attacks.networks import ImageSettings, logits, members, scene_of
 from experiments.cells import over
+from experiments.classifiers import ImageSettings, logits, members, scene_of
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import ahead, mean, numbers

@@ -1,4 +1,4 @@
-"""Networks of images, trained on images alone or on adversarial examples of them."""
+"""Classifiers of images, trained on images alone or on adversarial examples of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
