@@ -222,3 +222,18 @@ def test_bad_options_are_one_sentence(explained, call, says):
     x, y, (net, _), _ = explained
     with pytest.raises(ValueError, match=says):
         call(x, y, net)
+
+
+def test_what_is_known_is_looked_at_in_a_program_being_traced(explained):
+    """As where only the step is an argument of it."""
+    x, y, (net, other), (its, _) = explained
+
+    def after(fraction, net=net):
+        step = jnp.exp(common_step(net, x, y))
+        ascended = gradient_ascent(net, x, y, 0, fraction=fraction, explained=its)
+        more = train_to_large_margin(net, x, y, jnp.array(120.0), steps=jnp.array(10))
+        return ascended.w.sum() + step + more.margin
+
+    np.testing.assert_allclose(jax.jit(after)(0.5), after(0.5), rtol=1e-10)
+    with pytest.raises(ValueError, match="of another network"):
+        jax.jit(lambda fraction: after(fraction, other))(0.5)

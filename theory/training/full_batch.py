@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
@@ -70,9 +71,9 @@ def minimise(evaluate, params, optimizer, steps: int, margin: float) -> State:
         >>> float(end.params), int(end.step)
         (2.25, 2)
     """
-    if not traced(steps) and not steps >= 0:
+    if not traced(steps) and not np.asarray(steps) >= 0:
         raise ValueError(f"steps is {steps} and must be at least 0")
-    if not traced(margin) and margin != margin:
+    if not traced(margin) and np.isnan(np.asarray(margin)):
         raise ValueError(f"margin is {margin} and must be a number, infinite to take all steps")
 
     def body(carry):

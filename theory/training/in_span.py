@@ -4,6 +4,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
 
@@ -148,7 +149,7 @@ def train_to_margin(
     if learning_rate is None:
         steepness = jnp.max(jnp.sum(x * x, axis=-1)) * jnp.sum(network.u**2)
         rate = 4 / jnp.where(steepness > 0, steepness, 1)
-    elif not traced(learning_rate) and not 0 < learning_rate < jnp.inf:
+    elif not traced(learning_rate) and not 0 < np.asarray(learning_rate) < np.inf:
         raise ValueError(f"learning_rate is {learning_rate} and must be positive and finite")
     else:
         rate = learning_rate

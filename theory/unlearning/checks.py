@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -38,7 +39,8 @@ def check_problem(
         return x, y
     if not finite(net):
         raise ValueError("Weights must be finite; at least one is not.")
-    margins = np.asarray(y * net(x))
+    with jax.ensure_compile_time_eval():  # what is known is known in a program being traced, too
+        margins = np.asarray(y * net(x))
     worst = int(margins.argmin())
     if margins[worst] <= 0:
         raise ValueError(

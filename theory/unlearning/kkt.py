@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from theory.checks import traced
@@ -88,7 +89,7 @@ def kkt(
         True
     """
     x, y = check_problem(net, x, y)
-    if not traced(tolerance) and not 0 <= tolerance < 1:
+    if not traced(tolerance) and not 0 <= np.asarray(tolerance) < 1:
         raise ValueError(f"tolerance is {tolerance} and must be at least 0 and below 1")
     return _kkt(net, x, y, pattern, tolerance)
 
@@ -119,12 +120,14 @@ def as_explained(explained: KKT | None, net: Linear | TwoLayerReLU, x: Any, y: A
     if traced((explained, net, x, y)):
         return explained
     snapped = explained.snapped
-    margins = y * snapped.network(x) / explained.scale
-    (w, *_), (moved, *_) = neurons(net), neurons(snapped.network)
-    # Which may be given as well as the network that was moved.
-    allowed = (1 + SAME) * snapped.distance + SAME * jnp.linalg.norm(moved)
-    same = jnp.allclose(margins, explained.margins, rtol=SAME, atol=0)
-    if not (same and jnp.linalg.norm(w - moved) <= allowed):
+    with jax.ensure_compile_time_eval():  # what is known is known in a program being traced, too
+        margins = y * snapped.network(x) / explained.scale
+        (w, *_), (moved, *_) = neurons(net), neurons(snapped.network)
+        # Which may be given as well as the network that was moved.
+        allowed = (1 + SAME) * snapped.distance + SAME * jnp.linalg.norm(moved)
+        same = jnp.allclose(margins, explained.margins, rtol=SAME, atol=0)
+        same = bool(same & (jnp.linalg.norm(w - moved) <= allowed))
+    if not same:
         raise ValueError("explained is of another network or other data: give kkt of the same")
     return explained
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from theory.checks import check_dimension, check_points, traced
@@ -104,11 +105,11 @@ def train_to_large_margin(
     x, y = check_points(x, y)
     check_dimension(net.w.shape[-1], x)
     # No comparison holds of a NaN.
-    if not traced(margin) and not margin >= -jnp.inf:
+    if not traced(margin) and not np.asarray(margin) >= -np.inf:
         raise ValueError(f"margin is {margin} and must be a number")
-    if not traced(learning_rate) and not learning_rate > 0:
+    if not traced(learning_rate) and not np.asarray(learning_rate) > 0:
         raise ValueError(f"learning_rate is {learning_rate} and must be positive")
-    if not traced(steps) and not steps >= 0:
+    if not traced(steps) and not np.asarray(steps) >= 0:
         raise ValueError(f"steps is {steps} and must be at least 0")
     return _train(net, x, y, margin, learning_rate, steps, slope=slope)
 
