@@ -24,6 +24,7 @@ figures: $(READY)
 	$(BIN)/relu-theory figures attribution.faithfulness --out figures/attribution/rt_polarity
 	$(BIN)/relu-theory figures attacks --out figures/attacks
 	$(BIN)/relu-theory figures attacks.images --out figures/attacks/mnist
+	$(BIN)/relu-theory figures attacks.images --out figures/attacks/cifar10
 	$(BIN)/relu-theory figures energy --out figures/energy
 	$(BIN)/relu-theory figures energy.robustness --out figures/energy/mnist
 	$(BIN)/relu-theory figures dimples --out figures/dimples
