@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from experiments import effort
 from experiments.results import executables
 from tests.problems import BANK, SPECTRAL
 from theory.theorem import simulate
@@ -54,6 +55,9 @@ def test_what_a_program_depends_on_finds_it(folder, monkeypatch):
     assert was_traced(TOY, replace(SETTINGS, trials=301), "theorem", "code")
     assert was_traced(TOY, SETTINGS, "theorem", "other code")
     assert was_traced(TOY, SETTINGS, "control", "code")
+    monkeypatch.setattr(effort, "_asked", [0])
+    monkeypatch.setattr(effort, "measured", lambda: {("smoke", TOY.name): {0: 9.0, 1: 1.0}})
+    assert was_traced(*asked)
     monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=2")
     assert was_traced(*asked)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.unlearning import reference
+from theory.geometry import Subspace, orthonormalise
 from theory.networks import Linear, TwoLayerReLU, two_layer_relu
 from theory.unlearning import (
     autograd_pattern,
@@ -200,6 +201,12 @@ def test_conditions_of_something_else_are_refused(explained):
     for wrong in (others, its._replace(margins=its.margins[::-1])):
         with pytest.raises(ValueError, match="of another network or other data"):
             certificate(net, x, y, 0, explained=wrong)
+    # The same margins, by other weights: off the span of the points.
+    off = Subspace(orthonormalise(x.T)).reject(jax.random.normal(jax.random.key(2), net.w.shape))
+    same_margins = net._replace(w=net.w + 0.1 * off)
+    np.testing.assert_allclose(same_margins(x), net(x), rtol=1e-9)
+    with pytest.raises(ValueError, match="of another network or other data"):
+        certificate(same_margins, x, y, 0, explained=its)
     few = kkt(net, x[:3], y[:3])
     with pytest.raises(ValueError, match=r"explained is of \(3,\) points, and \(4,\) are given"):
         gradient_ascent(net, x, y, 3, explained=few)

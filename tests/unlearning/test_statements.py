@@ -366,6 +366,14 @@ def test_smoothed_margin():
     )
 
 
+@pytest.mark.parametrize(("largest", "settled"), [(0.2, True), (0.2001, False)])
+def test_training_has_settled_below_a_fifth(largest, settled):
+    zero = jnp.zeros((2, 3))
+    stationarity = jnp.array([largest, 0.1])
+    found = multipliers.Multipliers(zero, zero, stationarity, zero[:, 0], zero[:, 0])
+    assert bool(found.settled) is settled
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("module", [closed_form, common_step])
 def test_scalings(module):
