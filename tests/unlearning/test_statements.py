@@ -4,6 +4,7 @@ Scenes, training and multipliers are the library's; what a theorem makes of them
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
