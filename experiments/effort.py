@@ -109,7 +109,7 @@ def expected(theorem: str, preset: str | None) -> float | None:
 def of_program(theorem: str, preset: str | None) -> dict[str, bool | int]:
     """Compiler options for the programs of a theorem, where its preset's level is not the best.
 
-    None where the user chose a level, there is an accelerator, or nothing was measured.
+    Empty where the user chose a level, there is an accelerator, or nothing was measured.
 
     Args:
         theorem: its name.

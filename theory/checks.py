@@ -124,6 +124,37 @@ def check_counts(least: int = 1, **counts: Any) -> None:
             raise ValueError(f"{name} is {value} and must be an integer of at least {least}")
 
 
+def check_number(name: str, value: Any, *, positive: bool = False) -> None:
+    """Refuse what is not one finite number of at least 0.
+
+    Args:
+        name: what it is, for the message.
+        value: of all inputs; one for each is none.
+        positive: whether 0 is refused too.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+        >>> check_number("eps", 0.1)
+        >>> check_number("eps", jnp.ones(3))
+        Traceback (most recent call last):
+        ValueError: eps has shape (3,) and must be one number, the same for all inputs
+    """
+    if not is_array(value):
+        raise ValueError(f"{name} is {value!r} and must be a number")
+    if np.shape(value) != ():
+        raise ValueError(
+            f"{name} has shape {np.shape(value)} and must be one number, the same for all inputs"
+        )
+    if traced(value):
+        return
+    known = np.asarray(value)
+    if not (known > 0 if positive else known >= 0) or not known < np.inf:
+        least = "positive" if positive else "at least 0"
+        raise ValueError(f"{name} is {value} and must be {least} and finite")
+
+
 def check_classes(name: str, y: Any, n: int, classes: int) -> jax.Array:
     """Classes of n rows as integers of one axis.
 
@@ -174,6 +205,30 @@ def check_dimension(d: int, x: jax.Array) -> None:
         )
 
 
+def check_rows(what: str, row: str, tree: Any) -> int:
+    """How many rows arrays have in common, at least 1; a row that one lacks would be its last.
+
+    Args:
+        what, row: they are, for the message.
+        tree: a pytree of arrays, traced or not.
+
+    Raises:
+        ValueError: there is no such number.
+
+    Example:
+        >>> check_rows("data", "row", (jnp.ones((3, 2)), jnp.ones(3)))
+        3
+    """
+    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]
+    sizes = {shape[:1] for shape in shapes}
+    if len(sizes) != 1 or sizes in ({()}, {(0,)}):
+        raise ValueError(
+            f"{what} must be arrays with one first axis of at least 1 {row}, but have shapes "
+            f"{shapes}"
+        )
+    return shapes[0][0]
+
+
 def check_inputs(inputs: Any) -> None:
     """Refuse inputs that are not at least one row of finite numbers.
 
@@ -186,16 +241,11 @@ def check_inputs(inputs: Any) -> None:
     Example:
         >>> check_inputs(jnp.ones((0, 3)))
         Traceback (most recent call last):
-        ValueError: inputs must be arrays with one first axis of at least 1 input, but have [(0, 3)]
+        ...
+        ValueError: inputs must be arrays with one first axis of at least 1 input, but ...
     """
-    leaves = jax.tree.leaves(inputs)
-    sizes = {jnp.shape(leaf)[:1] for leaf in leaves}
-    if len(sizes) != 1 or sizes in ({()}, {(0,)}):
-        raise ValueError(
-            "inputs must be arrays with one first axis of at least 1 input, but have "
-            f"{[jnp.shape(leaf) for leaf in leaves]}"
-        )
-    if not finite(leaves):
+    check_rows("inputs", "input", inputs)
+    if not finite(inputs):
         raise ValueError("inputs have entries that are not finite")
 
 

@@ -1,6 +1,5 @@
 """What can be wrong with inputs, labels and options of an attack, in one sentence each."""
 
-import math
 import warnings
 from collections.abc import Callable
 from typing import Any, get_args
@@ -13,7 +12,7 @@ from jaxtyping import Array, Float, Integer
 from theory.attacks.balls import Norm
 from theory.attacks.losses import Loss
 from theory.attacks.targets import Order
-from theory.checks import check_classes, check_counts, is_array, traced
+from theory.checks import check_classes, check_counts, check_number, is_array, traced
 
 
 def prepared(
@@ -115,37 +114,6 @@ def check_box(box: Any) -> None:
     low, high = np.asarray(box)
     if not low < high:
         raise ValueError(f"box is {box}: its lowest value must be below its highest")
-
-
-def check_number(name: str, value: Any, *, positive: bool = False) -> None:
-    """Refuse what is not one finite number of at least 0.
-
-    Args:
-        name: what it is, for the message.
-        value: of all inputs; one for each is none.
-        positive: whether 0 is refused too.
-
-    Raises:
-        ValueError: otherwise.
-
-    Example:
-        >>> check_number("eps", 0.1)
-        >>> check_number("eps", jnp.ones(3))
-        Traceback (most recent call last):
-        ValueError: eps has shape (3,) and must be one number, the same for all inputs
-    """
-    if not is_array(value):
-        raise ValueError(f"{name} is {value!r} and must be a number")
-    if np.shape(value) != ():
-        raise ValueError(
-            f"{name} has shape {np.shape(value)} and must be one number, the same for all inputs"
-        )
-    if traced(value):
-        return
-    known = np.asarray(value)
-    if not (known > 0 if positive else known >= 0) or not known < math.inf:
-        least = "positive" if positive else "at least 0"
-        raise ValueError(f"{name} is {value} and must be {least} and finite")
 
 
 def check_attack(*, eps: Any, **options: Any) -> None:

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from theory.checks import check_finite, traced
+from theory.checks import check_finite, check_number
 from theory.geometry import as_subspace
 
 Logit = Callable[[Float[Array, "words d"]], Float[Array, ""]]
@@ -208,8 +207,7 @@ def smooth_grad(
     if samples < 1:
         raise ValueError(f"samples is {samples}; an average needs at least one")
     check_text(x)
-    if not traced(noise) and not 0 <= np.asarray(noise) < np.inf:
-        raise ValueError(f"noise is {noise} and must be at least 0 and finite")
+    check_number("noise", noise)
     shifts = noise * jax.random.normal(key, (samples, *x.shape), x.dtype)
     shifts = jnp.where(present(x)[None, :, None], shifts, 0)
     return jax.vmap(lambda shift: jax.grad(logit)(x + shift))(shifts).mean(axis=0)

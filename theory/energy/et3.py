@@ -13,8 +13,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from theory.attacks.balls import Ball, Norm, Rows, unit
-from theory.attacks.checks import check_attack, check_box, check_number, prepared_inputs
+from theory.attacks.checks import check_attack, check_box, prepared_inputs
 from theory.attacks.survivors import Split, as_tree, split
+from theory.checks import check_number
 from theory.energy.directions import Direction, slope_of
 
 Backward = Literal["unrolled", "identity"]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from theory.checks import check_inputs, finite, floating
+from theory.checks import check_counts, check_inputs, finite, floating
 from theory.healing.alignment import Method, States, check_method, distance
 from theory.healing.checks import check_networks
 from theory.healing.descent import Healed, masked_descent
@@ -131,9 +131,7 @@ def heal(
         >>> float(healed.history[-1]) < float(healed.history[0])
         True
     """
-    for name, value in (("steps", steps), ("batch", batch)):
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} is {value} and must be an integer of at least 1")
+    check_counts(steps=steps, batch=batch)
     check_method(method)
     if optimizer is not None and not hasattr(optimizer, "update"):
         raise ValueError(f"optimizer is {optimizer!r}: give one of optax, such as optax.adam(1e-3)")

@@ -4,11 +4,10 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from theory.checks import check_dimension, check_points, traced
+from theory.checks import check_dimension, check_number, check_points
 from theory.networks import TwoLayerReLU
 from theory.training.full_batch import Trained, minimise
 from theory.training.losses import Loss, logistic
@@ -149,8 +148,7 @@ def train_to_margin(
     if learning_rate is None:
         steepness = jnp.max(jnp.sum(x * x, axis=-1)) * jnp.sum(network.u**2)
         rate = 4 / jnp.where(steepness > 0, steepness, 1)
-    elif not traced(learning_rate) and not 0 < np.asarray(learning_rate) < np.inf:
-        raise ValueError(f"learning_rate is {learning_rate} and must be positive and finite")
     else:
+        check_number("learning_rate", learning_rate, positive=True)
         rate = learning_rate
     return train_in_span(network, x, y, optimizer=optax.sgd(rate), steps=steps, margin=margin)

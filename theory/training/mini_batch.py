@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Integer, Key
 
-from theory.checks import check_classes, check_counts
+from theory.checks import check_classes, check_counts, check_rows
 from theory.ensemble import ensemble
 from theory.metrics import negative_log_likelihood
 from theory.training.updates import annealed_adam, apply_update, initial_state
@@ -62,14 +62,7 @@ def descend(
 def _stepper(loss, data, optimizer, batch, keep=lambda tree: tree):
     """A step of descent, ``((params, state), number of the step) -> ((params, state), loss)``."""
     check_counts(batch=batch)
-    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(data)]
-    # Rows that an array does not have would be taken from its end.
-    sizes = {shape[:1] for shape in shapes}
-    if len(sizes) != 1 or sizes in ({()}, {(0,)}):
-        raise ValueError(
-            f"data must be arrays with one first axis of at least 1 row, but have shapes {shapes}"
-        )
-    rows = shapes[0][0]
+    rows = check_rows("data", "row", data)
     size = min(batch, rows)
 
     def step(carry, start):
