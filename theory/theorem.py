@@ -43,6 +43,9 @@ WHOLE = "statement"
 Number = float | Float[Array, ""]
 """A number of a trial, which its control may change without another program."""
 
+Choice = bool | Bool[Array, ""]
+"""A yes or no of a trial, likewise: what it chooses between is computed either way."""
+
 
 class Trial(NamedTuple):
     """One independent trial.
@@ -95,14 +98,14 @@ class Control:
         name: what is broken.
         trial: the broken trial; the theorem's own when None.
         settings: the changes to the theorem's settings.
-        numbers: the changes to numbers that the theorem's trial takes after settings and key. Both
-            arms then are one program, traced and compiled once.
+        numbers: the changes to the numbers and choices that the trial takes after settings and key.
+            Both arms then are one program, traced and compiled once.
     """
 
     name: str
     trial: TrialFunction | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, float | bool] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.numbers and (self.trial is not None or self.settings):
@@ -258,7 +261,7 @@ def arm_settings(theorem: Theorem, settings: Any, arm: Arm) -> Any:
     return replace(settings, **theorem.control.settings) if arm == "control" else settings
 
 
-def numbers_of(theorem: Theorem, arm: Arm) -> dict[str, float]:
+def numbers_of(theorem: Theorem, arm: Arm) -> dict[str, float | bool]:
     """The numbers in which a control differs, as one arm has them."""
     changed = theorem.control.numbers
     if arm == "control":

@@ -62,9 +62,10 @@ def cosine_distance(h, target):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
-def test_dense_fixed_point(share):
+def test_dense_fixed_point(monkeypatch, share):
     settings = dense_fixed_point.Settings(d=5, width=6, depth=2, samples=7, trials=1)
-    found = on_trial(dense_fixed_point, settings, share=share)
+    monkeypatch.setattr(dense_fixed_point, "SHARE", 0.3)
+    found = on_trial(dense_fixed_point, settings, pruned=share > 0)
     key_net, key_x, key_masks = jax.random.split(KEY, 3)
     net = dense_fixed_point.draw_network(settings, key_net)
     x = np.array(dense_fixed_point.draw_inputs(settings, key_x))
@@ -93,10 +94,11 @@ def test_dense_fixed_point(share):
     assert all(claim.ulps == 32 and claim.failure(settings) == 0 for claim in claims)
 
 
-def test_the_gradient_of_the_dense_network_is_in_units_of_the_distance():
+def test_the_gradient_of_the_dense_network_is_in_units_of_the_distance(monkeypatch):
     """‖W‖·‖∇D‖ by differences in NumPy, of a network that is pruned."""
     settings = dense_fixed_point.Settings(d=3, width=3, depth=1, samples=4, trials=1)
-    found = on_trial(dense_fixed_point, settings, share=0.3)
+    monkeypatch.setattr(dense_fixed_point, "SHARE", 0.3)
+    found = on_trial(dense_fixed_point, settings, pruned=True)
     key_net, key_x, key_masks = jax.random.split(KEY, 3)
     net = dense_fixed_point.draw_network(settings, key_net)
     x = np.array(dense_fixed_point.draw_inputs(settings, key_x))

@@ -14,6 +14,7 @@ from theory.geometry import Subspace
 from theory.networks import TwoLayerReLU
 from theory.subspace.flip import certified_radius, nearest_flip, universal_direction
 from theory.subspace.gradient import off_subspace_gradient
+from theory.theorem import Choice
 
 RADII = (0.01, 0.1, 1.0, 10.0)
 """Lengths of z tried; points of P have norm √d."""
@@ -101,7 +102,7 @@ def attempt(
     x0: Float[Array, " d"],
     plane: Subspace,
     key: Key[Array, ""],
-    on_plane: bool = False,
+    on_plane: Choice = False,
 ) -> tuple[Sides, Float[Array, ""]]:
     """`sides`, and how much of the directions tried lies in P.
 
@@ -117,7 +118,7 @@ def attempt(
     """
     q = top_direction(net, plane)
     gradient = off_subspace_gradient(net, x0, plane.basis)
-    gradient = plane.project(jax.grad(net)(x0)) if on_plane else gradient
+    gradient = jnp.where(on_plane, plane.project(jax.grad(net)(x0)), gradient)
     named = jnp.stack([gradient, universal_direction(net, plane), q])
     random = plane.reject(jax.random.normal(key, (8, len(x0))))
     directions = jnp.concatenate([named, -named, random])

@@ -48,7 +48,7 @@ class State(NamedTuple):
     loss: Float[Array, ""]
 
 
-def minimise(evaluate, params, optimizer, steps: int, margin: float) -> State:
+def minimise(evaluate, params, optimizer, steps: int, margin: float | Float[Array, ""]) -> State:
     """Follow ``optimizer`` until ``steps`` or until the smallest margin reaches ``margin``.
 
     The state keeps the loss and margin of its own parameters, so that each step costs one

@@ -41,7 +41,7 @@ def train_in_span(
     *,
     optimizer: optax.GradientTransformation,
     steps: int,
-    margin: float = jnp.inf,
+    margin: float | Float[Array, ""] = jnp.inf,
     loss: Loss = logistic,
     train_output: bool = False,
     form: Form = "auto",
@@ -118,7 +118,7 @@ def train_to_margin(
     network: TwoLayerReLU,
     x: Any,
     y: Any,
-    margin: float = 1.0,
+    margin: float | Float[Array, ""] = 1.0,
     learning_rate: float | None = None,
     steps: int = 100_000,
 ) -> Trained:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from theory.networks import Linear, TwoLayerReLU
-from theory.theorem import Trial
+from theory.theorem import Number, Trial
 from theory.unlearning.margin import LogSlope, exponential_slope, train_to_large_margin
 from theory.unlearning.pattern import autograd_pattern, combine, neurons
 from theory.unlearning.scene import Scene
@@ -59,7 +59,7 @@ def decayed(
     x: Float[Array, "samples d"],
     y: Float[Array, " samples"],
     slope: LogSlope = exponential_slope,
-    stretch: float = 1.0,
+    stretch: Number = 1.0,
 ) -> Trial:
     """The slack of a network against its bound, measured and predicted as U7 compares them.
 

@@ -30,7 +30,7 @@ from theory.isotropy import standard_normal
 from theory.networks import SumReLU, TwoLayerReLU, two_layer_relu
 from theory.sampling import gaussian_points
 from theory.settings import Count, Sample
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Number, Theorem, Trial
 from theory.training import train_to_margin
 
 
@@ -65,23 +65,19 @@ def draw_nets(settings: Settings, key: Key[Array, ""]) -> TwoLayerReLU:
     )
 
 
-def train_on(
-    nets: TwoLayerReLU, words: Float[Array, "words d"], margin: float | None
-) -> TwoLayerReLU:
-    """Copies that have learned, each by itself, that these words are of one class; or none has.
+def train_on(nets: TwoLayerReLU, words: Float[Array, "words d"], margin: Number) -> TwoLayerReLU:
+    """Copies that have learned, each by itself, that these words are of one class.
 
     Args:
         nets: the copies.
         words: what they learn.
-        margin: where training stops; no step is taken when None.
+        margin: where training stops; at −∞ no step is taken.
 
     Example:
         >>> nets, word = draw_nets(Settings(), jax.random.key(0)), jnp.ones((1, 64))
         >>> bool(jax.vmap(lambda net: net(word))(train_on(nets, word, 3.0)).min() >= 3)
         True
     """
-    if margin is None:
-        return nets
     y = jnp.ones(len(words), words.dtype)
     return jax.vmap(lambda net: train_to_margin(net, words, y, margin).network)(nets)
 
@@ -111,7 +107,7 @@ def untrained(starts: TwoLayerReLU, nets: TwoLayerReLU) -> dict[str, Float[Array
     return drawn_apart(starts.w) | {"nothing learned": -jnp.max(moved / drawn)}
 
 
-def trial(settings: Settings, key, margin: float | None = None) -> Trial:
+def trial(settings: Settings, key, margin: Number = -jnp.inf) -> Trial:
     """Measured: the p-value and score of one word, and √(m/kσ²)·⟨∇N_1, e⟩/‖e‖.
 
     Predicted: ½, the score of two directions by chance √(2/πd), and 0, all for comparison only.
@@ -149,6 +145,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="copies trained on the word",
-        trial=lambda settings, key: trial(settings, key, margin=3.0),
+        numbers={"margin": 3.0},
     ),
 )

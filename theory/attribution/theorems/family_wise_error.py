@@ -44,7 +44,7 @@ from theory.claims import AtLeast, AtMost
 from theory.multiplicity import holm
 from theory.sampling import gaussian_points
 from theory.settings import Count, Positive
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Number, Theorem, Trial
 
 INVERSE_LEVEL = 20
 """1/0.05: the level is 5 %."""
@@ -111,7 +111,7 @@ def planted(
     return found, found @ direction / jnp.linalg.norm(found, axis=1)
 
 
-def trial(settings: Settings, key, correct=holm, margin: float | None = None) -> Trial:
+def trial(settings: Settings, key, correct=holm, margin: Number = -jnp.inf) -> Trial:
     """Measured: the smallest p of the text after ``correct``, and the planted word's.
 
     Predicted: 0.05, the level, twice.
@@ -163,6 +163,6 @@ theorem = Theorem(
     expects={"paper": "inconclusive"},
     control=Control(
         name="copies trained on a word",
-        trial=lambda settings, key: trial(settings, key, margin=5.0),
+        numbers={"margin": 5.0},
     ),
 )

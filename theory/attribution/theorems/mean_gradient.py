@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from theory.attribution import settings as attribution
 from theory.attribution.isotropy import isotropy, laws, means
@@ -35,7 +36,7 @@ from theory.attribution.scene import (
 from theory.geometry import Subspace
 from theory.networks import TwoLayerReLU
 from theory.settings import Count
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,12 @@ def shared_off_span(copies: TwoLayerReLU, span: Subspace) -> TwoLayerReLU:
     )
 
 
-def trial(settings: Settings, key, shared: bool = False) -> Trial:
+def trial(settings: Settings, key, shared: Choice = False) -> Trial:
     """Measured: ‖g‖², ⟨g, v⟩ and ‖Π_Q g‖²/‖g‖². Predicted: their means ℓ, 0 and h/ℓ."""
     key_scene, key_copies = jax.random.split(key)
     scene = draw_scene(settings, key_scene)
     starts = draw_copies(settings, jax.random.split(key_copies, settings.copies))
-    if shared:
-        starts = shared_off_span(starts, scene.span)
+    starts = optax.tree.where(shared, shared_off_span(starts, scene.span), starts)
     trained = train_copies(settings, scene, starts)
     mean = off_span_gradients(trained.network, scene.x[0], scene.span).mean(axis=0)
     k = active(trained.network, scene.x[0])
@@ -102,6 +102,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="the same initialisation off the span in all copies",
-        trial=lambda settings, key: trial(settings, key, shared=True),
+        numbers={"shared": True},
     ),
 )

@@ -37,7 +37,7 @@ from theory.attribution.scene import (
 from theory.attribution.settings import Settings
 from theory.claims import Identity, Law
 from theory.isotropy import axes_off
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 
 
 def cdf(values: np.ndarray, settings: Settings, t: float = 0.0) -> np.ndarray:
@@ -45,7 +45,7 @@ def cdf(values: np.ndarray, settings: Settings, t: float = 0.0) -> np.ndarray:
     return stats.beta.cdf(values, 0.5, (settings.ell * (1 + t) - 1) / 2)
 
 
-def trial(settings: Settings, key, same_start: bool = False) -> Trial:
+def trial(settings: Settings, key, same_start: Choice = False) -> Trial:
     """Measured: cos² of the copies' Π_{P^⊥}∇N(x), of one with an axis; ‖Π_{P^⊥}(W(T) − cW(0))‖_F.
 
     Predicted: 1/ℓ, the mean of the law, twice; ‖Π_{P^⊥}W(0)‖_F, the scale. c is (1 − ηλ)^T.
@@ -54,7 +54,7 @@ def trial(settings: Settings, key, same_start: bool = False) -> Trial:
     scene = draw_scene(settings, key_scene)
     x, off = scene.x[0], scene.span.reject
     keys = jax.random.split(key_copies, 2)
-    starts = draw_copies(settings, keys[jnp.array([0, 0])] if same_start else keys)
+    starts = draw_copies(settings, jnp.where(same_start, keys[:1], keys))
     trained = train_copies(settings, scene, starts)
     one, other = off_span_gradients(trained.network, x, scene.span)
     given = (active(trained.network, x) > 0).all()
@@ -104,6 +104,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="the same initialisation key for both copies",
-        trial=lambda settings, key: trial(settings, key, same_start=True),
+        numbers={"same_start": True},
     ),
 )

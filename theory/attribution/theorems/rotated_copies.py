@@ -38,7 +38,7 @@ from theory.geometry import Subspace, orthonormalise
 from theory.networks import TwoLayerReLU
 from theory.sampling import gaussian_points
 from theory.settings import Count, Sample
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def turned(scene: Scene, turn: Float[Array, "d d"]) -> Scene:
     return Scene(x, scene.y, Subspace(orthonormalise(x.T)))
 
 
-def trial(settings: Settings, key, rotate: bool = True) -> Trial:
+def trial(settings: Settings, key, rotate: Choice = True) -> Trial:
     """Measured: the p-value and the score of a training text's first word.
 
     Predicted: ½ and the mean of two directions' |cos|, about √(2/πd), for comparison only.
@@ -108,8 +108,7 @@ def trial(settings: Settings, key, rotate: bool = True) -> Trial:
     scene = plant(settings, draw_scene(settings, key_scene), key_plant)
     starts = draw_copies(settings, jax.random.split(key_copies, settings.copies))
     turns = rotations(key_turn, settings.copies, settings.d)
-    if not rotate:
-        turns = jnp.broadcast_to(turns[:1], turns.shape)
+    turns = jnp.where(rotate, turns, turns[:1])
 
     def explain(start, turn):
         own = turned(scene, turn)
@@ -150,6 +149,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="one common basis of the embedding",
-        trial=lambda settings, key: trial(settings, key, rotate=False),
+        numbers={"rotate": False},
     ),
 )

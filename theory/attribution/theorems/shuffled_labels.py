@@ -41,7 +41,7 @@ from theory.attribution.scene import (
 from theory.attribution.settings import Settings
 from theory.claims import AtLeast, AtMost
 from theory.geometry import orthonormalise
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 
 
 def angle(a: Float[Array, " n"], b: Float[Array, " n"]) -> Float[Array, ""]:
@@ -87,7 +87,7 @@ def coefficients(
     return (vectors @ duals.T) / jnp.sum(duals * x, axis=1)[None, :]
 
 
-def trial(settings: Settings, key, own_labels: bool = False) -> Trial:
+def trial(settings: Settings, key, own_labels: Choice = False) -> Trial:
     """Measured: min y_j c_mj, and the angle of the copies' Π_P∇N(x). Predicted: 0, the bound above.
 
     Labels are uniform and have nothing to do with the texts. With ``own_labels`` the second copy
@@ -96,7 +96,7 @@ def trial(settings: Settings, key, own_labels: bool = False) -> Trial:
     key_scene, key_copies, key_labels = jax.random.split(key, 3)
     scene = draw_scene(settings, key_scene)
     x = scene.x[0]
-    other = jax.random.permutation(key_labels, scene.y) if own_labels else scene.y
+    other = jnp.where(own_labels, jax.random.permutation(key_labels, scene.y), scene.y)
     labels = jnp.stack([scene.y, other])
     starts = draw_copies(settings, jax.random.split(key_copies, 2))
 
@@ -159,6 +159,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="each copy's labels shuffled on their own",
-        trial=lambda settings, key: trial(settings, key, own_labels=True),
+        numbers={"own_labels": True},
     ),
 )

@@ -49,7 +49,7 @@ from theory.geometry import off_by_rounding
 from theory.isotropy import axes_off
 from theory.networks import TwoLayerReLU
 from theory.settings import Sample
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 
 LEVEL = 0.05
 """At which a direction is rejected."""
@@ -100,7 +100,7 @@ def coefficients(
     return jax.vmap(one)(copies)
 
 
-def trial(settings: Settings, key, dead: bool = True) -> Trial:
+def trial(settings: Settings, key, dead: Choice = True) -> Trial:
     """Measured: p of a direction off P, and of Σ_j y_j x_j.
 
     Predicted: ½, for comparison only, and 1/(1 + ½M(M−1)C²). The former direction is in P, the
@@ -112,7 +112,7 @@ def trial(settings: Settings, key, dead: bool = True) -> Trial:
     trained = train_copies(settings, scene, starts)
     label = scene.y @ scene.x
     label = label / jnp.linalg.norm(label)
-    off = axes_off(scene.span, slice(1))[:, 0] if dead else label
+    off = jnp.where(dead, axes_off(scene.span, slice(1))[:, 0], label)
     found = coefficients(trained.network, scene.x, jnp.stack([off, label], axis=1))
     across = jnp.swapaxes(found, 1, 2)
     p_values, agreed = signed_p_values(found), jnp.mean(pair_cosines(across)[:, 1])
@@ -155,6 +155,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="a learned direction taken for dead",
-        trial=lambda settings, key: trial(settings, key, dead=False),
+        numbers={"dead": False},
     ),
 )

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, Key, UInt8
 
 from theory import settings as foundation
@@ -29,7 +30,7 @@ from theory.geometry import Subspace, off_by_rounding, random_subspace
 from theory.healing.masks import apply_masks, smallest_of_rows, wanda
 from theory.networks import TwoLayerReLU, two_layer_relu
 from theory.settings import Count, Margin
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 from theory.training import train_to_margin
 
 MOVED = 0.05
@@ -82,6 +83,17 @@ def axes_subspace(key: Key[Array, ""], d: int, dim: int) -> Subspace:
     return Subspace(jnp.eye(d)[:, jax.random.permutation(key, d)[:dim]])
 
 
+def rotated_or_axes(rotated: Choice, key: Key[Array, ""], d: int, dim: int) -> Subspace:
+    """`random_subspace` or else `axes_subspace`.
+
+    Example:
+        >>> P = rotated_or_axes(False, jax.random.key(0), 4, 2)
+        >>> bool((P.basis == axes_subspace(jax.random.key(0), 4, 2).basis).all())
+        True
+    """
+    return optax.tree.where(rotated, random_subspace(key, d, dim), axes_subspace(key, d, dim))
+
+
 def wanda_mask(
     w: Float[Array, "width d"], x: Float[Array, "samples d"], share: float
 ) -> UInt8[Array, "width d"]:
@@ -109,14 +121,14 @@ def separated(
     return z + y[:, None] * normal[None, :] / jnp.linalg.norm(normal), y
 
 
-def trial(settings: Settings, key, draw_subspace=axes_subspace) -> Trial:
+def trial(settings: Settings, key, rotated: Choice = False) -> Trial:
     """Measured: max_x |N_pruned(x) − N(x)| over test points of P; the decisions on P that differ.
 
     Predicted (their scale): max_x |N(x)|; the number of weights on P.
     """
     key_p, key_x, key_test, key_rule, key_net, key_again = jax.random.split(key, 6)
     dim = settings.d - settings.ell
-    subspace = draw_subspace(key_p, settings.d, dim)
+    subspace = rotated_or_axes(rotated, key_p, settings.d, dim)
     coordinates, y = separated(key_x, key_rule, settings.samples, dim)
     x = coordinates @ subspace.basis.T
     test = jax.random.normal(key_test, (settings.samples, dim)) @ subspace.basis.T
@@ -179,6 +191,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="a rotated P",
-        trial=lambda settings, key: trial(settings, key, random_subspace),
+        numbers={"rotated": True},
     ),
 )

@@ -35,7 +35,7 @@ from theory.healing.descent import masked_descent
 from theory.healing.ridge_descent import QUARTER, draw
 from theory.settings import Count
 from theory.spectrum import largest_eigenvalue
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 
 RELATIVE = 0.01
 """The least f* and f(W_0) − f*, in units of f(0), and the least ημ."""
@@ -110,7 +110,7 @@ def extremes(
     return jnp.min(least), jnp.max(largest)
 
 
-def trial(settings: Settings, key: Key[Array, ""], keep: bool = True) -> Trial:
+def trial(settings: Settings, key: Key[Array, ""], keep: Choice = True) -> Trial:
     """Measured: f after descent or Adam, whichever is less; f(W_t) − f* after descent, twice.
 
     Predicted: f*; (1 − ηλ)^{2t}(f(W_0) − f*) and (1 − ημ)^{2t}(f(W_0) − f*). The mask is kept if
@@ -123,7 +123,7 @@ def trial(settings: Settings, key: Key[Array, ""], keep: bool = True) -> Trial:
         return jnp.sum((x @ w.T - z) ** 2) / 2
 
     def end(optimizer, steps):
-        kept = mask if keep else jnp.ones_like(mask)
+        kept = jnp.where(keep, mask, jnp.ones_like(mask))
         options = {"optimizer": optimizer, "steps": steps, "batch": len(x)}
         return masked_descent(loss, start, kept, (x, z), **options).params
 
@@ -172,6 +172,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="the mask is not kept",
-        trial=lambda settings, key: trial(settings, key, keep=False),
+        numbers={"keep": False},
     ),
 )

@@ -33,14 +33,14 @@ import numpy as np
 from scipy import stats
 
 from theory.claims import Law
-from theory.geometry import off_by_rounding, random_subspace
+from theory.geometry import off_by_rounding
 from theory.healing.masks import magnitude, smallest_of_rows
 from theory.healing.theorems import frozen_noise
-from theory.healing.theorems.frozen_noise import MOVED, axes_subspace, separated
+from theory.healing.theorems.frozen_noise import MOVED, rotated_or_axes, separated
 from theory.isotropy import chi_square
 from theory.networks import two_layer_relu
 from theory.settings import Positive, ProperShare
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 from theory.training import train_to_margin
 
 
@@ -75,14 +75,14 @@ def leak_cdf(values: np.ndarray, settings: Settings, t: float = 0.0) -> np.ndarr
     return stats.beta.cdf(values, on / 2, settings.ell * (1 + t) / 2)
 
 
-def trial(settings: Settings, key, draw_subspace=random_subspace) -> Trial:
+def trial(settings: Settings, key, rotated: Choice = True) -> Trial:
     """Measured: ‖Π_{P^⊥}w‖²/σ², T and ‖Π_{P′}ξ‖² of the first neuron.
 
     Predicted: their means ℓ, 0 and (d−ℓ−1)/(d−1), for comparison only.
     """
     key_p, key_x, key_rule, key_net = jax.random.split(key, 4)
     d, dim = settings.d, settings.d - settings.ell
-    subspace = draw_subspace(key_p, d, dim)
+    subspace = rotated_or_axes(rotated, key_p, d, dim)
     coordinates, y = separated(key_x, key_rule, settings.samples, dim)
     x = coordinates @ subspace.basis.T
     start = two_layer_relu(key_net, d, settings.width, settings.sigma)
@@ -158,6 +158,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="P spanned by axes",
-        trial=lambda settings, key: trial(settings, key, axes_subspace),
+        numbers={"rotated": False},
     ),
 )

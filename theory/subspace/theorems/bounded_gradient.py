@@ -3,7 +3,6 @@
 From S2 and the lemma of Laurent and Massart (2000), Pr[χ²_ℓ ≥ 2ℓ] ≤ e^{−ℓ/16}. ∎
 """
 
-from dataclasses import replace
 from math import exp
 
 import jax.numpy as jnp
@@ -13,17 +12,17 @@ from theory.subspace.assumptions import assumptions
 from theory.subspace.gradient import active, gradient_scale, off_subspace_gradient
 from theory.subspace.scene import draw_scene, train_scene
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Number, Theorem, Trial
 
 
-def trial(settings: Settings, key, true_sigma: float = 1.0) -> Trial:
+def trial(settings: Settings, key, true_sigma: Number = 1.0) -> Trial:
     """Measured: ‖Π_{P^⊥}∇N(x₀)‖. Predicted: σ√(2kℓ/m).
 
     The network is initialised with ``true_sigma`` times the σ that is believed.
     """
-    drawn = replace(settings, scale=settings.sigma * true_sigma)
-    scene = draw_scene(drawn, key)
-    trained = train_scene(drawn, scene)
+    scene = draw_scene(settings, key)
+    scene = scene._replace(network=scene.network._replace(w=true_sigma * scene.network.w))
+    trained = train_scene(settings, scene)
     net = trained.network
     gradient = off_subspace_gradient(net, scene.x0, scene.subspace.basis)
     return Trial(
@@ -49,6 +48,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="σ of W(0) 1.5 times the stated one",
-        trial=lambda settings, key: trial(settings, key, true_sigma=1.5),
+        numbers={"true_sigma": 1.5},
     ),
 )

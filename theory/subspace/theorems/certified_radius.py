@@ -16,10 +16,10 @@ from theory.subspace.certified import CLAIM, attempt
 from theory.subspace.scene import draw_scene, train_scene
 from theory.subspace.searches import certified_radius
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 
 
-def trial(settings: Settings, key, on_plane: bool = False) -> Trial:
+def trial(settings: Settings, key, on_plane: Choice = False) -> Trial:
     """Measured: ``change`` |N(x₀+z) − N(x₀)| at the worst z tried; ``no flip``, the distance that
     `nearest_flip` finds from the same directions; ``radius`` and ``nor less``, `certified_radius`.
 
@@ -59,7 +59,7 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="z along the gradient's part in P",
-        trial=lambda settings, key: trial(settings, key, on_plane=True),
+        numbers={"on_plane": True},
     ),
     search=certified_radius,
 )

@@ -12,6 +12,7 @@ from math import exp
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from theory.claims import AtLeast
 from theory.geometry import off_by_rounding
@@ -26,13 +27,13 @@ from theory.subspace.flip import certified_radius, nearest_flip, universal_direc
 from theory.subspace.gradient import off_subspace_gradient
 from theory.subspace.scene import draw_scene, parallel_rows, train_scene, with_decay_factor
 from theory.subspace.theorems.operator_norm import NormSettings
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 
 LEFT = 0.2
 """c_T, what decay leaves of the weights off P."""
 
 
-def trial(settings: NormSettings, key, prepare=lambda scene: scene) -> Trial:
+def trial(settings: NormSettings, key, parallel: Choice = False) -> Trial:
     """Measured: the nearest flip found and `certified_radius`, at small β and after decay.
 
     Predicted: |N(x₀)|/(β(√m + √ℓ + t)) with β the settings' scale; |N(x₀)|/(σ|c_T|(√m + √ℓ + t))
@@ -42,7 +43,8 @@ def trial(settings: NormSettings, key, prepare=lambda scene: scene) -> Trial:
     measured, predicted, margins, given = {}, {}, {}, jnp.asarray(True)
     for name, used in (("β", settings), ("c_T", decayed)):
         key, key_z = jax.random.split(jax.random.fold_in(key, len(measured)))
-        scene = prepare(draw_scene(used, key))
+        scene = draw_scene(used, key)
+        scene = optax.tree.where(parallel, parallel_rows(scene), scene)
         trained = train_scene(used, scene)
         net, x0, plane = trained.network, scene.x0, scene.subspace
         gradient = off_subspace_gradient(net, x0, plane.basis)
@@ -96,6 +98,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="parallel rows of W_⊥",
-        trial=lambda settings, key: trial(settings, key, parallel_rows),
+        numbers={"parallel": True},
     ),
 )

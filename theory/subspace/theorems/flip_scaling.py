@@ -19,7 +19,7 @@ from theory.networks import two_layer_relu
 from theory.settings import Count, Sizes
 from theory.subspace.assumptions import MOVED, STANDARD_ERRORS, decay_error
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 from theory.training import train_in_span
 
 
@@ -41,12 +41,12 @@ class ScalingSettings(Settings):
             raise ValueError(f"d - ell comes down to {room}, below data_dim = {self.data_dim}")
 
 
-def trial(settings: ScalingSettings, key, off_variance=lambda ell, d: 1 / d) -> Trial:
+def trial(settings: ScalingSettings, key, larger: Choice = False) -> Trial:
     """Measured: |N(x₀)|/‖Π_{P^⊥}∇N(x₀)‖ at each ℓ (part ``ℓ``) and at each d (part ``d``).
 
     Predicted: √(d/ℓ). P^⊥ is spanned by the first ℓ coordinate axes and Q by the next ones, which
     loses nothing because the initialisation is rotation invariant, and lets one program sweep both.
-    ``off_variance(ℓ, d)`` is the variance of W_⊥.
+    The variance of W_⊥ is 1/d, and 1/ℓ where ``larger``.
     """
     sizes = jnp.asarray(settings.sizes)
     fixed = jnp.full_like(sizes, settings.ell), jnp.full_like(sizes, settings.d)
@@ -70,7 +70,7 @@ def trial(settings: ScalingSettings, key, off_variance=lambda ell, d: 1 / d) -> 
         points = points * (jnp.sqrt(d) / jnp.linalg.norm(points, axis=-1, keepdims=True))
         y = jax.random.rademacher(key_y, (settings.samples,), dtype=points.dtype)
         net = two_layer_relu(key_net, columns, settings.width, 1.0)
-        deviation = jnp.where(off, jnp.sqrt(off_variance(ell, d)), 1 / jnp.sqrt(d))
+        deviation = 1 / jnp.sqrt(jnp.where(off & larger, ell, d))
         start = net._replace(w=net.w * jnp.where(column < d, deviation, 0)[None, :])
         optimizer = optax.chain(optax.add_decayed_weights(settings.weight_decay), optax.sgd(4 / d))
         trained = train_in_span(
@@ -118,7 +118,7 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="variance of W_⊥ set to 1/ℓ",
-        trial=lambda settings, key: trial(settings, key, lambda ell, d: 1 / ell),
+        numbers={"larger": True},
     ),
     expects={"smoke": "inconclusive"},
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import exp
 
 import jax.numpy as jnp
+import optax
 
 from theory.claims import AtMost
 from theory.settings import Positive
@@ -15,7 +16,7 @@ from theory.subspace.assumptions import assumptions, rows_uncorrelated
 from theory.subspace.flip import operator_norm
 from theory.subspace.scene import draw_scene, parallel_rows, train_scene
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,10 @@ class NormSettings(Settings):
     """deviation, in units of σ"""
 
 
-def trial(settings: NormSettings, key, prepare=lambda scene: scene) -> Trial:
+def trial(settings: NormSettings, key, parallel: Choice = False) -> Trial:
     """Measured: ‖Π_{P^⊥}W‖_op after training. Predicted: σ(√m + √ℓ + t)."""
-    scene = prepare(draw_scene(settings, key))
+    scene = draw_scene(settings, key)
+    scene = optax.tree.where(parallel, parallel_rows(scene), scene)
     trained = train_scene(settings, scene)
     measured = operator_norm(scene.subspace.reject(trained.network.w))
     bound = settings.sigma * (settings.width**0.5 + settings.ell**0.5 + settings.t)
@@ -55,6 +57,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="parallel rows of W_⊥",
-        trial=lambda settings, key: trial(settings, key, parallel_rows),
+        numbers={"parallel": True},
     ),
 )

@@ -15,10 +15,10 @@ from theory.subspace.certified import CLAIM, attempt
 from theory.subspace.scene import draw_scene, train_scene
 from theory.subspace.settings import Settings
 from theory.subspace.theorems.trained_output import LARGE_MARGIN, output_moved
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 
 
-def trial(settings: Settings, key, on_plane: bool = False) -> Trial:
+def trial(settings: Settings, key, on_plane: Choice = False) -> Trial:
     """Measured and predicted are those of S5, ``change``, ``no flip``, ``radius``, ``nor less``.
 
     Measured: the change of N, the nearest flip found, the radius twice. Predicted: their bounds.
@@ -51,6 +51,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="z along the gradient's part in P",
-        trial=lambda settings, key: trial(settings, key, on_plane=True),
+        numbers={"on_plane": True},
     ),
 )

@@ -16,10 +16,10 @@ from theory.subspace.gradient import active, off_subspace_gradient
 from theory.subspace.isotropy import laws, scales, statistics
 from theory.subspace.scene import draw_scene, points_in, train_scene
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 
 
-def trial(settings: Settings, key, another_copy: bool = False) -> Trial:
+def trial(settings: Settings, key, another_copy: Choice = False) -> Trial:
     """Measured: `statistics` of g = (b − (c/k)a)/(σ√((k' − c²/k)/m)); ``along a``, ⟨a, g⟩/‖a‖.
 
     Predicted: the scales of their laws. With ``another_copy`` the weights off P behind b are drawn
@@ -30,10 +30,9 @@ def trial(settings: Settings, key, another_copy: bool = False) -> Trial:
     trained = train_scene(settings, scene)
     net = trained.network
     x1 = points_in(key_point, scene.subspace, 1)[0]
-    copy = net
-    if another_copy:
-        fresh = settings.sigma * jax.random.normal(key_copy, net.w.shape)
-        copy = net._replace(w=scene.subspace.project(net.w) + scene.subspace.reject(fresh))
+    fresh = settings.sigma * jax.random.normal(key_copy, net.w.shape)
+    other = scene.subspace.project(net.w) + scene.subspace.reject(fresh)
+    copy = net._replace(w=jnp.where(another_copy, other, net.w))
     a = off_subspace_gradient(net, scene.x0, scene.subspace.basis)
     b = off_subspace_gradient(copy, x1, scene.subspace.basis)
     on0, on1 = active(net, scene.x0), active(net, x1)
@@ -70,6 +69,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="b from another copy of W_⊥",
-        trial=lambda settings, key: trial(settings, key, another_copy=True),
+        numbers={"another_copy": True},
     ),
 )

@@ -20,6 +20,7 @@ from math import exp, log
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from theory.claims import AtLeast, AtMost
 from theory.settings import ProperShare
@@ -28,7 +29,7 @@ from theory.subspace.flip import universal_direction
 from theory.subspace.gradient import active
 from theory.subspace.scene import draw_scene, parallel_rows, points_in, train_scene
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Choice, Control, Theorem, Trial
 
 POINTS = 64
 """Points of P tried in each trial, beside the training points."""
@@ -44,13 +45,14 @@ class FlipSettings(Settings):
     """probability allowed to the crossing terms"""
 
 
-def trial(settings: FlipSettings, key, prepare=lambda scene: scene) -> Trial:
+def trial(settings: FlipSettings, key, parallel: Choice = False) -> Trial:
     """Measured: ``gain`` min_i s_i⟨g_i, v⟩; ``length`` ‖v‖²; ``flip``, the least fall over |N(x₀)|.
 
     Predicted: σ²ℓ/4, 2mσ²ℓ and 1 + 10⁻⁶. Tried are the training points and `POINTS` others.
     """
     key_scene, key_points = jax.random.split(key)
-    scene = prepare(draw_scene(settings, key_scene))
+    scene = draw_scene(settings, key_scene)
+    scene = optax.tree.where(parallel, parallel_rows(scene), scene)
     trained = train_scene(settings, scene)
     net, m, variance = trained.network, settings.width, settings.sigma**2 * settings.ell
     v, signs = universal_direction(net, scene.subspace), jnp.sign(net.u)
@@ -111,6 +113,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="parallel rows of W_⊥",
-        trial=lambda settings, key: trial(settings, key, parallel_rows),
+        numbers={"parallel": True},
     ),
 )

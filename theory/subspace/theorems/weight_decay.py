@@ -15,21 +15,22 @@ from theory.geometry import off_by_rounding
 from theory.subspace.assumptions import assumptions, decay_error, left_by_decay
 from theory.subspace.scene import draw_scene
 from theory.subspace.settings import Settings
-from theory.theorem import Control, Theorem, Trial
+from theory.theorem import Control, Number, Theorem, Trial
 from theory.training import hidden_layer_only, train
 
 MOMENTUM = 0.9
 
 
-def trial(settings: Settings, key, coupled: bool = False) -> Trial:
+def trial(settings: Settings, key, coupled: Number = 0.0) -> Trial:
     """Measured: ‖Π_{P^⊥}(W(T) − c_T W(0))‖_F, c_T = (1−ηλ)^T. Predicted (its scale): ‖W(0)‖_F.
 
-    Training is in full dimension, with the decay before the momentum if ``coupled``.
+    Training is in full dimension, with the share ``coupled`` of the decay before the momentum.
     """
     scene = draw_scene(settings, key)
-    momentum, decay = optax.trace(MOMENTUM), optax.add_decayed_weights(settings.weight_decay)
-    parts = (decay, momentum) if coupled else (momentum, decay)
-    optimizer = optax.chain(*parts, optax.scale(-settings.rate))
+    before, after = (
+        optax.add_decayed_weights(share * settings.weight_decay) for share in (coupled, 1 - coupled)
+    )
+    optimizer = optax.chain(before, optax.trace(MOMENTUM), after, optax.scale(-settings.rate))
     start = scene.network
     trained = train(
         start,
@@ -78,6 +79,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="decay inside the momentum",
-        trial=lambda settings, key: trial(settings, key, coupled=True),
+        numbers={"coupled": 1.0},
     ),
 )

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from theory.claims import AtMost
-from theory.theorem import Control, Paper, Theorem, Trial
+from theory.theorem import Choice, Control, Number, Paper, Theorem, Trial
 from theory.unlearning import searches
 from theory.unlearning.lyu_li import decayed
-from theory.unlearning.margin import LogSlope, exponential_slope
+from theory.unlearning.margin import exponential_slope
 from theory.unlearning.scene import descend, draw_gaussian, margin_reached
 from theory.unlearning.settings import Settings
 
@@ -29,16 +29,20 @@ from theory.unlearning.settings import Settings
 def trial(
     settings: Settings,
     key: Key[Array, ""],
-    slope: LogSlope = exponential_slope,
-    stretch: float = 1.0,
+    cubic: Choice = False,
+    stretch: Number = 1.0,
 ) -> Trial:
     """Measured: Σλ_i(q_i/q_min − 1). Predicted: (m − 1)γ^{−2}/(e·q_min).
 
     The network is trained on the exponential loss and multiplied by ``stretch``; the multipliers
-    are those of the loss with log |ℓ'| = ``slope``.
+    are those of the exponential loss, or of one with |ℓ'(q)| = q⁻³ where ``cubic``.
     """
     scene = draw_gaussian(settings, key)
     trained = descend(settings, scene, exponential_slope)
+
+    def slope(q):
+        return jnp.where(cubic, -3 * jnp.log(q), exponential_slope(q))
+
     found = decayed(trained.network, scene.x, scene.y, slope, stretch)
     reached = {"margin reached": margin_reached(settings, trained)}
     return found._replace(assumptions=reached | found.assumptions)
@@ -64,7 +68,7 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="|ℓ'(q)| = q⁻³, weights × 100",
-        trial=lambda settings, key: trial(settings, key, lambda q: -3 * jnp.log(q), stretch=100),
+        numbers={"cubic": True, "stretch": 100.0},
     ),
     search=searches.any_weights,
 )

@@ -18,11 +18,12 @@ the rounding of 1 − cos.
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, Key
 
 from theory.claims import Identity
 from theory.networks import Linear, TwoLayerReLU
-from theory.theorem import Control, Paper, Theorem, Trial
+from theory.theorem import Choice, Control, Paper, Theorem, Trial
 from theory.unlearning.margin import exponential_slope
 from theory.unlearning.pattern import autograd_pattern, combine, with_weights
 from theory.unlearning.scene import Scene, descend, draw_gaussian, margin_reached
@@ -40,7 +41,7 @@ def log_loss(net: Linear | TwoLayerReLU, scene: Scene) -> Float[Array, ""]:
     return jax.nn.logsumexp(-scene.y * net(scene.x))
 
 
-def trial(settings: Settings, key: Key[Array, ""], stale: bool = False) -> Trial:
+def trial(settings: Settings, key: Key[Array, ""], stale: Choice = False) -> Trial:
     """Measured: |residual² − 2γ^{−2}(1 − cos)|. Predicted: γ^{−2}, their scale.
 
     Where ``stale``, ∇N has the gates that the network had before it was trained.
@@ -55,7 +56,7 @@ def trial(settings: Settings, key: Key[Array, ""], stale: bool = False) -> Trial
     multipliers = norm / smallest * jax.nn.softmax(-q) / steepness
 
     unit = with_weights(net, net.w / smallest)
-    gates = autograd_pattern(scene.start if stale else unit, scene.x).gates
+    gates = autograd_pattern(optax.tree.where(stale, scene.start, unit), scene.x).gates
     explained = combine(net.u, gates * multipliers[None, :], scene.x, scene.y)
     residual = jnp.sum((unit.w - explained) ** 2)
     cosine = -jnp.sum(net.w * gradient) / (norm * steepness)
@@ -91,6 +92,6 @@ theorem = Theorem(
     trial=trial,
     control=Control(
         name="gates of the network before training",
-        trial=lambda settings, key: trial(settings, key, stale=True),
+        numbers={"stale": True},
     ),
 )
