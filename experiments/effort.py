@@ -130,9 +130,12 @@ def options(level: int) -> dict[str, bool | int]:
         1
     """
     asked: dict[str, bool | int] = {"xla_backend_optimization_level": level}
-    # jaxlib 0.11.1 has no such choice any more, and aborts a process that asks for it.
+    # jaxlib 0.11.1 has no choice of emitters any more, and aborts a process that asks for it.
     if [int(part) for part in version("jaxlib").split(".")[:2]] < [0, 11]:
         asked["xla_cpu_use_fusion_emitters"] = level == DEFAULT
+        # To split a program among threads costs a tenth of compiling it, and gains nothing where
+        # that takes a second. Split into 32 is what XLA does by itself.
+        asked["xla_cpu_parallel_codegen_split_count"] = 32 if level == DEFAULT else 1
     return asked
 
 

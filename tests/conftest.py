@@ -19,10 +19,6 @@ CACHE = "JAX_COMPILATION_CACHE_DIR"
 if "PYTEST_XDIST_WORKER" not in os.environ:
     SESSION = tempfile.TemporaryDirectory()
     os.environ |= {CACHE: SESSION.name, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2"}
-    # Most programs are of one operation, and two processes keep two cores busy: to cut programs
-    # into parts for threads took a tenth of compiling.
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_parallel_codegen_split_count=1"
-    os.environ["XLA_FLAGS"] = flags.strip()
 
 compile_quickly(0)  # tests compile much and run little
 

@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 
 def was_traced(*asked):
-    return executables.ready(*asked).seconds["trace"] > 0
+    return executables.ready(*asked).compiled.seconds["trace"] > 0
 
 
 @pytest.mark.parametrize("theorem", [TOY, SPECTRAL], ids=lambda theorem: theorem.name)
@@ -38,13 +38,12 @@ def test_a_program_that_was_kept_gives_the_same_numbers(folder, theorem):
     """Bit for bit, as one whose numbers come from LAPACK does too."""
     settings = theorem.presets["smoke"]
     asked = theorem, settings, "control", "code"
-    new, kept = executables.ready(*asked), executables.ready(*asked)
+    (new, calls), (kept, known) = executables.ready(*asked), executables.ready(*asked)
+    assert calls == known == (theorem is SPECTRAL)
     assert new.seconds["trace"] > 0 == kept.seconds["trace"]
     one, other = (simulate(theorem, settings, 5, "control", ready) for ready in (new, kept))
     one, other = one._replace(seconds={}), other._replace(seconds={})
     jax.tree.map(np.testing.assert_array_equal, one, other)
-    texts = [str(ready.call.as_text()) for ready in (new, kept)]
-    assert [("lapack" in text) for text in texts] == [theorem is SPECTRAL] * 2
 
 
 def test_what_a_program_depends_on_finds_it(folder, monkeypatch):
@@ -80,17 +79,43 @@ def test_what_jax_found_in_its_cache_is_not_kept_and_runs(folder, theorem):
     before = jax.config.jax_persistent_cache_min_compile_time_secs  # pyright: ignore[reportAttributeAccessIssue]
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     try:
-        new = executables.ready(*asked)
+        new, _ = executables.ready(*asked)
         (kept,) = folder.iterdir()
         kept.unlink()
         jax.clear_caches()
         hits = executables._found_by_jax()
-        found = executables.ready(*asked)
+        found, _ = executables.ready(*asked)
     finally:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", before)
     assert executables._found_by_jax() > hits and not list(folder.iterdir())
     one, other = (simulate(theorem, settings, 0, "theorem", ready) for ready in (new, found))
     assert np.array_equal(one.measured["statement"], other.measured["statement"])
+
+
+def test_a_program_is_written_once(folder):
+    """JAX keeps what is compiled before and after, and nothing meanwhile."""
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0.0)
+
+    def compile_anew(number):
+        jax.jit(lambda x: x + number).lower(1.0).compile()
+        return len([path for path in folder.parent.iterdir() if path.name.startswith("jit_")])
+
+    try:
+        outside = compile_anew(1)
+        with pytest.raises(KeyError), executables.kept_once():
+            assert was_traced(TOY, SETTINGS, "theorem", "code")
+            assert outside == compile_anew(2) > 0
+            raise KeyError
+        assert compile_anew(3) > outside
+        jax.config.update("jax_enable_compilation_cache", False)
+        with executables.kept_once():
+            assert getattr(jax.config, name) == 0.0
+    finally:
+        jax.config.update("jax_enable_compilation_cache", True)
+        jax.config.update(name, before)
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_nothing_is_kept_without_a_folder_or_in_one_that_cannot_be_written(folder):
@@ -135,7 +160,7 @@ from experiments.results import executables
 from tests.problems import SPECTRAL
 from theory.theorem import simulate
 settings = SPECTRAL.presets["smoke"]
-ready = executables.ready(SPECTRAL, settings, "theorem", "code")
+ready, _ = executables.ready(SPECTRAL, settings, "theorem", "code")
 simulate(SPECTRAL, settings, 0, "theorem", ready)
 print(ready.seconds["trace"] > 0)
 """

@@ -5,14 +5,17 @@ does. Here a program is found by its theorem, its settings and the code that the
 """
 
 import logging
+import math
 import os
 import pickle
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Lock, local
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +30,14 @@ from theory.theorem import Arm, Compiled, Theorem, arm_settings, preset_of, trac
 log = logging.getLogger(__name__)
 
 
-def ready(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Compiled:
+class Executable(NamedTuple):
+    """A program that is ready to run, and whether it calls LAPACK."""
+
+    compiled: Compiled
+    calls_lapack: bool
+
+
+def ready(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Executable:
     """The program of an arm, as it was kept, or else compiled and kept.
 
     Args:
@@ -44,14 +54,32 @@ def ready(theorem: Theorem, settings: Any, arm: Arm, code: str) -> Compiled:
     began = time.perf_counter()
     if path is not None and (kept := _load(path)) is not None:
         log.info("%s, %s: its program is kept in %s", theorem.name, arm, path)
-        return Compiled(kept, {"trace": 0.0, "compile": time.perf_counter() - began})
+        call, calls_lapack = kept
+        seconds = {"trace": 0.0, "compile": time.perf_counter() - began}
+        return Executable(Compiled(call, seconds), calls_lapack)
     with TRACING:
         lowered, tracing = traced(theorem, settings, arm)
     began, hits = time.perf_counter(), _found_by_jax()
     call = lowered.compile(compiler_options=options)  # pyright: ignore[reportArgumentType]
+    calls_lapack = LAPACK in str(call.as_text())
     if path is not None and _found_by_jax() == hits:
-        _keep(path, call)
-    return Compiled(call, {"trace": tracing, "compile": time.perf_counter() - began})
+        _keep(path, call, calls_lapack)
+    seconds = {"trace": tracing, "compile": time.perf_counter() - began}
+    return Executable(Compiled(call, seconds), calls_lapack)
+
+
+@contextmanager
+def kept_once() -> Iterator[None]:
+    """Let JAX keep no program where `ready` does: to write all twice took a tenth of compiling."""
+    if _folder() is None:
+        yield
+        return
+    least = jax.config.jax_persistent_cache_min_compile_time_secs  # pyright: ignore
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
 
 
 LAPACK = "lapack"
@@ -82,10 +110,8 @@ jax.monitoring.register_event_listener(_listen)
 def _path(
     theorem: Theorem, settings: Any, arm: Arm, code: str, options: dict[str, bool | int]
 ) -> Path | None:
-    """Beside what JAX keeps; None where it keeps nothing here, or several processes are one run."""
-    folder, enabled = jax.config.jax_compilation_cache_dir, jax.config.jax_enable_compilation_cache  # pyright: ignore
-    local = folder and "://" not in folder  # JAX can keep its own in a bucket, too
-    if not (local and enabled) or jax.process_count() > 1:
+    """None where there is no `_folder`."""
+    if (folder := _folder()) is None:
         return None
     used = arm_settings(theorem, settings, arm)
     compiled_for = {
@@ -96,15 +122,24 @@ def _path(
         "memory": memory_budget(jax.local_devices()[0].memory_stats()),  # sets the size of batches
     }
     key = store.result_key(theorem.name, code, used, seed=0, **compiled_for)
-    return Path(folder) / "relu-theory" / f"{theorem.name}-{arm}-{key}"
+    return folder / f"{theorem.name}-{arm}-{key}"
 
 
-def _load(path: Path) -> jax.stages.Compiled | None:
+def _folder() -> Path | None:
+    """Beside what JAX keeps; None where it keeps nothing here, or several processes are one run."""
+    folder, enabled = jax.config.jax_compilation_cache_dir, jax.config.jax_enable_compilation_cache  # pyright: ignore
+    local = folder and "://" not in folder  # JAX can keep its own in a bucket, too
+    if not (local and enabled) or jax.process_count() > 1:
+        return None
+    return Path(folder) / "relu-theory"
+
+
+def _load(path: Path) -> tuple[jax.stages.Compiled, bool] | None:
     try:
         calls_lapack, parts = pickle.loads(zlib.decompress(path.read_bytes()))
         if calls_lapack:
             _find_lapack()
-        return serialize_executable.deserialize_and_load(*parts)
+        return serialize_executable.deserialize_and_load(*parts), calls_lapack
     except Exception:  # of any kind, for a file that is absent, cut short, or of another machine
         return None
 
@@ -116,9 +151,9 @@ def _find_lapack() -> None:
     jax.jit(jnp.linalg.eigvalsh).lower(jax.ShapeDtypeStruct((1, 1), jnp.float32))
 
 
-def _keep(path: Path, call: jax.stages.Compiled) -> None:
+def _keep(path: Path, call: jax.stages.Compiled, calls_lapack: bool) -> None:
     try:
-        parts = LAPACK in str(call.as_text()), serialize_executable.serialize(call)
+        parts = calls_lapack, serialize_executable.serialize(call)
     except (ValueError, NotImplementedError):  # constants are held beside the program
         return
     try:

@@ -27,6 +27,7 @@ from theory.theorem import (
     arms_by_program,
     preset_of,
     simulate,
+    trial_keys,
 )
 
 log = logging.getLogger(__name__)
@@ -84,14 +85,19 @@ def _run(chosen: list[Program], progress: Progress) -> Iterator[dict[Arm, Trials
     # All is read before anything runs: NumPy reads headers as syntax trees, which CPython 3.11
     # cannot make in two threads at once.
     found = [_stored(program) for program in chosen]
-    # A program is compiled by one core and mostly run by one; JAX lets others work meanwhile.
-    pool = ThreadPoolExecutor(machine.cores())
-    try:
-        running = {at: pool.submit(run, chosen[at], found[at]) for at in _in_order(chosen)}
-        for at in range(len(chosen)):
-            yield running.pop(at).result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    # The few small programs that draw keys are JAX's to keep, so they are compiled before.
+    for program, stored in zip(chosen, found, strict=True):
+        if len(stored) < len(program.paths):
+            trial_keys(program.theorem, program.settings, program.seed, "theorem")
+    with executables.kept_once():
+        # A program is compiled by one core and mostly run by one; JAX lets others work meanwhile.
+        pool = ThreadPoolExecutor(machine.cores())
+        try:
+            running = {at: pool.submit(run, chosen[at], found[at]) for at in _in_order(chosen)}
+            for at in range(len(chosen)):
+                yield running.pop(at).result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 LONG = 0.1
@@ -136,8 +142,8 @@ def _arms(program: Program, stored: dict[Arm, Trials]) -> dict[Arm, Trials]:
             log.info("%s, %s: its trials are kept in %s", theorem.name, arm, path)
             continue
         if ready is None:
-            ready = executables.ready(theorem, settings, arm, program.code)
-            turn = LAPACK if executables.LAPACK in str(ready.call.as_text()) else nullcontext()
+            ready, calls_lapack = executables.ready(theorem, settings, arm, program.code)
+            turn = LAPACK if calls_lapack else turn
         with turn:
             found[arm] = simulate(theorem, settings, seed, arm, ready)
         seconds = ", ".join(f"{phase} {taken:.2f} s" for phase, taken in found[arm].seconds.items())
