@@ -118,26 +118,26 @@ def train_to_large_margin(
 def _train(net, x, y, margin, learning_rate, steps, *, slope: LogSlope) -> Trained:
     """Compiled once per shape, however often it is called."""
     w, u, always = neurons(net)
-    gram, start = x @ x.T, w @ x.T
+    gram, start = x @ x.T, x @ w.T
     curvature = jnp.max(jnp.sum(jnp.abs(gram), axis=1)) * jnp.sum(u**2)
     rate = learning_rate / jnp.where(curvature > 0, curvature, 1)
 
     def margins(z):
-        return y * (u @ (z if always else jax.nn.relu(z)))
+        return y * ((z if always else jax.nn.relu(z)) @ u)
 
     def step(carry):
         moved, z, q, count = carry
         p = jax.nn.softmax(slope(q))
-        pull = jnp.broadcast_to(p * y, z.shape)
-        pull = u[:, None] * (pull if always else jnp.where(z > 0, pull, 0))
+        pull = jnp.broadcast_to((p * y)[:, None], z.shape)
+        pull = u[None, :] * (pull if always else jnp.where(z > 0, pull, 0))
         short = jnp.where(jnp.min(q) < SETTLING * margin, 1, SHORT)
         moved = moved + short * rate / jnp.max(p) * pull
-        z = start + moved @ gram
+        z = start + gram @ moved
         return moved, z, margins(z), count + 1
 
     carry = jnp.zeros_like(start), start, margins(start), jnp.zeros((), int)
     moved, _, q, count = jax.lax.while_loop(
         lambda carry: (carry[3] < steps) & (jnp.min(carry[2]) < margin), step, carry
     )
-    end = with_weights(net, w + moved @ x)
+    end = with_weights(net, w + moved.T @ x)
     return Trained(end, jnp.min(q), count, jnp.mean(jnp.exp(slope(q))))
