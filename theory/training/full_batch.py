@@ -77,16 +77,21 @@ def minimise(evaluate, params, optimizer, steps: int, margin: float | Float[Arra
         raise ValueError(f"margin is {margin} and must be a number, infinite to take all steps")
 
     def body(carry):
-        state, gradient = carry
+        state = carry[0]
+        loss, smallest, gradient = evaluate(state.params)
+        state = state._replace(margin=smallest, loss=loss)
         params, inner = apply_update(optimizer, gradient, state.optimizer, state.params)
-        loss, smallest, gradient = evaluate(params)
-        return State(params, inner, state.step + 1, smallest, loss), gradient
+        stepped = State(params, inner, state.step + 1, smallest, loss)
+        # Where this was the last evaluation there is no step, so the program has one, not a second
+        # before the loop, and the step is one pass over what the gradient is made of.
+        more = (state.step < steps) & (smallest < margin)
+        return optax.tree.where(more, stepped, state), more
 
-    loss, smallest, gradient = evaluate(params)
+    loss, smallest, _ = jax.tree.map(
+        lambda value: jnp.zeros(value.shape, value.dtype), jax.eval_shape(evaluate, params)
+    )
     state = State(params, initial_state(optimizer, params), jnp.zeros((), int), smallest, loss)
-    return jax.lax.while_loop(
-        lambda carry: (carry[0].step < steps) & (carry[0].margin < margin), body, (state, gradient)
-    )[0]
+    return jax.lax.while_loop(lambda carry: carry[1], body, (state, jnp.asarray(True)))[0]
 
 
 def train(
