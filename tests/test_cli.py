@@ -151,6 +151,16 @@ def test_a_second_call_computes_nothing(cli, few_out):
     assert {path: after[path] for path in stamps} == stamps
 
 
+def test_another_seed_compiles_nothing(cli, tmp_path):
+    kept = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "programs"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    asked = ("verify", "energy.gauge", "--preset", "smoke", "--verbose", "--out", tmp_path)
+    said = [cli(*asked, "--seed", seed, env=kept).stderr for seed in (1, 2)]
+    assert ["compiled in" in text for text in said] == [True, False]
+
+
 def test_rows_come_in_order_and_a_log_is_short(cli, few_out):
     names = [entry.name for entry in select("theorem", FEW)]
     (few_out / "verdicts" / "smoke-0" / STAMPS).unlink()  # so that they are judged again

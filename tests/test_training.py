@@ -148,6 +148,14 @@ def test_training_serves_any_network():
         assert trained.margin >= 0.3
 
 
+def test_a_margin_that_is_just_reached_is_reached():
+    net, x, y = problem(8, 12)
+    rule = optax.sgd(0.01)
+    third = train_in_span(net, x, y, optimizer=rule, steps=3)
+    again = train_in_span(net, x, y, optimizer=rule, steps=99, margin=third.margin)
+    assert again.steps == 3
+
+
 def test_dead_network_stays_finite():
     """No neuron is active at any point: nothing moves, nothing is NaN."""
     net, x, y = problem(8, 12)
