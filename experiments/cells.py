@@ -66,6 +66,26 @@ def labelled(
     return data
 
 
+def along(arrays: Mapping[str, Any], *dims: str) -> dict[str, tuple[tuple[str, ...], Any]]:
+    """Arrays as `over` wants them of a cell: each over the first few of these dimensions.
+
+    Example:
+        >>> along({"height": np.ones((3, 2)), "right": np.ones(3)}, "trial", "place")["right"][0]
+        ('trial',)
+    """
+    return {name: (dims[: np.ndim(values)], values) for name, values in arrays.items()}
+
+
+def together(found: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """What trials gave one by one as arrays of all of them, the first axis being the trials.
+
+    Example:
+        >>> together([{"x": 1.0}, {"x": 2.0}])
+        {'x': array([1., 2.])}
+    """
+    return {name: np.stack([np.asarray(one[name]) for one in found]) for name in found[0]}
+
+
 def over(
     cell: Callable[..., Measured],
     progress: Progress,

@@ -11,6 +11,7 @@ from jax.tree_util import Partial
 from experiments.data.images import load_images
 from experiments.errors import UsageError
 from experiments.plots.style import BLUE, ORANGE
+from experiments.suited import filled
 from theory.attacks.prototypes import Points, train_robust
 from theory.networks import conv_net, mlp
 from theory.settings import Count, Positive, Sample
@@ -60,8 +61,7 @@ class ImageSettings(Foundation):
     @property
     def suited(self) -> Suited:
         """Radius and training steps, with what suits the set where nothing is given."""
-        found = SUITED.get(self.dataset, Suited(0.1, 2000))
-        return Suited(self.eps or found.eps, self.training or found.training)
+        return filled(self, SUITED.get(self.dataset, Suited(0.1, 2000)))
 
 
 def logits(net, x):
@@ -72,6 +72,12 @@ def logits(net, x):
 def members(networks: Any, count: int) -> list[Any]:
     """The networks that are stacked in one."""
     return [jax.tree.map(lambda leaf, i=i: leaf[i], networks) for i in range(count)]
+
+
+def alone(train: Callable[..., Any], net: Any, key, *given: Any, **how: Any) -> Any:
+    """One network, trained by what trains several that are stacked: ``train(nets, keys, …)``."""
+    nets = jax.tree.map(lambda leaf: leaf[None], net)
+    return members(train(nets, key[None], *given, **how), 1)[0]
 
 
 @dataclass
@@ -110,18 +116,27 @@ class Scene:
         return [Partial(logits, net) for net in nets]
 
 
+def require_pictures(dataset: str, x: Any, why: str) -> None:
+    """Refuse vectors.
+
+    Raises:
+        UsageError: the set has them instead of images.
+    """
+    if x.ndim < 3:
+        raise UsageError(
+            f"--dataset {dataset} has vectors of {x.shape[1]} numbers, and {why}: reshape x_train "
+            "and x_test to (images, height, width)."
+        )
+
+
 def scene_of(settings: ImageSettings, key_train, key_test) -> Scene:
     """Images of a set, some of the test images chosen to be attacked.
 
     Raises:
-        UsageError: the images are not square.
+        UsageError: the set has no images, or they are not square.
     """
     images = load_images(settings.dataset)
-    if images.x_test.ndim < 3:
-        raise UsageError(
-            f"--dataset {settings.dataset} has vectors of {images.x_test.shape[1]} numbers, and "
-            "the CNN needs images: reshape x_train and x_test to (images, height, width)."
-        )
+    require_pictures(settings.dataset, images.x_test, "the CNN needs images")
     chosen = jax.random.permutation(key_test, len(images.x_test))[: settings.points]
     x = jnp.asarray(images.x_test, jnp.float32)[chosen]
     y = jnp.asarray(images.y_test)[chosen]

@@ -14,6 +14,16 @@ Progress = Callable[[float, str], None]
 """``progress(fraction done in [0, 1], what is being done)``."""
 
 
+def part(progress: Progress, start: float, length: float) -> Progress:
+    """The progress of a part of the whole, from 0 to 1.
+
+    Example:
+        >>> part(lambda done, what: print(done, what), start=0.5, length=0.25)(1.0, "training")
+        0.75 training
+    """
+    return lambda done, what: progress(start + length * done, what)
+
+
 @dataclass(frozen=True)
 class Summary:
     """What an experiment found, in words and in numbers.

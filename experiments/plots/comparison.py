@@ -53,6 +53,16 @@ def standings(values: Float[np.ndarray, "methods trials"]) -> list[Standing]:
     ]
 
 
+def mcnemar(won: int, lost: int) -> float:
+    """The p-value of McNemar's exact test, of how many cases only one and only the other has.
+
+    Example:
+        >>> mcnemar(5, 0), mcnemar(0, 0)
+        (0.0625, 1.0)
+    """
+    return float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
+
+
 def in_words(interval: Interval, digits: int = 1, level: float = LEVEL) -> str:
     """An interval for a sentence.
 

@@ -120,6 +120,22 @@ def ahead(
     return mean(gap, over, level=jointly(count))
 
 
+def exponents(values: DataArray, size: str) -> DataArray:
+    """The slope of log value against the log of a dimension's labels, over the other dimensions.
+
+    Example:
+        >>> sizes = np.array([1.0, 2.0, 4.0])
+        >>> values = DataArray([sizes**2], {"m": sizes}, dims=("trial", "m"))
+        >>> exponents(values, "m").round(6).values.tolist()
+        [2.0]
+    """
+    ordered = values.transpose(size, ...)
+    columns = np.log(ordered.values).reshape(len(ordered), -1)
+    slopes = np.polyfit(np.log(ordered[size].values), columns, 1)[0]
+    like = ordered.isel({size: 0}, drop=True)
+    return like.copy(data=slopes.reshape(like.shape))
+
+
 def numbers(values: Interval | DataArray | Dataset, digits: int | None = 4) -> Any:
     """Labelled numbers as a table for ``result.json``: one level of names for every dimension.
 

@@ -8,7 +8,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import FigureBase
+from matplotlib.figure import FigureBase, SubFigure
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator
 from numpy.typing import ArrayLike
 from xarray import Dataset
@@ -81,6 +81,13 @@ def grid(
     return figure, cells
 
 
+def stacked(size: tuple[float, float], *heights: float) -> tuple[Any, list[SubFigure]]:
+    """A figure of this size in inches and its parts, one below the other, by their heights."""
+    figure = plt.figure(figsize=size)
+    places = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    return figure, [figure.add_subfigure(place) for place in places]
+
+
 def legend(
     figure: FigureBase,
     cells: Sequence[Cell],
@@ -120,6 +127,12 @@ def looks(labels: Sequence[Any], given: Mapping[Any, Mapping[str, Any]] | None =
         | dict((given or {}).get(label, {}))
         for i, label in enumerate(labels)
     }
+
+
+def show_pixels(ax: Axes, pixels: np.ndarray) -> None:
+    """Pixels in [0, 1] without ticks; what goes beyond is cut."""
+    ax.imshow(np.clip(pixels, 0, 1), cmap="gray", vmin=0, vmax=1)
+    ax.set(xticks=(), yticks=())
 
 
 def error_bars(ax: Axes, x: ArrayLike, interval: Interval, **options: Any) -> None:
