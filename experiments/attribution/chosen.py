@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from experiments.attribution.corpus import SMOKE, TextSettings
 from experiments.attribution.training import Prepared, logits_of
-from experiments.data.words import TOKENISERS, warn_of_runs
+from experiments.data.words import warn_of_runs
 from experiments.errors import UsageError
 from theory.attribution.copies import Kind
 from theory.attribution.texts import untrained_scores
@@ -25,7 +25,6 @@ class ChosenSettings(TextSettings):
     """One text, and copies of a classifier to explain."""
 
     dataset: str = "scripts"
-    """planted, scripts, rt_polarity, imdb, or a folder of negative/*.txt and positive/*.txt"""
     text: str | None = None
     """the text to explain; a test text when None"""
     which: Count = 1
@@ -33,12 +32,6 @@ class ChosenSettings(TextSettings):
     # With fewer, no p-value reaches .05.
     chance: Annotated[int, Bound(at_least=19)] = 999
     """sets of untrained copies B behind the p-values, which are at least 1/(1 + B)"""
-
-    def words_of(self, text: str) -> list[str]:
-        """The words of a text, found as those of the data set are."""
-        if self.dataset == "planted":
-            return text.split()
-        return TOKENISERS["script" if self.dataset == "scripts" else "review"](text)
 
 
 SMALL = SMOKE | {"dataset": "planted", "copies": 4, "epochs": 8, "chance": 99}

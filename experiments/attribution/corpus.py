@@ -12,6 +12,7 @@ from experiments.data.scripts import TELL_TALE
 from experiments.data.texts import load_texts
 from experiments.data.words import TOKENISERS, Vocabulary, build_vocabulary
 from experiments.errors import UsageError
+from experiments.suited import filled
 from theory import settings as foundation
 from theory.attribution.copies import Kind
 from theory.attribution.embedding import ppmi_embedding, random_embedding
@@ -79,9 +80,13 @@ class TextSettings(foundation.Settings):
             >>> TextSettings(tokens=100).sizes[:3]
             (100, 500, 64)
         """
-        suited = SIZES.get(self.dataset, SIZES["imdb"])
-        given = {name: getattr(self, name) for name in Sizes._fields}
-        return suited._replace(**{name: x for name, x in given.items() if x is not None})
+        return filled(self, SIZES.get(self.dataset, SIZES["imdb"]))
+
+    def words_of(self, text: str) -> list[str]:
+        """The words of a text, found as those of the data set are."""
+        if self.dataset == "planted":
+            return text.split()
+        return TOKENISERS["script" if self.dataset == "scripts" else "review"](text)
 
     def rate(self, kind: Kind) -> float:
         """The step size of a kind of classifier."""
@@ -161,10 +166,10 @@ def load_corpus(settings: TextSettings, key, position: int | None = None) -> Cor
     if settings.dataset == "planted":
         return _planted(settings, key, position)
     texts = load_texts(settings.dataset)
-    tokenise = TOKENISERS["script" if settings.dataset == "scripts" else "review"]
-    vocabulary = build_vocabulary(map(tokenise, texts.train_texts), settings.sizes.vocabulary)
+    words_of = settings.words_of
+    vocabulary = build_vocabulary(map(words_of, texts.train_texts), settings.sizes.vocabulary)
     train, test = (
-        vocabulary.encode(map(tokenise, part), settings.sizes.tokens)
+        vocabulary.encode(map(words_of, part), settings.sizes.tokens)
         for part in (texts.train_texts, texts.test_texts)
     )
     order, shuffle = (

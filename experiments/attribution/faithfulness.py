@@ -18,7 +18,7 @@ from experiments.attribution.scoring import PerturbedSettings, score_perturbed, 
 from experiments.attribution.training import logits_of, prepare
 from experiments.cells import over
 from experiments.errors import UsageError
-from experiments.experiment import Experiment, Progress, Summary
+from experiments.experiment import Experiment, Progress, Summary, part
 from experiments.plots.dots import dots
 from experiments.plots.estimates import defined, mean, numbers
 from experiments.plots.style import CHANCE, GREEN, grid, legend, looks
@@ -58,9 +58,7 @@ class Settings(ComparedSettings, PerturbedSettings):
     """Texts explained by every method and taken apart."""
 
     dataset: str = "scripts"
-    """planted, scripts, rt_polarity, imdb, or a folder of negative/*.txt and positive/*.txt"""
     kinds: Filled[Kind] = ("sum", "max", "lstm")
-    """classifiers: flat, sum, max, lstm"""
     texts: Sample = 60
     """test texts explained, all classified rightly by the first copy"""
 
@@ -74,13 +72,10 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     """
     settings.require_libraries()
     methods, count = (*tried(settings.perturbed), RANDOM), len(settings.kinds)
-    start = dict(zip(settings.kinds, np.arange(count) / count, strict=True))
 
     def cell(kind: Kind):
-        def report(part: float, what: str) -> None:
-            progress(start[kind] + 0.6 * part / count, what)
-
-        prepared = prepare(settings, kind, named(key, Drawn.PREPARED), report)
+        report = part(progress, settings.kinds.index(kind) / count, 1 / count)
+        prepared = prepare(settings, kind, named(key, Drawn.PREPARED), part(report, 0, 0.6))
         corpus, table, copies, accuracy = prepared
         net = jax.tree.map(lambda leaf: leaf[0], copies)
         outputs = logits_of(copies, table, corpus.x_test)[0]
@@ -92,13 +87,13 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
                 f"{settings.texts}: lower it, or train longer."
             )
         ids = corpus.x_test[rows[: settings.texts]]
-        progress(start[kind] + 0.6 / count, f"explaining, {kind}")
+        report(0.6, f"explaining, {kind}")
         scores = score(kind, copies, table, ids, named(key, Drawn.SMOOTHING)).scores
         scores |= score_perturbed(copies, table, ids, settings.perturbed)
         scores[RANDOM] = np.asarray(jax.random.uniform(named(key, Drawn.ORDER), ids.shape))
         stacked = np.stack([scores[name] for name in methods], axis=1)
         seen = jnp.asarray(corpus.x_train[corpus.x_train > 0])
-        progress(start[kind] + 0.8 / count, f"taking texts apart, {kind}")
+        report(0.8, f"taking texts apart, {kind}")
         others = jax.random.choice(named(key, Drawn.OTHER_WORDS), seen, ids.shape)
         found = by_removal_of_texts(net, table, ids, others, stacked, STEPS)
         tau = [

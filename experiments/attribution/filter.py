@@ -42,7 +42,6 @@ class Settings(ComparedSettings):
     quantiles: Increasing[ShareAboveZero] = (0.25, 0.5, 0.75, 0.9, 1.0)
     """shares of the words that the filter keeps; 1 keeps all"""
     texts: Count = 60
-    """test texts explained, of each data set"""
 
 
 @jax.jit

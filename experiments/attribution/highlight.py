@@ -14,11 +14,11 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from xarray import DataArray, Dataset
+from xarray import Dataset
 
 from experiments.attribution import highlighted
 from experiments.attribution.chosen import LARGE, SMALL, ChosenSettings, choose
-from experiments.attribution.highlighted import AGREEMENT, INK, LEVEL, TOP, shade
+from experiments.attribution.highlighted import AGREEMENT, INK, LEVEL, TOP, falling, shade
 from experiments.attribution.scoring import PerturbedSettings, score_perturbed, tried
 from experiments.attribution.training import prepare
 from experiments.experiment import Experiment, Progress, Summary
@@ -116,7 +116,7 @@ def facts(data: Dataset, settings: Settings) -> dict[str, Any]:
 def draw(data: Dataset, settings: Settings) -> Figure:
     """Methods × words, those words of largest mean strength over the methods."""
     marks = highlighted.marks(data)
-    order = np.argsort(-marks.strength.mean("method").values, kind="stable")[:DRAWN]
+    order = falling(marks.strength.mean("method"))[:DRAWN]
     shown = marks.isel(word=order)
     figure, ax = plt.subplots(figsize=(7.2, 1.9 + 0.17 * max(len(order), 12)))
     colours = LinearSegmentedColormap.from_list("strength", [*map(shade, (-1, 0, 1))])
@@ -159,10 +159,6 @@ def page(data: Dataset, settings: Settings) -> str:
 
 def summary(data: Dataset, settings: Settings) -> Summary:
     """The words each method puts first, and how many agree significantly."""
-
-    def first(scores: DataArray) -> list[str]:
-        return data.text.values[np.argsort(-scores.values, kind="stable")[:5]].tolist()
-
     found = warning(data, settings)
     return Summary(
         sentences=() if found is None else (found,),
@@ -172,7 +168,8 @@ def summary(data: Dataset, settings: Settings) -> Summary:
             "integrated_gradients_gap": float(data.gap),
             "accuracy_min": float(data.accuracy.min()),
             "first_words": {
-                name: first(data.score.sel({"method": name})) for name in data.method.values
+                name: data.text.values[falling(data.score.sel({"method": name}))[:5]].tolist()
+                for name in data.method.values
             },
         },
     )

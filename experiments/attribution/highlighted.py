@@ -94,6 +94,11 @@ def marks(data: Dataset) -> Dataset:
     )
 
 
+def falling(scores: Any) -> np.ndarray:
+    """Places of words by falling score, the first of equal ones first."""
+    return np.argsort(-np.asarray(scores), kind="stable")
+
+
 def _direction(words: Sequence[str]) -> str:
     """Whether more letters run right to left: isolated words do not decide it in a browser."""
     kinds = Counter(unicodedata.bidirectional(char) for word in words for char in word[:LONGEST])

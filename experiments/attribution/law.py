@@ -10,7 +10,6 @@ was anything to learn.
 from dataclasses import dataclass
 from functools import partial
 
-import jax
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,14 +17,14 @@ from matplotlib.figure import Figure
 from scipy import stats
 from xarray import Dataset
 
+from experiments.cells import every
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
-from experiments.plots.estimates import mean, numbers
+from experiments.plots.estimates import exponents, mean, numbers
 from experiments.plots.style import THEORY, legend, logarithmic, looks
 from theory.attribution import settings as attribution
 from theory.attribution.agreement import expected_chance
 from theory.attribution.recipes import ADAM, RECIPES, SHUFFLED, TRUE, trial
-from theory.ensemble import ensemble
 from theory.settings import Count, Positive, Sample
 from theory.statistics import ALPHA, test_law
 
@@ -43,13 +42,9 @@ class Settings(attribution.Settings):
     """Copies of a network on flattened texts, trained in three ways."""
 
     tokens: int = 16
-    """words T of every text"""
     d: int = 32
-    """dimension of a word's embedding"""
     samples: int = 64
-    """training texts n"""
     width: int = 100
-    """neurons m"""
     copies: Sample = 8
     """copies M, the largest number that is averaged"""
     adam_rate: Positive = 0.003
@@ -69,8 +64,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     progress(0.0, f"{settings.trials} × {settings.copies} networks, in three ways")
     adam = {"adam_rate": settings.adam_rate, "adam_steps": settings.adam_steps}
     one = partial(trial, settings, copies=settings.copies, **adam)
-    program = jax.jit(lambda keys: ensemble(one, keys))
-    found = jax.device_get(program(jax.random.split(key, settings.trials)))
+    found = every(one)(key, settings.trials)
     progress(1.0, "done")
     inner = {"off": "pair", "on": "pair", "average": "copies", "margin": "copy"}
     count = np.arange(1, settings.copies + 1)
@@ -143,8 +137,6 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     """
     first = data.off.isel(pair=0)  # one pair per data set: pairs share copies
     laws = {n: test_law(first.sel(recipe=n).values, _chance(settings).cdf) for n in RECIPES}
-    logs = np.log(data.average).assign_coords(copies=np.log(data.copies.values))
-    exponents = logs.polyfit("copies", 1).polyfit_coefficients.sel(degree=1)
     on = data.on.mean("pair")
     difference = mean(on.sel(recipe=SHUFFLED) - on.sel(recipe=TRUE))
     equivalent = bool(-EQUIVALENT < difference.low and difference.high < EQUIVALENT)
@@ -157,7 +149,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         "alpha": ALPHA,
         "off_span_cosine_mean_abs": numbers(abs(data.off).mean(("trial", "pair")), digits=None),
         "off_span_p_value": {name: law.p_value for name, law in laws.items()},
-        "average_exponent": numbers(mean(exponents)),
+        "average_exponent": numbers(mean(exponents(data.average, "copies"))),
         "on_span_cosine": numbers(mean(on)),
         "margin_min": numbers(data.margin.min(("trial", "copy")), digits=None),
         "on the span, shuffled labels − true ones": {

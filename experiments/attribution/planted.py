@@ -7,15 +7,14 @@ before it. A data set, not a text, is what the intervals are over.
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Literal
 
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.attribution.corpus import PAPER, SMOKE, ComparedSettings
+from experiments.attribution.corpus import PAPER, SMOKE, ComparedSettings, decided
 from experiments.attribution.scoring import PerturbedSettings, score_perturbed, tried
 from experiments.attribution.training import prepare
 from experiments.cells import over
@@ -24,7 +23,7 @@ from experiments.plots.comparison import listed
 from experiments.plots.curves import curves
 from experiments.plots.dots import dots
 from experiments.plots.estimates import LEVEL, ahead, jointly, numbers, share
-from experiments.plots.style import CHANCE, grid, legend
+from experiments.plots.style import CHANCE, grid, legend, stacked
 from theory.attribution.copies import Kind
 from theory.attribution.ranking import judged
 from theory.attribution.scores import ENSEMBLE
@@ -54,11 +53,9 @@ class Settings(ComparedSettings, PerturbedSettings):
     dataset: Literal["planted"] = "planted"
     """the set of which everybody knows which words decide"""
     copies: int = 8
-    """copies M of the classifier, independently initialised; the first one is explained"""
     sweep: Increasing[Sample] = (3, 5, 8)
     """numbers of copies with which the methods that need several are tried"""
     perturbed: Count | None = 500
-    """evaluations of the model per text by LIME and kernel SHAP; None leaves them out"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -85,9 +82,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         data_key = jax.random.fold_in(key, trial)
         middle = settings.sizes.tokens // 2 if position == "fixed position" else None
         corpus, table, copies, right = prepare(settings, kind, data_key, position=middle)
-        ids = corpus.x_test[: settings.texts]
-        assert corpus.target is not None
-        target, words = corpus.target[: settings.texts], ids > 0
+        ids, target = decided(corpus, settings.texts)
+        words = ids > 0
         explained = score(kind, copies, table, ids, named(data_key, Drawn.NOISE))
         scores = explained.scores | score_perturbed(copies, table, ids, settings.perturbed)
         found = [judged(np.asarray(scores[name]), target, words) for name in methods]
@@ -110,8 +106,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
 def draw(data: Dataset, settings: Settings) -> Figure:
     """Both measures of all methods, by kind and position; agreement against M below."""
-    figure = plt.figure(figsize=(7.2, 8.4))
-    parts: Any = figure.subfigures(2, 1, height_ratios=(10, 3))
+    figure, parts = stacked((7.2, 8.4), 10, 3)
     _, cells = grid(data, "kind", "measure", size=(7.2, 6.4), within=parts[0], sharey=True)
     for at, ax in cells:
         ax.axvline(settings.chance[at["measure"]], **CHANCE, label="chance")

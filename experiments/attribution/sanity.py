@@ -10,10 +10,8 @@ gives.
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
@@ -25,7 +23,7 @@ from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import defined, numbers, share
-from experiments.plots.style import BLACK, CHANCE, grid, legend
+from experiments.plots.style import BLACK, CHANCE, grid, legend, stacked
 from theory.attribution.agreement import expected_chance
 from theory.attribution.copies import Kind
 from theory.attribution.ranking import adebayo, position_share
@@ -58,7 +56,6 @@ class Settings(ComparedSettings):
     """Copies of every kind, their untrained twins, and copies trained on shuffled labels."""
 
     dataset: str = "scripts"
-    """planted, scripts, rt_polarity, imdb, or a folder of negative/*.txt and positive/*.txt"""
     texts: int = 16
     """test texts explained, of each trial; few, because intervals are over trials"""
     trials: int = 6
@@ -130,8 +127,7 @@ def padding_tested(data: Dataset) -> DataArray:
 
 def draw(data: Dataset, settings: Settings) -> Figure:
     """ρ of every method under both randomisations, padding and positions by kind."""
-    figure = plt.figure(figsize=(7.2, 5.8))
-    parts: Any = figure.subfigures(2, 1, height_ratios=(3, 1.3))
+    figure, parts = stacked((7.2, 5.8), 3, 1.3)
     _, cells = grid(data, "kind", size=(7.2, 4.0), within=parts[0], sharex=True, sharey=True)
     for at, ax in cells:
         ax.axvline(0, **CHANCE, label="shows the learned alone")

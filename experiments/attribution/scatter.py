@@ -10,7 +10,6 @@ from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -18,11 +17,11 @@ from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
 from experiments.attribution.chosen import LARGE, SMALL, ChosenSettings, choose
-from experiments.attribution.highlighted import LEVEL, TOP
+from experiments.attribution.highlighted import LEVEL, TOP, falling
 from experiments.attribution.training import Prepared, prepare
-from experiments.experiment import Experiment, Progress, Summary
+from experiments.experiment import Experiment, Progress, Summary, part
 from experiments.plots.names import printable, write_names
-from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, THEORY, VERMILION, legend
+from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, THEORY, VERMILION, legend, stacked
 from theory.attribution import agreement_scores, calibrate
 from theory.attribution.agreement import expected_chance, pair_cosines
 from theory.attribution.copies import Kind
@@ -66,10 +65,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     parts: list[Dataset] = []
     kinds, prepared = settings.kinds, None
     for i, kind in enumerate(kinds):
-
-        def report(part: float, what: str, i=i) -> None:
-            progress((i + part) / len(kinds), what)
-
+        report = part(progress, i / len(kinds), 1 / len(kinds))
         prepared = prepare(settings, kind, named(key, Drawn.PREPARED), report)
         parts.append(_looked_at(settings, kind, prepared, named(key, Drawn.UNTRAINED)))
     assert prepared is not None
@@ -117,17 +113,10 @@ def _enough(spectrum: DataArray) -> int:
     return int(np.searchsorted(spectrum, 0.95)) + 1
 
 
-def _largest(words: Dataset) -> Dataset:
-    """Words by falling score."""
-    return words.isel(word=np.argsort(-words.score.values, kind="stable"))
-
-
 def draw(data: Dataset, settings: Settings) -> Figure:
     """One row for each kind of classifier, and the spectra below."""
     rows = data.sizes["kind"]
-    figure = plt.figure(figsize=(7.2, 2.3 * rows + 2.3))
-    parts: Any = figure.subfigures(2, 1, height_ratios=(2.3 * rows + 0.3, 2))
-    above, below = parts
+    figure, (above, below) = stacked((7.2, 2.3 * rows + 2.3), 2.3 * rows + 0.3, 2)
     axes = above.subplots(rows, 3, squeeze=False, width_ratios=(5, 5, 4))
     panels = []
     for kind, (every, some, norms) in zip(settings.kinds, axes, strict=True):
@@ -151,15 +140,14 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     legend(above, [({}, ax) for ax in axes[0]], ncols=5)
     figure.draw_without_rendering()  # now the panels are where they stay
     for ax, shown in panels:
-        first = np.argsort(-shown.score.values, kind="stable")[:TOP]
-        names = ((i, printable(shown.text[i].item(), 14)) for i in first)
+        names = ((i, printable(shown.text[i].item(), 14)) for i in falling(shown.score)[:TOP])
         write_names(ax, shown.norm, shown.score, shown.spread, names, NAMED)
     return figure
 
 
 def _scatter(ax: Axes, words: Dataset, chance: float) -> None:
     """The words of one panel, those of largest score marked, with what is reached by chance."""
-    ordered = _largest(words)
+    ordered = words.isel(word=falling(words.score))
     ax.axhline(chance, **THEORY, label="chance")
     ax.axhline(float(words.untrained), color=GREEN, lw=1, ls="--", label="untrained copies")
     for some, colour, mark, label in (
@@ -188,7 +176,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
             "agreement_mean": words.score.mean().item(),
             "untrained_mean": words.untrained.item(),
             "significant": int((words.adjusted <= LEVEL).sum()),
-            "first_words": _largest(words).text.values[:5].tolist(),
+            "first_words": words.text.values[falling(words.score)[:5]].tolist(),
         }
     return Summary(tables=tables)
 

@@ -9,8 +9,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.experiment import Experiment, Progress, Summary
-from experiments.healing.comparison import compare, evaluate, first_draws, on_test, part
+from experiments.experiment import Experiment, Progress, Summary, part
+from experiments.healing.comparison import compare, evaluate, first_draws, on_test
 from experiments.healing.curves import METHODS, REFERENCES
 from experiments.healing.dense import (
     PAPER,

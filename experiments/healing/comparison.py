@@ -47,11 +47,6 @@ def on_test(settings: ImageSettings, images: Images) -> Callable[[Any], Mapping[
     return lambda nets: {"score": evaluate(nets, images, settings.draws)}
 
 
-def part(progress: Progress, start: float, length: float) -> Progress:
-    """The progress of a part of the whole, from 0 to 1."""
-    return lambda done, what: progress(start + length * done, what)
-
-
 def first_draws(settings: ImageSettings, cell: Any) -> Any:
     """Members, or some of their arrays, one of each dense network."""
     return jax.tree.map(lambda leaf: leaf[:: settings.draws], cell)

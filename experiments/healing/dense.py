@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from experiments.data.images import load_images
 from experiments.errors import UsageError
 from experiments.experiment import Progress
+from experiments.suited import filled
 from theory import settings as foundation
 from theory.healing.members import Calibration, Images, draw, members
 from theory.healing.objectives import Member
@@ -69,9 +70,7 @@ class ImageSettings(foundation.Settings):
             >>> MLPSettings(width=7).sizes
             Sizes(width=7, epochs=60, share=0.05)
         """
-        suited = SIZES.get(self.dataset, SIZES["cifar10"])
-        given = {name: getattr(self, name, None) for name in Sizes._fields}
-        return suited._replace(**{name: x for name, x in given.items() if x is not None})
+        return filled(self, SIZES.get(self.dataset, SIZES["cifar10"]))
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from xarray import Dataset
 
-from experiments.cells import over
+from experiments.cells import along, every, over
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import BLUE, GREEN, PURPLE, VERMILION, grid, legend
 from theory import settings as foundation
-from theory.ensemble import ensemble
 from theory.healing.masked_noise import LAYER, MASKS, ROTATED, ROWS, WANDA, expected, trial
 from theory.settings import Bound, Count, Increasing, Margin, ProperShare, Rising, Sample
 
@@ -78,13 +77,11 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     """
     options = asdict(settings)
     ells, trials = options.pop("ells"), options.pop("trials")
-    program = jax.jit(lambda ell, keys: ensemble(partial(trial, ell, **options), keys))
-    dims = ("trial", "sparsity", "mask")
+    program = every(partial(trial, **options))
 
     def cell(ell: int):
-        keys = jax.random.split(jax.random.fold_in(key, ells.index(ell)), trials)
-        found = program(jnp.array(ell), keys)
-        return {name: (dims[: part.ndim], part) for name, part in jax.device_get(found).items()}
+        found = program(jax.random.fold_in(key, ells.index(ell)), trials, jnp.array(ell))
+        return along(found, "trial", "sparsity", "mask")
 
     labels = {"trial": range(trials), "sparsity": settings.sparsities, "mask": MASKS}
     data = over(cell, progress, labels, ell=ells)

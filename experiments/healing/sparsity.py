@@ -10,22 +10,21 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.experiment import Experiment, Progress
+from experiments.experiment import Experiment, Progress, part
 from experiments.healing import curves as looks
-from experiments.healing.comparison import compare, evaluate, on_test, part, references, timed
+from experiments.healing.comparison import compare, evaluate, on_test, references, timed
 from experiments.healing.dense import PAPER, SMOKE, CalibratedSettings, prepare
 from experiments.healing.equal_time import equal_time
 from experiments.healing.sparsity_summary import page, summary
 from experiments.healing.standing import among_best, by_network
 from experiments.plots.curves import curves
-from experiments.plots.style import legend
+from experiments.plots.style import legend, stacked
 from theory.healing.members import CONTROLS, broken
 from theory.healing.methods import MAIN, Name, chosen, survivors
 from theory.healing.programs import compiled
@@ -95,10 +94,9 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     """Error against sparsity with controls above, every method below, equal time at the end."""
     # Kept weights halve from tick to tick.
     data = data.assign_coords(halvings=("sparsity", -np.log2(1 - data.sparsity.values)))
-    figure = plt.figure(figsize=(7.2, 10.4))
-    parts: Any = figure.subfigures(2, 1, height_ratios=(5.4, 5))
-    top, bottom = parts
-    left, right = top.subfigures(1, 2, width_ratios=(1.5, 1))
+    figure, (top, bottom) = stacked((7.2, 10.4), 5.4, 5)
+    sides: Any = top.subfigures(1, 2, width_ratios=(1.5, 1))
+    left, right = sides
     healed, dense = by_network(data.score), data.dense.sel(measure="accuracy")
     retrained, pruned = (data[name].sel(measure="accuracy") for name in ("retrained", "pruned"))
     ax = left.subplots()

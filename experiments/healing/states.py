@@ -14,8 +14,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.experiment import Experiment, Progress, Summary
-from experiments.healing.comparison import compare, evaluate, part
+from experiments.experiment import Experiment, Progress, Summary, part
+from experiments.healing.comparison import compare, evaluate
 from experiments.healing.curves import REFERENCES, error, errors_along
 from experiments.healing.dense import PAPER, SMOKE, CalibratedSettings, prepare
 from experiments.healing.standing import by_network, summarise

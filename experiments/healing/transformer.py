@@ -14,9 +14,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 from xarray import Dataset
 
+from experiments.classifiers import require_pictures
 from experiments.errors import UsageError
-from experiments.experiment import Experiment, Progress, Summary
-from experiments.healing.comparison import compare, on_test, part, references
+from experiments.experiment import Experiment, Progress, Summary, part
+from experiments.healing.comparison import compare, on_test, references
 from experiments.healing.curves import errors_along, ranked_dots
 from experiments.healing.dense import PAPER, DrawnShare, ImageSettings, prepare
 from experiments.healing.standing import among_best, at_an_edge, by_network, summarise
@@ -42,7 +43,6 @@ class Settings(ImageSettings):
     """Vision transformers pruned by magnitude within every matrix of their blocks."""
 
     trials: Sample = 5
-    """dense networks, each with its own start and order of images"""
     patch: Count | None = None
     """side of a patch in pixels; 16 patches of an image when None"""
     width: Count = 32
@@ -70,13 +70,9 @@ def cut(settings: Settings, images):
     """Images as patches.
 
     Raises:
-        UsageError: the patches do not fit.
+        UsageError: the set has no images, or the patches do not fit.
     """
-    if images.ndim < 3:
-        raise UsageError(
-            f"--dataset {settings.dataset} has vectors of {images.shape[1]} numbers, and patches "
-            "are cut from images: reshape x_train and x_test to (images, height, width)."
-        )
+    require_pictures(settings.dataset, images, "patches are cut from images")
     patch = settings.patch or PATCHES.get(settings.dataset, 8)
     try:
         return cut_patches(jnp.asarray(images.reshape(*images.shape[:3], -1), jnp.float32), patch)

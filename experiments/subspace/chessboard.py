@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array, Key
 from matplotlib.axes import Axes
@@ -19,7 +18,7 @@ from xarray import Dataset
 from experiments.cells import over
 from experiments.effort import full_effort
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.plots.style import grid
+from experiments.plots.style import grid, stacked
 from experiments.plots.surface import surface
 from experiments.subspace import planar
 from experiments.subspace.planar import FARTHEST
@@ -67,8 +66,7 @@ def run(settings: Settings, key: Key[Array, ""], progress: Progress) -> Dataset:
 
 def draw(data: Dataset, settings: Settings) -> Figure:
     """One seed's surface per method on either board, and the flip distances of all seeds."""
-    figure = plt.figure(figsize=(7.2, 7.6))
-    parts = [figure.add_subfigure(row) for row in figure.add_gridspec(3, 1)]
+    figure, parts = stacked((7.2, 7.6), 1, 1, 1)
     panels = grid(data, columns="board", size=(0, 0), within=parts[2], sharey=True)[1]
     for part, (at, ax) in zip(parts, panels, strict=False):
         own, height = data.sel(at), settings.heights[at["board"]]

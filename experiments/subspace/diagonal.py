@@ -20,18 +20,8 @@ from xarray import Dataset
 from experiments.cells import over
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.style import CLASSES
-from experiments.subspace.planar import (
-    FARTHEST,
-    Settings,
-    fitting,
-    flip_table,
-    handles,
-    measured,
-    network,
-    reached,
-    scatter_flips,
-    shown_trials,
-)
+from experiments.subspace import planar
+from experiments.subspace.planar import FARTHEST, Settings
 from theory.boards import line
 from theory.subspace.planar import METHODS, initial_on_a_line, trainer
 
@@ -49,7 +39,7 @@ def run(settings: Settings, key: Key[Array, ""], progress: Progress) -> Dataset:
     labels = {"trial": range(settings.trials), "point": np.asarray(line().x[:, 0])}
 
     def cell(method: str):
-        return measured(train(key, line(), method))
+        return planar.measured(train(key, line(), method))
 
     return over(cell, progress, labels, training=METHODS).isel(point=INTERIOR)
 
@@ -59,11 +49,11 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     figure, axes = plt.subplots(3, 3, figsize=(7.2, 8.0), sharey="row", height_ratios=(3, 3, 2.6))
     titles = ("vanilla", rf"smaller initialisation $\div\,{settings.factor:g}$")
     titles += (rf"L2 regularisation, $\lambda={settings.weight_decay:g}$",)
-    fitted = reached(data, settings)
+    fitted = planar.reached(data, settings)
     for column, method, title in zip(axes.T, METHODS, titles, strict=True):
         regions, boundaries, distances = column
         own, fits = data.sel(training=method), fitted.sel(training=method)
-        shown = shown_trials(fitted, method)[:OVERLAID]
+        shown = planar.shown_trials(fitted, method)[:OVERLAID]
         outputs = [_on_grid(own.sel(trial=trial), settings) for trial in shown]
         note = f"seed {shown[0]}" + ", does not fit" * (not fits[shown[0]])
         _decision(regions, outputs[:1], note)
@@ -76,7 +66,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     plt.setp(axes[:2, 0], ylabel="$x_2$")
     axes[2, 0].set_ylabel("distance across the line")
     tints = [Patch(color=tint, label=f"decision {sign}1") for sign, tint in REGIONS.items()]
-    figure.legend(handles=[*handles(), *tints], loc="outside lower center", ncols=4)
+    figure.legend(handles=[*planar.handles(), *tints], loc="outside lower center", ncols=4)
     return figure
 
 
@@ -84,7 +74,7 @@ def _on_grid(one: Dataset, settings: Settings) -> np.ndarray:
     """N on the grid, first axis x₂."""
     grid = np.linspace(-1, 1, settings.resolution, dtype=np.float32)
     points = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
-    return np.asarray(network(one)(jnp.asarray(points))).reshape(len(grid), len(grid))
+    return np.asarray(planar.network(one)(jnp.asarray(points))).reshape(len(grid), len(grid))
 
 
 def _decision(ax: Axes, outputs: Sequence[np.ndarray], note: str) -> None:
@@ -106,14 +96,14 @@ def _decision(ax: Axes, outputs: Sequence[np.ndarray], note: str) -> None:
 
 
 def _distances(ax: Axes, data: Dataset, settings: Settings, method: str) -> None:
-    own, row = data.sel(training=method), flip_table(data, settings)[method]
-    fits = fitting(own, settings)
+    own, row = data.sel(training=method), planar.flip_table(data, settings)[method]
+    fits = planar.fitting(own, settings)
     ax.set(yscale="log", ylim=(5e-4, FARTHEST), xlim=(-0.85, 0.85))
     ax.set_xticks(data.point, ("−2/3", "−1/3", "0", "1/3", "2/3"))
     if not fits.sizes["trial"]:
         ax.text(0.5, 0.5, "no seed fits", transform=ax.transAxes, ha="center")
         return
-    scatter_flips(ax, data.point.values, fits)
+    planar.scatter_flips(ax, data.point.values, fits)
     median = "none" if row["flip_median"] is None else f"{row['flip_median']:.2f}"
     lines = (
         f"median flip {median}",
@@ -125,7 +115,7 @@ def _distances(ax: Axes, data: Dataset, settings: Settings, method: str) -> None
 
 def summary(data: Dataset, settings: Settings) -> Summary:
     """`planar.flip_table`."""
-    return Summary(tables=flip_table(data, settings))
+    return Summary(tables=planar.flip_table(data, settings))
 
 
 experiment = Experiment(

@@ -20,24 +20,14 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.cells import every, over
+from experiments.cells import along, every, over
 from experiments.data.images import load_images
+from experiments.distances import all_found, identity
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import defined, mean, numbers
-from experiments.plots.style import (
-    BLACK,
-    BLUE,
-    CHANCE,
-    GREEN,
-    ORANGE,
-    SKY,
-    THEORY,
-    VERMILION,
-    legend,
-    logarithmic,
-)
+from experiments.plots.style import BLACK, CHANCE, ORANGE, SKY, THEORY, legend, logarithmic, looks
 from theory.attacks.restricted import SIDES, follow
 from theory.geometry import principal, random_subspace
 from theory.settings import Count, Increasing, Positive, Sample
@@ -69,11 +59,8 @@ width 784 on a sphere of dimension 32 and radius 28 with random labels. How many
 how long training was and which classes images had is not known: the number of points and the
 length of training on images were chosen here so that the smallest and largest factors fit."""
 
-LOOKS = {
-    "std": {"color": BLUE, "marker": "o", "label": "anywhere"},
-    "on": {"color": VERMILION, "marker": "s", "label": "on the subspace"},
-    "off": {"color": GREEN, "marker": "D", "label": "off it"},
-}
+WORDS = {"std": "anywhere", "on": "on the subspace", "off": "off it"}
+LOOKS = looks(SIDES, {side: {"label": words} for side, words in WORDS.items()})
 
 SCENES = {
     SPHERE: {"color": BLACK, "marker": "o"},
@@ -201,9 +188,9 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
             some = z[: settings.points] @ span.T
             logits = end.whole.logits
             predicted = jnp.argmax(logits(some), axis=1)
-            found = [follow(logits, some, predicted, basis, side) for side in SIDES]
+            sides = [follow(logits, some, predicted, basis, side) for side in SIDES]
             return {
-                "distance": jnp.stack([side.distance for side in found]),
+                "distance": jnp.stack([side.distance for side in sides]),
                 "fitted": jnp.mean(y * end.network(z) > 0),
             }
 
@@ -213,9 +200,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
     def cell(name, factor):
         scene = scenes[name]
-        found = programs[name == SPHERE](key_nets, settings.trials, factor, *scene)
-        dims = ("trial", "side", "point")
-        return {measure: (dims[: values.ndim], values) for measure, values in found.items()}
+        measured = programs[name == SPHERE](key_nets, settings.trials, factor, *scene)
+        return along(measured, "trial", "side", "point")
 
     labels = {"trial": range(settings.trials), "side": SIDES, "point": range(settings.points)}
     return over(cell, progress, labels, scene=list(scenes), factor=list(settings.factors))
@@ -223,27 +209,16 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
 def far(data: Dataset) -> DataArray:
     """The mean distance over the points of a network at which all three were found."""
-    found = np.isfinite(data.distance).all("side")
-    return data.distance.where(found).mean("point")
-
-
-def identity(distance: DataArray) -> DataArray:
-    """δ_std²(δ_on⁻² + δ_off⁻²): 1 for a linear model, whatever the subspace (D2)."""
-    std, on, off = (distance.sel(side=side) for side in SIDES)
-    return std**2 * (on**-2 + off**-2)
+    return data.distance.where(all_found(data)).mean("point")
 
 
 def published(settings: Settings) -> dict[str, DataArray]:
     """What was published, over factor and side, of the scenes that are the same here."""
     same = {SPHERE: settings.d == 784, AFFINE: settings.dataset == "mnist"}
-    shown = [name for name, alike in same.items() if alike and settings.k == 32]
     return {
-        name: DataArray(
-            list(PUBLISHED[name].values()),
-            coords={"factor": list(PUBLISHED[name]), "side": list(SIDES)},
-            dims=("factor", "side"),
-        )
-        for name in shown
+        name: DataArray(list(given.values()), {"factor": list(given), "side": list(SIDES)})
+        for name, given in PUBLISHED.items()
+        if same[name] and settings.k == 32
     }
 
 
@@ -252,14 +227,19 @@ def draw(data: Dataset, settings: Settings) -> Figure:
     figure, axes = plt.subplots(2, 2, figsize=(7.2, 6.4), sharex=True)
     theirs, one = published(settings), settings.factors[1 if len(settings.factors) > 1 else 0]
     factors = np.array(settings.factors)
-    for ax, (name, title) in zip(axes.flat, titles(settings).items(), strict=False):
+    titles = {
+        SPHERE: f"sphere of dimension {settings.k} in $R^{{{settings.d}}}$",
+        LINEAR: f"{settings.dataset}, on {settings.k} components",
+        AFFINE: f"{settings.dataset}, on them and shifted by the mean",
+    }
+    for ax, (name, title) in zip(axes.flat, titles.items(), strict=False):
         ours = mean(far(data).sel(scene=name))
         curves(ax, ours, x="factor", series="side", given=LOOKS)
         there = float(ours.centre.sel(side="off", factor=one))
         ax.plot(factors, there * factors / one, **THEORY, label="proportional to the factor (S6)")
-        for side, looks in LOOKS.items() if name in theirs else ():
+        for side, look in LOOKS.items() if name in theirs else ():
             given = theirs[name].sel(side=side)
-            ax.plot(given.factor, given, "x", ms=7, mew=1.6, color=looks["color"])
+            ax.plot(given.factor, given, "x", ms=7, mew=1.6, color=look["color"])
         logarithmic(ax, settings.factors)
         ax.set(title=title, ylabel="mean distance to the boundary, $L_2$")
     if theirs:
@@ -277,15 +257,6 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         ax.set_xlabel("factor that divides the first layer")
     legend(figure, [({}, axes[0, 0])], ncols=3)
     return figure
-
-
-def titles(settings: Settings) -> dict[str, str]:
-    """What the panels say of their scenes."""
-    return {
-        SPHERE: f"sphere of dimension {settings.k} in $R^{{{settings.d}}}$",
-        LINEAR: f"{settings.dataset}, on {settings.k} components",
-        AFFINE: f"{settings.dataset}, on them and shifted by the mean",
-    }
 
 
 def summary(data: Dataset, settings: Settings) -> Summary:
@@ -309,11 +280,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         if not shared:
             continue
         gap = (ours.mean("trial").sel(scene=name, factor=shared) / theirs.sel(factor=shared)) - 1
-        tables[f"against the published, {name}"] = {
-            f"{factor:g}": {side: round(float(gap.sel(factor=factor, side=side)), 3)
-                            for side in SIDES}
-            for factor in shared
-        }  # fmt: skip
+        tables[f"against the published, {name}"] = numbers(gap, 3)
         near = int((np.abs(gap) <= 0.15).sum())
         sentences.append(
             f"Of the {gap.size} published distances ({name}) ours are within 15 % of {near}; the "

@@ -1,6 +1,5 @@
 """The figure of Theorem 4.1 on real images."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -9,7 +8,7 @@ from matplotlib.image import AxesImage
 from scipy import stats
 from xarray import Dataset
 
-from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
+from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION, stacked
 from experiments.subspace.images import Settings
 
 
@@ -29,9 +28,7 @@ def trained(data: Dataset) -> Dataset:
 
 def draw(data: Dataset, settings: Settings) -> Figure:
     """Law, share and drift above; images, perturbations and results below."""
-    figure = plt.figure(figsize=(7.2, 7.4))
-    rows = figure.add_gridspec(2, 1, height_ratios=(2, 3.8))
-    top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
+    figure, (top, bottom) = stacked((7.2, 7.4), 2, 3.8)
     for panel, ax in zip((_law, _share, _drift), top.subplots(1, 3), strict=True):
         panel(ax, data)
         where = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "fontsize": 7.5}

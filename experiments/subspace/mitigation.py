@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.cells import every
+from experiments.cells import along, every
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import mean, median, numbers, rms
 from experiments.plots.style import BLACK, BLUE, CHANCE, GREEN, error_bars
@@ -61,8 +61,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     how = settings, settings.scales, settings.decays, settings.test_samples
     found = every(partial(trial, *how))(key, settings.trials)
     progress(1.0, "done")
-    measured = {name: (("trial", "way"), values) for name, values in found.items()}
-    return Dataset(measured, {"trial": np.arange(settings.trials)} | ways)
+    return Dataset(along(found, "trial", "way"), {"trial": np.arange(settings.trials)} | ways)
 
 
 def labels(settings: Settings) -> dict[str, tuple[str, list]]:

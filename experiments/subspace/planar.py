@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from xarray import DataArray, Dataset
 
-from experiments.cells import Measured
+from experiments.cells import Measured, along
 from experiments.plots.estimates import LEVEL, Interval, finite, median
 from experiments.plots.style import CLASSES, VERMILION
 from theory.networks import MLP
@@ -43,7 +43,7 @@ def measured(fits: Fit) -> Measured:
         "b": (("trial", "neuron"), b),
         "c": (("trial",), c[:, 0]),
     }
-    numbers = {name: (("trial", "point")[: x.ndim], x) for name, x in found.items()}
+    numbers = along(found, "trial", "point")
     # Weights are kept for drawing only, and a picture does not need double precision.
     return numbers | {name: (dims, x.astype(np.float32)) for name, (dims, x) in weights.items()}
 

@@ -7,11 +7,12 @@ the training images themselves S1, S2 and S3 hold with ℓ = d − r. (A test im
 from enum import IntEnum
 from functools import partial
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 from xarray import Dataset
 
-from experiments.cells import every
+from experiments.cells import along, every
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.subspace.images import Settings, load_problem
@@ -59,15 +60,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     x, y = np.asarray(problem.data.x), np.asarray(problem.data.y)
     shown, perturbations = _shown(settings, y, flips["distance"]), flips.pop("perturbation")
     progress(1.0, "done")
-    data = {
-        name: (dims[: values.ndim], values)
-        for measured, dims in (
-            (found, ("trial", "time", "part")),
-            (full, ("full_trial",)),
-            (flips, ("image", "time")),
-        )
-        for name, values in measured.items()
-    }
+    data: dict[str, Any] = along(found, "trial", "time", "part") | along(full, "full_trial")
+    data |= along(flips, "image", "time")
     for name, values in (("pixels", x), ("perturbation", perturbations)):
         kept = np.full((len(y), *problem.shape), np.nan)
         kept[shown] = (values[shown] / problem.unit).reshape(-1, *problem.shape)

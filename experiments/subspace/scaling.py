@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
+from experiments.cells import along
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import Interval, finite, rms
 from experiments.plots.style import BLACK, BLUE, GREEN, VERMILION, error_bars, logarithmic
@@ -89,9 +90,9 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         progress(i / 3, f"{settings.trials} networks at each of {len(sweep.sizes)} {sweep.name}")
         keys = jax.random.split(jax.random.fold_in(key, i), settings.trials)
         shapes = jax.tree.map(jnp.asarray, _shapes(settings, sweep))
-        dims = ("trial", sweep.name, "distance")
-        for name, values in jax.device_get((narrow if sweep.flips else wide)(keys, shapes)).items():
-            measured[f"{name}_over_{sweep.name}"] = dims[: values.ndim], values
+        found = jax.device_get((narrow if sweep.flips else wide)(keys, shapes))
+        for name, values in along(found, "trial", sweep.name, "distance").items():
+            measured[f"{name}_over_{sweep.name}"] = values
         labels[sweep.name] = list(sweep.sizes)
     progress(1.0, "done")
     return Dataset(measured, labels)

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.experiment import Experiment, Progress, Summary
+from experiments.experiment import Experiment, Progress, Summary, part
 from experiments.plots.estimates import finite, median, numbers
 from experiments.plots.style import BLACK, GREEN, legend
 from experiments.unlearning import trials
@@ -100,12 +100,10 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
             at = jnp.array(values)
             return jax.lax.map(lambda v: forget(settings, draw_scene(settings, v, key=key)), at)
 
-        def half(done, what, kind=kind):
-            progress((kind + done) / len(Data), what)
-
+        half = part(progress, kind / len(Data), 1 / len(Data))
         labels = {"value": values, "quantity": QUANTITIES}
-        part = trials.measure(settings, trial, named(key, kind), half, labels)
-        parts.append(part.assign_coords(kind=("value", [kind.name.lower()] * len(values))))
+        found = trials.measure(settings, trial, named(key, kind), half, labels)
+        parts.append(found.assign_coords(kind=("value", [kind.name.lower()] * len(values))))
     return xr.concat(parts, "value")
 
 

@@ -41,7 +41,6 @@ class Settings(trials.Settings):
     """One point of a mixture is forgotten, by steps of several sizes."""
 
     d: Count = 2000
-    """input dimension"""
     samples: Sample = 20
     """training points m"""
     separation: Positive = 0.5

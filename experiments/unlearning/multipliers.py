@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
-import numpy as np
 from jaxtyping import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,7 +21,7 @@ from xarray import DataArray, Dataset
 
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
-from experiments.plots.estimates import finite, mean
+from experiments.plots.estimates import exponents, finite, mean
 from experiments.plots.style import BLACK, BLUE, VERMILION, legend, logarithmic
 from experiments.unlearning import trials
 from theory.settings import Increasing, Positive
@@ -102,12 +101,6 @@ def spreads(data: Dataset) -> DataArray:
     return steps.max("point") - steps.min("point")
 
 
-def exponents(values: DataArray) -> DataArray:
-    """The slope of log value against log margin, by network."""
-    slopes = np.polyfit(np.log(values.margin), np.log(values.transpose("margin", "trial")), 1)[0]
-    return DataArray(slopes, dims="trial")
-
-
 def draw(data: Dataset, settings: Settings) -> Figure:
     """Error against margin, multipliers at the last margin, and spread of the raw steps."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(7.2, 3.2))
@@ -144,7 +137,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     last, unexplained = error.isel(margin=-1), data.unexplained.isel(margin=-1)
     sentences, tables = [], {}
     for name, values in (("error", error), ("spread", spread)):
-        slope = mean(exponents(values))
+        slope = mean(exponents(values, "margin"))
         sentences.append(f"The {name} falls like the margin to the power {slope.text(3)}.")
         tables |= {
             f"{name}_exponent": float(slope.centre),

@@ -9,7 +9,7 @@ import jax
 from jaxtyping import Array, Key
 from xarray import Dataset
 
-from experiments.cells import every, over
+from experiments.cells import along, every, over
 from experiments.experiment import Progress
 from experiments.unlearning import trials
 from theory.settings import Count, Increasing, Listed, NonNegative
@@ -59,7 +59,7 @@ def over_dimensions(
     def cell(d: int):
         arrays = program(jax.random.fold_in(key, d), settings.trials, float(d))
         trials.require_margin(arrays["reached"], settings.margin)
-        return {name: (("trial", "fraction")[: a.ndim], a) for name, a in arrays.items()}
+        return along(arrays, "trial", "fraction")
 
     labels = {"trial": range(settings.trials), "fraction": settings.fractions}
     return over(cell, progress, labels, d=settings.dims)

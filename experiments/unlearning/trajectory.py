@@ -20,7 +20,7 @@ from xarray import Dataset
 
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
-from experiments.plots.estimates import finite, median
+from experiments.plots.estimates import exponents, finite, median
 from experiments.plots.style import (
     BLUE,
     GREEN,
@@ -127,8 +127,6 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     """The largest fall of γ̃, the slack against its bound, and ε with both kinds of gates."""
     last = data.isel(margin=-1)
     fall = float(last.fall.max())
-    logarithms = np.log(data.clarke.transpose("margin", "trial"))
-    slopes = np.polyfit(np.log(data.margin), logarithms, 1)[0]
     sentence = f"No smoothed margin fell by more than {fall:.1e} of its peak in any step."
     tables = {
         "smoothed_margin_largest_fall": fall,
@@ -138,7 +136,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         "slack_at_last_median": float(last.slack.median()),
         "epsilon_autograd_at_last": finite(np.sort(last.epsilon)),
         "epsilon_clarke_at_last": finite(np.sort(last.clarke)),
-        "epsilon_clarke_exponent_median": float(np.median(slopes)),
+        "epsilon_clarke_exponent_median": float(exponents(data.clarke, "margin").median()),
         "gamma_at_last_median": float(last.gamma.median()),
         "steps_median": float(last.steps.median()),
         "margin_reached": float((data.reached / data.margin).min()),

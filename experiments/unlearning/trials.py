@@ -25,7 +25,6 @@ class Settings(unlearning.Settings):
     """What experiments on networks of random points share."""
 
     d: Count = 1000
-    """input dimension"""
     trials: Sample = 12
     """networks, of each kind where there are several"""
 
