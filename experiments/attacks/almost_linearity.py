@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -18,11 +17,12 @@ from matplotlib.figure import Figure
 from xarray import Dataset
 
 from experiments.cells import every, over
+from experiments.classifiers import alone
 from experiments.data.images import load_images
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import defined, mean, numbers
-from experiments.plots.style import BLACK, THEORY, legend
+from experiments.plots.style import BLACK, THEORY, legend, stacked
 from theory.attacks import apgd
 from theory.attacks.mesoscopic import play, worst_change
 from theory.attacks.prototypes import Points, train_robust
@@ -93,12 +93,8 @@ def on_paths(settings: Settings, key) -> Dataset:
     seen = Points(
         jnp.asarray(images.x_train).reshape(len(images.x_train), -1), jnp.asarray(images.y_train)
     )
-    start = jax.tree.map(lambda leaf: leaf[None], mlp(key_net, (64, 128, 128, 10)))
-    nets = train_robust(
-        start, key_order[None], seen, 2e-3, settings.eps, steps=settings.training, batch=128,
-        ascents=5,
-    )  # fmt: skip
-    net = jax.tree.map(lambda leaf: leaf[0], nets)
+    start, how = mlp(key_net, (64, 128, 128, 10)), {"steps": settings.training, "batch": 128}
+    net = alone(train_robust, start, key_order, seen, 2e-3, settings.eps, ascents=5, **how)
     x = jnp.asarray(images.x_test).reshape(len(images.x_test), -1)[: settings.points]
     z = net.logits(x)
     first, second = jnp.argsort(-z, axis=1)[:, 0], jnp.argsort(-z, axis=1)[:, 1]
@@ -167,9 +163,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
 def draw(data: Dataset, settings: Settings) -> Figure:
     """Paths and logits above, α against what the bound depends on below."""
-    figure = plt.figure(figsize=(7.2, 6.2))
-    rows = figure.add_gridspec(2, 1)
-    top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
+    figure, (top, bottom) = stacked((7.2, 6.2), 1, 1)
     left, right = top.subplots(1, 2)
     curves(left, defined(data.change, "point"), x="share", series="path", band=True, marker=None)
     left.set(
@@ -213,14 +207,10 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         f"{change['gradient']:.2f} along the gradient, {change['APGD']:.2f} where APGD succeeded.",
         f"Off the subspace α of smooth networks is at most {tight:.2f} of its bound M4″.",
     )
-    tables = {
-        name: numbers(
-            mean(
-                data.alpha.sel(varied=name).assign_coords(factor=data.value.sel(varied=name).values)
-            )
-        )
-        for name in VARIED
-    }
+    tables = {}
+    for name in VARIED:
+        one = data.sel(varied=name)
+        tables[name] = numbers(mean(one.alpha.assign_coords(factor=one.value.values)))
     return Summary(sentences, {"paths": change} | tables)
 
 

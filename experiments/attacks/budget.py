@@ -6,33 +6,18 @@ the first step. Networks are trained on adversarial examples. All orders have th
 starts and rule of success.
 """
 
-from dataclasses import dataclass
-
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from scipy import stats
 from xarray import DataArray, Dataset
 
-from experiments.attacks.orders import (
-    COLOURS,
-    ORDERS,
-    PAPER,
-    SMOKE,
-    OrderSettings,
-    run,
-    share_of_right,
-)
+from experiments.attacks.orders import COLOURS, ORDERS, PAPER, SMOKE, Settings, run, share_of_right
 from experiments.experiment import Experiment, Summary
+from experiments.plots.comparison import mcnemar
 from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import CHANCE, legend
-
-
-@dataclass(frozen=True)
-class Settings(OrderSettings):
-    """All orders."""
 
 
 def budgets(settings: Settings) -> np.ndarray:
@@ -74,8 +59,7 @@ def compared(data: Dataset, one: str, other: str, budget: int) -> dict[str, floa
     """McNemar's exact test of two orders at a budget: points that only one of them felled."""
     first, second = (within(data.sel(order=name), budget) & data.right for name in (one, other))
     only, lost = int((first & ~second).sum()), int((second & ~first).sum())
-    p = stats.binomtest(only, only + lost).pvalue if only + lost else 1.0
-    return {"budget": budget, f"only {one}": only, f"only {other}": lost, "p": float(p)}
+    return {"budget": budget, f"only {one}": only, f"only {other}": lost, "p": mcnemar(only, lost)}
 
 
 def summary(data: Dataset, settings: Settings) -> Summary:

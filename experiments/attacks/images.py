@@ -7,24 +7,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import Dataset
 
 from experiments.cells import over
-from experiments.classifiers import (
-    COLOURS,
-    KINDS,
-    MARKS,
-    NETWORKS,
-    ImageSettings,
-    scene_of,
-)
+from experiments.classifiers import COLOURS, KINDS, MARKS, NETWORKS, ImageSettings, scene_of
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import mean, numbers
-from experiments.plots.style import legend
+from experiments.plots.style import legend, show_pixels, stacked
 from theory.attacks import apgd, auto, malt, square
 from theory.settings import Count
 
@@ -72,16 +63,16 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         keys = jax.random.split(key_attack, settings.trials)
         found = [run_of(net, each, x, y) for net, each in zip(nets, keys, strict=True)]
 
-        def stacked(measure):
+        def by_trial(measure):
             return ("trial",), np.stack([np.asarray(measure(one)) for one in found])
 
         fell = np.argsort(~np.asarray(found[0].success), stable=True)[:SHOWN]
         picture = ("shown", *("height", "width", "colour")[: x.ndim - 1])
         return {
-            "kept": stacked(lambda one: jnp.mean(~(one.misclassified | one.success))),
-            "accuracy": stacked(lambda one: jnp.mean(~one.misclassified)),
-            "gradients": stacked(lambda one: jnp.mean(one.gradients.astype(float))),
-            "forwards": stacked(lambda one: jnp.mean(one.forwards.astype(float))),
+            "kept": by_trial(lambda one: jnp.mean(~(one.misclassified | one.success))),
+            "accuracy": by_trial(lambda one: jnp.mean(~one.misclassified)),
+            "gradients": by_trial(lambda one: jnp.mean(one.gradients.astype(float))),
+            "forwards": by_trial(lambda one: jnp.mean(one.forwards.astype(float))),
             "image": (picture, np.asarray(x[fell])),
             "changed": (picture, np.asarray(found[0].inputs[fell])),
             "before": (("shown",), np.asarray(y[fell])),
@@ -102,9 +93,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
 def draw(data: Dataset, settings: Settings) -> Figure:
     """What every attack leaves and takes above; images, perturbations and results below."""
-    figure = plt.figure(figsize=(7.2, 6.4))
-    rows = figure.add_gridspec(2, 1, height_ratios=(3, 3.6))
-    top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
+    figure, (top, bottom) = stacked((7.2, 6.4), 3, 3.6)
     axes = top.subplots(1, 2, sharey=True)
     at = np.arange(data.sizes["attack"])
     for ax, name in zip(axes, ("kept", "gradients"), strict=True):
@@ -148,11 +137,8 @@ def draw(data: Dataset, settings: Settings) -> Figure:
 def _pictures(column: Any, one: Dataset, eps: float) -> None:
     change = (one.changed - one.image).values
     shown = one.image.values, change / (2 * eps) + 0.5, one.changed.values
-    ax: Axes
-    for ax, picture in zip(column, shown, strict=True):
-        ax.imshow(np.clip(picture, 0, 1), cmap="gray", vmin=0, vmax=1)
-        ax.set_xticks([])
-        ax.set_yticks([])
+    for ax, pixels in zip(column, shown, strict=True):
+        show_pixels(ax, pixels)
     column[0].set_title(f"{int(one.before)}", fontsize=8)
     column[2].set_xlabel(f"taken for {int(one.after)}", fontsize=7)
 

@@ -1,6 +1,7 @@
 """All orders of targets on the same points of the same networks, of many classes."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import jax
@@ -8,14 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 from xarray import DataArray, Dataset
 
-from experiments.cells import over
+from experiments.cells import along, over, together
+from experiments.classifiers import alone
 from experiments.experiment import Progress
 from experiments.plots.style import BLUE, ORANGE, PURPLE, SKY, VERMILION
 from theory.attacks.malt import malt
 from theory.attacks.prototypes import points_of, prototypes, train_robust
 from theory.attacks.targets import Order
 from theory.networks import mlp
-from theory.settings import Count, Filled, Positive, Sample, Settings
+from theory.settings import Count, Filled, Positive, Sample
+from theory.settings import Settings as Foundation
 
 UNLIKE, ALIKE = "classes of unlike scale and frequency", "classes alike"
 """The scenes."""
@@ -39,7 +42,7 @@ COLOURS: dict[Order, str] = {
 
 
 @dataclass(frozen=True)
-class OrderSettings(Settings):
+class Settings(Foundation):
     """Networks trained on adversarial examples of Gaussian classes, and attacks on them in L∞."""
 
     trials: Sample = 3
@@ -84,7 +87,7 @@ PAPER: dict[str, Any] = dict(trials=5, points=2000, steps=100, samples=20_000, t
 """Settings of a run as large as a paper's."""
 
 
-def run(settings: OrderSettings, key, progress: Progress) -> Dataset:
+def run(settings: Settings, key, progress: Progress) -> Dataset:
     """Over scene, order, trial and point: ``success``, ``gradients`` charged, ``runs`` of APGD, and
     the ``rank`` of the successful target among logits; over scene, trial and point: ``right``
     before the attack."""
@@ -92,29 +95,27 @@ def run(settings: OrderSettings, key, progress: Progress) -> Dataset:
         UNLIKE: (settings.radius_unlike, settings.radius_unlike / 3),
         ALIKE: (settings.radius_alike, 2 * settings.radius_alike / 3),
     }
-    made = {}
+
+    @cache
+    def network(scene, trial):
+        each, (_, trained_at) = jax.random.fold_in(key, trial), scenes[scene]
+        return _network(settings, each, scene == UNLIKE, trained_at)
 
     def cell(scene, order):
-        radius, trained_at = scenes[scene]
-        if scene not in made:
-            made[scene] = [
-                _network(settings, jax.random.fold_in(key, i), scene == UNLIKE, trained_at)
-                for i in range(settings.trials)
-            ]
+        radius, _ = scenes[scene]
+        keys = [jax.random.fold_in(key, 1000 + i) for i in range(settings.trials)]
         found = [
-            _attacked(settings, net, test, jax.random.fold_in(key, 1000 + i), order, radius)
-            for i, (net, test) in enumerate(made[scene])
+            _attacked(settings, *network(scene, i), each, order, radius)
+            for i, each in enumerate(keys)
         ]
-        return {
-            name: (("trial", "point"), np.stack([one[name] for one in found])) for name in found[0]
-        }
+        return along(together(found), "trial", "point")
 
     labels = {"trial": range(settings.trials), "point": range(settings.points)}
     data = over(cell, progress, labels, scene=list(scenes), order=list(settings.orders))
     return data.assign(right=data.right.isel(order=0, drop=True))
 
 
-def _network(settings: OrderSettings, key, unlike: bool, eps: float):
+def _network(settings: Settings, key, unlike: bool, eps: float):
     """A network in single precision, and points to attack."""
     key_classes, key_train, key_test, key_net, key_order = jax.random.split(key, 5)
     of = prototypes(key_classes, settings.classes, settings.d, settings.spread, unlike)
@@ -123,18 +124,15 @@ def _network(settings: OrderSettings, key, unlike: bool, eps: float):
         for each, n in ((key_train, settings.samples), (key_test, settings.points))
     )
     widths = (settings.d, settings.width, settings.width, settings.classes)
-    start = jax.tree.map(lambda leaf: leaf[None], mlp(key_net, widths))
-    single = jax.tree.map(
-        lambda leaf: leaf.astype(jnp.float32) if leaf.dtype == float else leaf, (start, train, test)
+    start, train, test = jax.tree.map(
+        lambda leaf: leaf.astype(jnp.float32) if leaf.dtype == float else leaf,
+        (mlp(key_net, widths), train, test),
     )
-    start, train, test = single
-    networks = train_robust(
-        start, key_order[None], train, 5e-3, eps, steps=settings.training, batch=128, ascents=5
-    )
-    return jax.tree.map(lambda leaf: leaf[0], networks), test
+    how = {"steps": settings.training, "batch": 128, "ascents": 5}
+    return alone(train_robust, start, key_order, train, 5e-3, eps, **how), test
 
 
-def _attacked(settings: OrderSettings, net, test, key, order: Order, radius: float):
+def _attacked(settings: Settings, net, test, key, order: Order, radius: float):
     found = malt(
         net.logits, key, test.x, test.y, eps=radius, targets=settings.targets,
         steps=settings.steps, order=order,

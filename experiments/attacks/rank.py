@@ -12,18 +12,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.attacks.orders import (
-    COLOURS,
-    ORDERS,
-    PAPER,
-    SMOKE,
-    OrderSettings,
-    run,
-    share_of_right,
-)
+from experiments.attacks import orders
+from experiments.attacks.orders import COLOURS, ORDERS, PAPER, SMOKE, run, share_of_right
 from experiments.experiment import Experiment, Summary
+from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
-from experiments.plots.style import CHANCE, legend, looks
+from experiments.plots.style import CHANCE, legend
 from theory.attacks.targets import Order
 from theory.settings import Filled
 
@@ -32,7 +26,7 @@ BINS = {"1": (1, 1), "2": (2, 2), "3": (3, 3), "> 3": (4, np.inf)}
 
 
 @dataclass(frozen=True)
-class Settings(OrderSettings):
+class Settings(orders.Settings):
     """MALT against the naive order."""
 
     orders: Filled[Order] = ("malt", "logits")
@@ -48,20 +42,13 @@ def binned(data: Dataset, ranks: DataArray) -> DataArray:
 def draw(data: Dataset, settings: Settings) -> Figure:
     """By rank of the target in its order above, by rank of its logit below; a column a scene."""
     figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.0), sharex=True, sharey="col")
-    marks = looks(list(settings.orders))
+    marks = {name: {"label": ORDERS[name], "color": COLOURS[name]} for name in settings.orders}
     at = np.arange(len(BINS))
     for row, name in zip(axes, ("runs", "rank"), strict=True):
         for ax, scene in zip(row, data.scene.values, strict=True):
             one = data.sel(scene=scene)
-            found = mean(binned(one, one[name]))
-            for i, order in enumerate(settings.orders):
-                bars = found.sel(order=order)
-                shift = at + 0.18 * (2 * i - len(settings.orders) + 1)
-                ax.errorbar(
-                    shift, np.asarray(bars.centre), bars.bars, ls="none", capsize=2,
-                    label=ORDERS[order],
-                    **marks[order] | {"color": COLOURS[order]},
-                )  # fmt: skip
+            found = mean(binned(one, one[name]).assign_coords(bin=at))
+            curves(ax, found, x="bin", series="order", given=marks, dodge=0.36, ls="none")
             ever = float(share_of_right(one.success.any("order"), one).mean())
             ax.axhline(ever, **CHANCE, label="all that fall, by either")
             ax.set_xticks(at, list(BINS))
@@ -87,10 +74,8 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         for order in settings.orders:
             hit = one.sel(order=order)
             fell = int(hit.success.sum())
-            first, low = (
-                int((hit.success & (hit.runs == 1)).sum()),
-                int((hit.success & (hit["rank"] > 1)).sum()),
-            )
+            first = int((hit.success & (hit.runs == 1)).sum())
+            low = int((hit.success & (hit["rank"] > 1)).sum())
             sentences.append(
                 f"{scene[0].upper()}{scene[1:]}, {ORDERS[order]}: {first} of {fell} successes are "
                 f"with the first target, {low} with a class that had not the largest logit."

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
 from experiments.cells import over
+from experiments.classifiers import alone
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.style import BLUE, ORANGE, THEORY, legend
 from theory.attacks.exact import nearest
@@ -63,14 +64,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         train = points_of(key_train, of, 1000, noise=0.3)
         test = points_of(key_test, of, settings.points, noise=0.3)
         start = mlp(key_net, (settings.d, settings.width, settings.classes))
-        start = jax.tree.map(lambda leaf: leaf[None], start)
-        net = jax.tree.map(
-            lambda leaf: leaf[0],
-            train_robust(
-                start, key_order[None], train, 3e-2, 0.0, steps=settings.training, batch=100,
-                ascents=0,
-            ),
-        )  # fmt: skip
+        how = {"steps": settings.training, "batch": 100, "ascents": 0}
+        net = alone(train_robust, start, key_order, train, 3e-2, 0.0, **how)
         return _measured(settings, net, test)
 
     labels = {

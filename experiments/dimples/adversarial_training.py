@@ -30,8 +30,6 @@ from theory.settings import Count, Filled, Sample, Share
 
 PLAIN, ROBUST = KINDS
 
-MARKS = {PLAIN: "o", ROBUST: "s"}
-
 PAIRS = {"images and images": (PLAIN, PLAIN), "images and adversarial": (PLAIN, ROBUST)}
 """Networks that are asked for their classes of mixtures, of different starts."""
 
@@ -41,7 +39,6 @@ class Settings(ImageSettings):
     """MLPs trained on images, and on adversarial examples of them in L∞."""
 
     trials: Sample = 5
-    """networks of each kind, each with its own start and order of images"""
     k: Count = 16
     """principal components that stand for the manifold"""
     shares: Filled[Share] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -80,11 +77,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         same = [jnp.mean(a == b, where=differ) for a, b in zip(first, second, strict=True)]
         return {"agree": (("trial",), np.asarray(same, float))}
 
-    again = over(
-        *(agreement, progress, {"trial": range(settings.trials)}),
-        pair=list(PAIRS),
-        share=list(settings.shares),
-    )
+    labels = {"trial": range(settings.trials)}
+    again = over(agreement, progress, labels, pair=list(PAIRS), share=settings.shares)
     return xr.merge([data, again])
 
 
@@ -96,10 +90,7 @@ def medians(data: Dataset) -> DataArray:
 def draw(data: Dataset, settings: Settings) -> Figure:
     """Distances by side on the left, agreement on mixtures on the right."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2))
-    looks = {
-        kind: {"color": COLOURS[kind], "marker": MARKS[kind], "label": f"trained on {kind}"}
-        for kind in KINDS
-    }
+    looks = {kind: {"color": COLOURS[kind], "label": f"trained on {kind}"} for kind in KINDS}
     named = medians(data).assign_coords(side=["anywhere", "on", "off"])
     dots(left, mean(named), y="side", series="kind", given=looks)
     left.set(xlabel="median distance to the boundary, $L_2$")

@@ -7,20 +7,19 @@ tried on training and on test images.
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import product
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.cells import over
+from experiments.cells import along, over, together
 from experiments.classifiers import ImageSettings, scene_of
 from experiments.dimples.claims import claim, sentence
+from experiments.distances import all_found, identity
 from experiments.errors import UsageError
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
@@ -34,6 +33,8 @@ from experiments.plots.style import (
     VERMILION,
     legend,
     logarithmic,
+    show_pixels,
+    stacked,
 )
 from theory.attacks.restricted import SIDES, projected, restricted
 from theory.dimples.manifolds import autoencoder, train_autoencoder
@@ -88,17 +89,14 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         "test images": (scene.x.reshape(len(scene.x), -1), scene.y),
     }
     spread = jnp.std(seen - jnp.mean(seen, axis=0, keepdims=True))
-    made: dict[Any, Any] = {}
 
+    @cache
     def coder(k, trial):
-        if (k, trial) not in made:
-            each = jax.random.fold_in(jax.random.fold_in(key_basis, k), trial)
-            start = autoencoder(each, d, settings.width, k)
-            start = jax.tree.map(lambda leaf: leaf.astype(seen.dtype), start)
-            made[k, trial] = train_autoencoder(
-                start, each, seen, 2e-3, steps=settings.reconstruction, batch=128
-            )
-        return made[k, trial]
+        each = jax.random.fold_in(jax.random.fold_in(key_basis, k), trial)
+        start = autoencoder(each, d, settings.width, k)
+        start = jax.tree.map(lambda leaf: leaf.astype(seen.dtype), start)
+        steps = settings.reconstruction
+        return train_autoencoder(start, each, seen, 2e-3, steps=steps, batch=128)
 
     def basis_of(name, k, trial, x):
         if name == "autoencoder":
@@ -112,9 +110,9 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         x, y = images[split]
         net = nets[trial]
         basis = basis_of(name, k, trial, x)
-        found = [restricted(net, x, y, basis, side) for side in SIDES]
+        sides = [restricted(net, x, y, basis, side) for side in SIDES]
         right = np.asarray(net(x).argmax(axis=1) == y)
-        distance = np.stack([np.asarray(each.distance, float) for each in found], axis=1)
+        distance = np.stack([np.asarray(each.distance, float) for each in sides], axis=1)
         centre = jnp.mean(seen, axis=0, keepdims=True)
         again = centre + projected(x - centre, basis, "on")
         if name == "autoencoder":
@@ -122,25 +120,20 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         return {
             "distance": np.where(right[:, None], distance, np.nan),
             "error": jnp.sqrt(jnp.mean((again - x) ** 2)) / spread,
-            "change": np.stack([(each.inputs - x)[:SHOWN] for each in found], axis=1),
+            "change": np.stack([(each.inputs - x)[:SHOWN] for each in sides], axis=1),
         }
 
     def cell(name, k, split):
-        found = [one(name, k, split, trial) for trial in range(settings.trials)]
-        dims = {"distance": ("trial", "image", "side"), "error": ("trial",)}
-        measured = {each: (dims[each], np.stack([o[each] for o in found])) for each in dims}
-        return measured | {"change": (("shown", "side", "pixel"), found[0]["change"])}
+        measured = together([one(name, k, split, trial) for trial in range(settings.trials)])
+        change = measured.pop("change")[0]
+        measured = along(measured, "trial", "image", "side")
+        return measured | along({"change": change}, "shown", "side", "pixel")
 
     labels = {
         "trial": range(settings.trials), "image": range(len(scene.x)), "side": SIDES,
         "shown": range(min(SHOWN, len(scene.x))), "pixel": range(d),
     }  # fmt: skip
-    data = over(
-        *(cell, progress, labels),
-        basis=BASES,
-        k=list(settings.dimensions),
-        split=SPLITS,
-    )
+    data = over(cell, progress, labels, basis=BASES, k=settings.dimensions, split=SPLITS)
     changes = data.change.sel(k=settings.dimensions[len(settings.dimensions) // 2])
     changes = changes.sel(basis="autoencoder", split="test images", drop=True)
     shown = np.asarray(images["test images"][0][:SHOWN])
@@ -157,21 +150,15 @@ def _subspaces(keys, d, k):
     return jax.vmap(lambda key: random_subspace(key, d, k).basis)(keys)
 
 
-def kept(data: Dataset) -> DataArray:
-    """Whether all three attacks on an image succeed."""
-    return np.isfinite(data.distance).all("side")
-
-
 def ratio(data: Dataset) -> DataArray:
     """R = (δ_on/δ_std)/√(d/k), NaN where an image is dropped."""
     on, std = (data.distance.sel(side=side) for side in ("on", "std"))
-    return (on / std / np.sqrt(data.attrs["d"] / data.k)).where(kept(data))
+    return (on / std / np.sqrt(data.attrs["d"] / data.k)).where(all_found(data))
 
 
-def identity(data: Dataset) -> DataArray:
-    """δ_std²(δ_on⁻² + δ_off⁻²), 1 for a linear model (D2)."""
-    std, on, off = (data.distance.sel(side=side) for side in SIDES)
-    return (std**2 * (on**-2 + off**-2)).where(kept(data))
+def equality(data: Dataset) -> DataArray:
+    """`identity` of all distances, NaN where an image is dropped."""
+    return identity(data.distance).where(all_found(data))
 
 
 def null(data: Dataset, k: int) -> np.ndarray:
@@ -183,29 +170,23 @@ def null(data: Dataset, k: int) -> np.ndarray:
 
 def draw(data: Dataset, settings: Settings) -> Figure:
     """R and the identity against k, on training and test images; perturbations below."""
-    figure = plt.figure(figsize=(7.2, 6.6))
-    rows = figure.add_gridspec(2, 1, height_ratios=(3.2, 2.6))
-    top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
+    figure, (top, bottom) = stacked((7.2, 6.6), 3.2, 2.6)
     axes = top.subplots(1, 3)
     at = np.array(settings.dimensions)
     middle = np.array([null(data, int(k)) for k in at])
-    for ax, split in zip(axes, SPLITS, strict=False):
-        found = defined(ratio(data).sel(split=split).median("image"))
+    for ax in axes[:2]:
         ax.fill_between(at, middle[:, 0], middle[:, 2], color=SKY, alpha=0.25, lw=0,
                         label="95 % of images of a linear model")  # fmt: skip
         ax.plot(at, middle[:, 1], **THEORY, label="its median (D1)")
-        curves(ax, found, x="k", series="basis", given=LOOKS)
+    shown = [(split, ratio(data)) for split in SPLITS] + [("test images", equality(data))]
+    for ax, (split, values) in zip(axes, shown, strict=True):
+        medians = defined(values.sel(split=split).median("image"))
+        curves(ax, medians, x="k", series="basis", given=LOOKS)
         ax.set(title=split, xlabel="dimension $k$ of the subspace")
         logarithmic(ax, settings.dimensions)
     axes[1].sharey(axes[0])
     axes[0].set_ylabel(r"$R = (\delta_{on}/\delta_{std})\,/\sqrt{d/k}$, median")
-    curves(
-        axes[2], defined(identity(data).sel(split="test images").median("image")), x="k",
-        series="basis", given=LOOKS,
-    )  # fmt: skip
     axes[2].axhline(1, **CHANCE)
-    axes[2].set(title="test images", xlabel="dimension $k$ of the subspace")
-    logarithmic(axes[2], settings.dimensions)
     axes[2].set_yscale("linear")
     axes[2].set_ylabel(r"$\delta_{std}^2(\delta_{on}^{-2} + \delta_{off}^{-2})$, median")
     legend(top, [({}, axes[0])], ncols=3)
@@ -225,9 +206,7 @@ def _pictures(figure, data: Dataset) -> None:
             largest = np.abs(pixels).max() or 1.0
             pixels = 0.5 + pixels / largest / 2
             row[j].set_xlabel(f"largest {largest:.2g}", fontsize=7)
-        row[j].imshow(np.clip(pixels.reshape(shape), 0, 1), cmap="gray", vmin=0, vmax=1)
-        row[j].set_xticks([])
-        row[j].set_yticks([])
+        show_pixels(row[j], pixels.reshape(shape))
         if i == 0:
             row[j].set_title({"std": "anywhere", "on": "on the manifold",
                               "off": "off it"}.get(what, what), fontsize=8)  # fmt: skip
@@ -236,15 +215,13 @@ def _pictures(figure, data: Dataset) -> None:
 
 def summary(data: Dataset, settings: Settings) -> Summary:
     """R by basis, and whether it is above what a random subspace gives."""
-    ratios, dropped = (
-        ratio(data),
-        1 - kept(data).sum("image") / np.isfinite(data.distance.sel(side="std")).sum("image"),
-    )
+    ratios, fell = ratio(data), np.isfinite(data.distance.sel(side="std"))
+    dropped = 1 - all_found(data).sum("image") / fell.sum("image")
     medians = defined(ratios.median("image"))
     tables = {
         "R, median": numbers(medians),
         "R⁻², mean": numbers(defined((ratios**-2).mean("image"))),
-        "identity, median": numbers(defined(identity(data).median("image"))),
+        "identity, median": numbers(defined(equality(data).median("image"))),
         "dropped": numbers(defined(dropped)),
         "error of reconstruction": numbers(defined(data.error)),
     }

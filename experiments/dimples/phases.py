@@ -19,11 +19,12 @@ import xarray as xr
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.cells import every, over
+from experiments.cells import along, every, over
 from experiments.classifiers import ImageSettings, scene_of
 from experiments.dimples import line
 from experiments.dimples.claims import claim, sentence
 from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.curves import curves
 from experiments.plots.estimates import mean, numbers
 from experiments.plots.style import BLUE, CHANCE, GREEN, THEORY, VERMILION
 from theory.attacks.restricted import follow, share_off
@@ -89,7 +90,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         squares = jnp.sum(some**2, axis=1)[:, None] + jnp.sum(x**2, axis=1)[None]
         squares = jnp.where(labels[:, None] == y[None], jnp.inf, squares - 2 * some @ x.T)
         midway = np.median(np.sqrt(np.maximum(squares.min(axis=1), 0))) / 2
-        return {measure: (tuple(axes), values) for measure, values in found.items()} | {
+        return along(found, *axes) | {
             "null": ((), np.sqrt(1 - settings.k / d)),
             "midway": ((), midway),
         }
@@ -142,12 +143,11 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         "off": (r"$\Vert\Pi_{P^\perp}\nabla\Vert / \Vert\nabla\Vert$", VERMILION),
     }
     at = settings.steps * data.epoch
+    data = data.assign_coords(step=at)
     for row, scene in zip(axes, data.scene.values.tolist(), strict=True):
         one = data.sel(scene=scene)
         for ax, (name, (label, colour)) in zip(row, labels.items(), strict=True):
-            found = mean(one[name])
-            ax.plot(at, found.centre, color=colour)
-            ax.fill_between(at, found.low, found.high, color=colour, alpha=0.2, lw=0)
+            curves(ax, mean(one[name]), x="step", band=True, color=colour, marker=None)
             ax.set_ylabel(label)
         row[0].axhline(float(one.midway), **CHANCE)
         row[0].text(at[-1], float(one.midway), "midway to another class", ha="right", va="bottom",

@@ -18,13 +18,13 @@ import optax
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.cells import every, over
+from experiments.cells import along, every, over
 from experiments.classifiers import ImageSettings, scene_of
 from experiments.dimples.claims import claim, sentence
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import ahead, defined, mean, numbers
-from experiments.plots.style import BLUE, CHANCE, GREEN, VERMILION, legend
+from experiments.plots.style import CHANCE, legend
 from theory.attacks.restricted import SIDES, follow
 from theory.dimples.limited import Way
 from theory.geometry import principal
@@ -77,11 +77,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
     def cell(name):
         program = every(_trained(settings, WAYS[name], scene.classes))
-        found = program(key_nets, settings.trials, *given)
-        return {
-            measure: (("trial", "side") if values.ndim > 1 else ("trial",), values)
-            for measure, values in found.items()
-        }
+        return along(program(key_nets, settings.trials, *given), "trial", "side")
 
     labels = {"trial": range(settings.trials), "side": SIDES}
     return over(cell, progress, labels, way=list(WAYS))
@@ -127,13 +123,11 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         (data.right, "test images right, share"),
     )
     for ax, (values, label) in zip(axes, columns, strict=False):
-        dots(ax, mean(values), y="way", color=BLUE, marker="o")
+        dots(ax, mean(values), y="way")
         ax.axvline(float(values.sel(way=NONE).mean()), **CHANCE)
         ax.set_xlabel(label)
     far = data.distance.assign_coords(side=["anywhere", "on the components", "off them"])
-    colours = dict(zip(far.side.values.tolist(), (BLUE, VERMILION, GREEN), strict=True))
-    given = {side: {"color": colour} for side, colour in colours.items()}
-    dots(axes[2], defined(far), y="way", series="side", given=given)
+    dots(axes[2], defined(far), y="way", series="side")
     axes[2].set(xlabel="distance to the boundary, $L_2$", xscale="log")
     axes[0].set_ylabel("what is limited")
     legend(figure, [({}, axes[2])])
@@ -144,12 +138,9 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     """Which ways make training longer, or worse, and what the boundary does."""
     steps = fitted_by(data, settings)
     others = [name for name in WAYS if name != NONE]
-    longer = {name: ahead(steps.sel(way=name), steps.sel(way=NONE), comparisons=len(others))
-              for name in others}  # fmt: skip
-    worse = {name: ahead(data.right.sel(way=NONE), data.right.sel(way=name),
-                         comparisons=len(others)) for name in others}  # fmt: skip
-    slow = [name for name, gap in longer.items() if float(gap.low) > 0]
-    poor = [name for name, gap in worse.items() if float(gap.low) > 0]
+    longer = ahead(steps.sel(way=others), steps.sel(way=NONE, drop=True))
+    worse = ahead(data.right.sel(way=NONE, drop=True), data.right.sel(way=others))
+    slow, poor = (gap.low.way[gap.low > 0].values.tolist() for gap in (longer, worse))
     off = data.distance.sel(side="off")
     most = max(others, key=lambda name: float(off.sel(way=name).mean()))
     gain = defined(off.sel(way=most) / off.sel(way=NONE))

@@ -10,32 +10,27 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 import optax
 from matplotlib.figure import Figure
-from xarray import DataArray, Dataset
+from xarray import Dataset
 
-from experiments.cells import every, over
-from experiments.dimples.line import enlarged, phases
+from experiments.cells import along, every, over
+from experiments.dimples.line import REACH, distance, enlarged, loss, phases, times
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
-from experiments.plots.estimates import mean, numbers
-from experiments.plots.style import CHANCE, legend
+from experiments.plots.estimates import mean
+from experiments.plots.style import CHANCE, legend, stacked
 from experiments.plots.surface import surface
 from theory.boards import chessboard
 from theory.dimples.rays import nearest_crossing
 from theory.networks import MLP, mlp
 from theory.settings import Count, Increasing, Positive, Rising, Sample
 from theory.settings import Settings as Foundation
-from theory.training.losses import logistic
 from theory.training.mini_batch import watch
 
 HEIGHT = 0.5
 """Of the board."""
-
-REACH = 1.5
-"""How far from the board a boundary is looked for, and what counts where there is none."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +78,6 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     above = jnp.concatenate([above, jnp.full_like(above[:, :1], HEIGHT)], axis=1)
     up = jnp.broadcast_to(normal, above.shape)
 
-    def loss(net, data):
-        return jnp.mean(logistic(data[1] * net(data[0])))
-
     def measure(net: MLP):
         height = nearest_crossing(lambda x: net(x), above, up, -REACH, REACH, 300)
         return {"height": height, "right": jnp.mean(net(x) * y > 0), "net": net}
@@ -105,23 +97,15 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     def cell(scale):
         found = program(key, settings.trials, scale)
         seen = jax.tree.map(lambda leaf: leaf[0, list(settings.shown)], found.pop("net"))
-        values = jax.lax.map(lambda net: net(grid), seen)
-        measured = {name: (tuple(labels)[: part.ndim], part) for name, part in found.items()}
-        return measured | {"value": (("snapshot", "x", "y", "z"), np.asarray(values, np.float32))}
+        values = np.asarray(jax.lax.map(lambda net: net(grid), seen), np.float32)
+        return along(found, *labels) | {"value": (("snapshot", "x", "y", "z"), values)}
 
-    return over(cell, progress, labels, scale=list(settings.scales))
-
-
-def distance(data: Dataset) -> DataArray:
-    """Mean distance of the boundary to the board, where there is none that of `REACH`."""
-    return np.abs(data.height).fillna(REACH).mean("place")
+    return over(cell, progress, labels, scale=settings.scales)
 
 
 def draw(data: Dataset, settings: Settings) -> Figure:
     """A row of surfaces for each size of the initial weights; below distances and signs."""
-    figure = plt.figure(figsize=(7.4, 7.0))
-    rows = figure.add_gridspec(len(settings.scales) + 1, 1)
-    parts = [figure.add_subfigure(row) for row in rows]
+    figure, parts = stacked((7.4, 7.0), *[1] * (len(settings.scales) + 1))
     for part, scale in zip(parts, settings.scales, strict=False):
         part.suptitle(f"initial weights × {scale:g}", fontsize=9)
         boxes = part.subplots(1, len(settings.shown), subplot_kw={"projection": "3d"})
@@ -131,12 +115,9 @@ def draw(data: Dataset, settings: Settings) -> Figure:
             ax.set_title(f"step {settings.steps * snapshot}", fontsize=8, pad=-4)
     far, right = parts[-1].subplots(1, 2)
     at = data.assign_coords(step=settings.steps * data.epoch).swap_dims(epoch="step")
-    looks = {
-        scale: {"marker": None, "label": f"initial weights × {scale:g}"}
-        for scale in settings.scales
-    }
-    curves(far, mean(distance(at)), x="step", series="scale", given=looks, band=True)
-    curves(right, mean(at.right), x="step", series="scale", given=looks, band=True)
+    looks = {scale: {"label": f"initial weights × {scale:g}"} for scale in settings.scales}
+    for ax, values in ((far, distance(at, "place")), (right, at.right)):
+        curves(ax, mean(values), x="step", series="scale", given=looks, band=True, marker=None)
     far.set(ylabel="mean distance to the board", yscale="log")
     right.set(ylabel="share of points right", ylim=(0.35, 1.03))
     for ax in (far, right):
@@ -149,7 +130,7 @@ def draw(data: Dataset, settings: Settings) -> Figure:
 
 def summary(data: Dataset, settings: Settings) -> Summary:
     """How near the boundary comes to the board before all points are right, by initial weights."""
-    found = phases(distance(data), data.right)
+    found = phases(distance(data, "place"), data.right)
     said = "; ".join(
         f"× {scale:g}: {mean(found.least.sel(scale=scale)).text()} before and "
         f"{mean(found.end.sel(scale=scale)).text()} at the end"
@@ -157,11 +138,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
     )
     return Summary(
         (f"The least mean distance to the board until all points are right is {said}.",),
-        {
-            "all right by epoch": numbers(found["first"].median("trial")),
-            "least distance until then": numbers(mean(found.least)),
-            "distance at the end": numbers(mean(found.end)),
-        },
+        times(found),
     )
 
 

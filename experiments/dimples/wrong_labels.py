@@ -16,13 +16,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.cells import over
-from experiments.classifiers import ImageSettings, scene_of
+from experiments.cells import along, over, together
+from experiments.classifiers import ImageSettings, alone, scene_of
 from experiments.dimples.claims import claim, sentence
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
 from experiments.plots.estimates import mean, numbers
-from experiments.plots.style import BLACK, BLUE, CHANCE, VERMILION, legend
+from experiments.plots.style import BLACK, CHANCE, legend
 from theory.dimples.wrong_labels import Targets, aimed, controls, targets
 from theory.networks import mlp
 from theory.settings import Count, Positive, Sample
@@ -31,11 +31,6 @@ from theory.training.mini_batch import train_classifiers
 TARGETS: dict[Targets, str] = {"random": "random classes", "next": "the next class"}
 
 SETS = ("adversarial images", "the images", "images with noise", "perturbations alone")
-
-LOOKS = {
-    "random": {"color": BLUE, "marker": "o"},
-    "next": {"color": VERMILION, "marker": "s"},
-}
 
 
 @dataclass(frozen=True)
@@ -73,12 +68,12 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
     def one(kind, name, trial):
         target, fooled, images = sets(kind, trial)
-        each = jax.random.fold_in(key_second, trial)[None]
-        widths = (x.shape[1], settings.width, settings.width, classes)
-        start = jax.vmap(lambda key: mlp(key, widths))(each)
+        each = jax.random.fold_in(key_second, trial)
+        start = mlp(each, (x.shape[1], settings.width, settings.width, classes))
         start = jax.tree.map(lambda leaf: leaf.astype(x.dtype), start)
-        nets = train_classifiers(start, each, images[name], target, 2e-3, steps=training)
-        guess = jax.tree.map(lambda leaf: leaf[0], nets).logits(test).argmax(axis=1)
+        given = images[name], target, 2e-3
+        second = alone(train_classifiers, start, each, *given, steps=training)
+        guess = second.logits(test).argmax(axis=1)
         return {
             "own": np.mean(guess == scene.y),
             "next": np.mean(guess == (scene.y + 1) % classes),
@@ -87,7 +82,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
     def cell(kind, name):
         found = [one(kind, name, trial) for trial in range(settings.trials)]
-        return {measure: (("trial",), [each[measure] for each in found]) for measure in found[0]}
+        return along(together(found), "trial")
 
     labels = {"trial": range(settings.trials)}
     data = over(cell, progress, labels, kind=list(TARGETS), set=list(SETS))
@@ -100,7 +95,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 def draw(data: Dataset, settings: Settings) -> Figure:
     """Accuracy of N2 on clean images, by what it was trained on."""
     figure, ax = plt.subplots(figsize=(6.4, 3.0))
-    given = {kind: LOOKS[kind] | {"label": f"targets: {words}"} for kind, words in TARGETS.items()}
+    given = {kind: {"label": f"targets: {words}"} for kind, words in TARGETS.items()}
     dots(ax, mean(data.own), y="set", series="kind", given=given)
     ax.axvline(1 / data.attrs["classes"], **CHANCE, label="chance")
     ax.axvline(float(data.clean.mean()), color=BLACK, lw=1, ls="--", label="N1")

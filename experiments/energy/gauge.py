@@ -6,7 +6,7 @@ g_h = 0, where every step helps (E4); trained networks are shifted by random v o
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,9 @@ from jax.tree_util import Partial
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.cells import every, over
-from experiments.classifiers import COLOURS, KINDS, ImageSettings, logits, scene_of
+from experiments.cells import along, every, over, together
+from experiments.classifiers import COLOURS, KINDS, logits, scene_of
+from experiments.energy import histograms
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.curves import curves
 from experiments.plots.estimates import defined, mean, numbers
@@ -28,24 +29,16 @@ from theory.energy.directions import centred
 from theory.energy.gauges import regauged, shifted
 from theory.energy.linear import log_uniform, pair
 from theory.networks import MLP
-from theory.settings import Count, Filled, Positive, Real, Sample
+from theory.settings import Filled, Real, Sample
 
 BEHIND = (0.01, 3.0)
 """|r| of two linear logits, log-uniform."""
 
 
 @dataclass(frozen=True)
-class Settings(ImageSettings):
+class Settings(histograms.Settings):
     """MLPs whose head is shifted, and two linear logits with g_h = −g_t."""
 
-    points: Count = 360
-    """test images attacked"""
-    strength: Positive = 1.5
-    """radius of the attack, in units of ε"""
-    radius: Positive = 0.8
-    """radius of ET3 in L2, in units of ε√d; its two steps have half that length"""
-    steps: Count = 50
-    """steps of APGD"""
     shifts: Filled[Real] = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
     """lengths of v, in units of the root mean square norm of the rows of W"""
     gauges: Sample = 11
@@ -71,16 +64,16 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     scene = scene_of(settings, key_train, key_test)
     x, y = scene.x, scene.y
     radius = settings.radius * eps * x[0].size ** 0.5
-    attacked: dict[Any, Any] = {}
+
+    @cache
+    def attacked(kind, trial):
+        given, key = scene.trained("MLP", kind)[trial], jax.random.fold_in(key_attack, trial)
+        size = settings.strength * eps
+        return given, apgd(given, key, x, y, size, loss="ce", steps=settings.steps)
 
     def one(kind, shift, trial):
-        given = scene.trained("MLP", kind)[trial]
+        given, found = attacked(kind, trial)
         (net,) = given.args
-        if (kind, trial) not in attacked:
-            key = jax.random.fold_in(key_attack, trial)
-            size = settings.strength * eps
-            attacked[kind, trial] = apgd(given, key, x, y, size, loss="ce", steps=settings.steps)
-        found = attacked[kind, trial]
         net = drawn(net, jax.random.fold_in(key_shift, trial), shift)
         plain, same = Partial(logits, net), Partial(_centred_logits, net)
 
@@ -88,18 +81,15 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
             return f(et3(f, images, radius, radius / 2)).argmax(1) == y
 
         return {
-            "restored": jnp.mean(right(found.inputs), where=found.success),
-            "restored_centred": jnp.mean(right(found.inputs, same), where=found.success),
-            "kept": jnp.mean(right(x)),
-            "without": jnp.mean(plain(x).argmax(1) == y),
+            "restored": float(jnp.mean(right(found.inputs), where=found.success)),
+            "restored_centred": float(jnp.mean(right(found.inputs, same), where=found.success)),
+            "kept": float(jnp.mean(right(x))),
+            "without": float(jnp.mean(plain(x).argmax(1) == y)),
         }
 
     def cell(kind, shift):
         found = [one(kind, shift, trial) for trial in range(settings.trials)]
-        return {
-            name: (("trial",), np.asarray([each[name] for each in found], float))
-            for name in found[0]
-        }
+        return along(together(found), "trial")
 
     labels = {"trial": range(settings.trials)}
     data = over(cell, progress, labels, kind=list(KINDS), shift=list(settings.shifts))
@@ -146,9 +136,8 @@ def draw(data: Dataset, settings: Settings) -> Figure:
         (axes[2], "kept", "clean images"),
     ):
         for kind in KINDS:
-            looks = {None: {"color": COLOURS[kind], "marker": "o"}}
-            one = data.sel(kind=kind)
-            curves(ax, defined(one[name]), x="shift", given=looks, label=f"trained on {kind}")
+            one, look = data.sel(kind=kind), {"color": COLOURS[kind], "label": f"trained on {kind}"}
+            curves(ax, defined(one[name]), x="shift", **look)
             level = one.restored_centred.isel(shift=0) if name == "restored" else one.without
             ax.axhline(float(level.mean()), color=COLOURS[kind], lw=1, ls="--")
         ax.set(xscale="symlog", xlabel=r"$\Vert v\Vert$ / norm of a row of $W$", title=title)

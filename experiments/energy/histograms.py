@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from xarray import Dataset
 
-from experiments.cells import over
+from experiments.cells import over, together
 from experiments.classifiers import KINDS, ImageSettings, scene_of
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.dots import dots
@@ -39,7 +39,6 @@ class Settings(ImageSettings):
     """MLPs attacked by APGD in L∞, and ET3 in L2 with no knowledge of each other."""
 
     points: Count = 360
-    """test images attacked"""
     strength: Positive = 1.5
     """radius of the attack, in units of ε"""
     radius: Positive = 0.8
@@ -85,13 +84,10 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
     def cell(kind):
         keys = jax.random.split(key_attack, settings.trials)
         found = [one(*given) for given in zip(scene.trained("MLP", kind), keys, strict=True)]
-        along: dict[str, str] = dict.fromkeys(("energy", "true", "false"), "stage")
+        by: dict[str, str] = dict.fromkeys(("restored", "kept"), "direction")
         return {
-            name: (
-                ("trial", along.get(name, "direction"), "point"),
-                np.stack([each[name] for each in found]),
-            )
-            for name in found[0]
+            name: (("trial", by.get(name, "stage"), "point"), values)
+            for name, values in together(found).items()
         }
 
     labels = {"trial": range(settings.trials), "stage": STAGES, "point": range(len(x))}

@@ -16,7 +16,7 @@ from jax.tree_util import Partial
 from matplotlib.figure import Figure
 from xarray import DataArray, Dataset
 
-from experiments.cells import over
+from experiments.cells import along, over, together
 from experiments.classifiers import KINDS, ImageSettings, logits, scene_of
 from experiments.experiment import Experiment, Progress, Summary
 from experiments.plots.estimates import Interval, mean, numbers
@@ -76,10 +76,7 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
 
     def cell(scene):
         found = [jax.device_get(one(scene, trial)) for trial in range(settings.trials)]
-        return {
-            name: (("trial", "point"), np.stack([each[name] for each in found]))
-            for name in found[0]
-        }
+        return along(together(found), "trial", "point")
 
     labels = {"trial": range(settings.trials), "point": range(len(y))}
     return over(cell, progress, labels, scene=list(SCENES))

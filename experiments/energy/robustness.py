@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.figure import Figure
-from scipy import stats
 from xarray import DataArray, Dataset
 
 from experiments.cells import over
 from experiments.classifiers import KINDS, NETWORKS, ImageSettings, scene_of
 from experiments.experiment import Experiment, Progress, Summary
+from experiments.plots.comparison import mcnemar
 from experiments.plots.curves import curves
 from experiments.plots.estimates import Interval, mean, numbers
 from experiments.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, legend
@@ -41,7 +42,6 @@ class Settings(ImageSettings):
     """ET3 of two L2 steps in front of networks that are attacked in L∞."""
 
     points: Count = 360
-    """test images attacked"""
     strengths: Increasing[Positive] = (0.5, 1.0, 2.0)
     """radius of the attacks, in units of ε"""
     radii: Increasing[Positive] = (0.4, 0.8)
@@ -104,13 +104,9 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         }
 
     labels = {"trial": range(settings.trials), "rung": list(RUNGS), "point": range(len(x))}
-    data = over(
-        *(cell, progress, labels),
-        network=list(NETWORKS),
-        kind=list(KINDS),
-        defence=settings.defences,
-        strength=list(settings.strengths),
-    )
+    cells = {"network": NETWORKS, "kind": list(KINDS)}
+    cells |= {"defence": settings.defences, "strength": settings.strengths}
+    data = over(cell, progress, labels, **cells)
     return data.assign(right=data.right.isel(strength=0, drop=True)).assign_attrs(eps=eps)
 
 
@@ -159,12 +155,11 @@ def _gains(figure, data: Dataset, settings: Settings) -> None:
     axes = figure.subplots(1, len(NETWORKS) * len(KINDS), sharey=True)
     strongest = settings.defences[-1]
     at = np.arange(len(settings.strengths))
+    looks = {name: {"color": COLOURS[name], "label": LABELS[name]} for name in LABELS}
     for ax, (network, kind) in zip(np.ravel(axes), product(NETWORKS, KINDS), strict=True):
         one = data.sel(network=network, kind=kind)
-        for i, (name, gain) in enumerate(gains(one, strongest).items()):
-            found = mean(gain.mean("point"))
-            ax.errorbar(at + 0.2 * (i - 1), found.centre, found.bars, fmt="osD"[i], ms=4,
-                        capsize=2, color=COLOURS[name], label=LABELS[name])  # fmt: skip
+        found = accuracy(gains(one, strongest).assign_coords(strength=at))
+        curves(ax, found, x="strength", series="asked", given=looks, dodge=0.2, ls="none", ms=4)
         ax.axhline(0, color=BLACK, lw=0.8)
         ax.set_xticks(at, [f"{s * data.attrs['eps']:.3g}" for s in settings.strengths])
         ax.set_title(f"{network},\n{kind}", fontsize=8)
@@ -180,20 +175,17 @@ LABELS = {
 }
 
 
-def gains(one: Dataset, defence: str) -> dict[str, DataArray]:
-    """Of every image what the defence gains: 1, 0 or −1."""
-    kept = {"published": one.published, "transfer": one.kept.sel(rung="transfer")}
-    return {
-        name: hit.sel(defence=defence).astype(int) - hit.sel(defence=ALONE).astype(int)
-        for name, hit in (kept | {"worst": worst(one)}).items()
-    }
+def gains(one: Dataset, defence: str) -> DataArray:
+    """Of every image what the defence gains, 1, 0 or −1, by what is asked."""
+    hits = one.published, one.kept.sel(rung="transfer", drop=True), worst(one)
+    hit = xr.concat(hits, "asked").assign_coords(asked=list(LABELS)).astype(int)
+    return hit.sel(defence=defence) - hit.sel(defence=ALONE, drop=True)
 
 
-def mcnemar(gain: DataArray) -> dict[str, float]:
+def compared(gain: DataArray) -> dict[str, float]:
     """Images of all networks that stand with the defence alone, and without it alone."""
     won, lost = int((gain > 0).sum()), int((gain < 0).sum())
-    p = stats.binomtest(won, won + lost).pvalue if won + lost else 1.0
-    return {"won": won, "lost": lost, "p": float(p)}
+    return {"won": won, "lost": lost, "p": mcnemar(won, lost)}
 
 
 def summary(data: Dataset, settings: Settings) -> Summary:
@@ -213,16 +205,12 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         for defence in settings.defences[1:]:
             found = {}
             for strength in settings.strengths:
-                gain = {
-                    what: each.sel(strength=strength) for what, each in gains(one, defence).items()
-                }
-                test = mcnemar(gain["worst"])
-                again = {what: each.where(wrong, 0) > 0 for what, each in gain.items()}
+                gain = gains(one, defence).sel(strength=strength)
+                test = compared(gain.sel(asked="worst"))
+                again = (gain.where(wrong, 0) > 0).mean(("trial", "point"))
                 found[f"{strength:g}"] = {
-                    "gains": {what: numbers(accuracy(each)) for what, each in gain.items()},
-                    "of them on images that the classifier alone has wrong": {
-                        what: round(float(each.mean()), 4) for what, each in again.items()
-                    },
+                    "gains": numbers(accuracy(gain)),
+                    "of them on images that the classifier alone has wrong": numbers(again),
                     "McNemar": test,
                 }
                 where = f"{name} at ε = {strength * data.attrs['eps']:.3g}, radius {defence}"
@@ -247,8 +235,8 @@ def _sentences(data: Dataset, settings: Settings, helped, hurt, neither) -> tupl
     robust = data.sel(kind="adversarial examples", strength=own)
     sentences = [verdict + "."]
     for network in NETWORKS:
-        found = gains(robust.sel(network=network), settings.defences[-1])
-        said = {what: mean(each.mean("point")).text(3) for what, each in found.items()}
+        found = accuracy(gains(robust.sel(network=network), settings.defences[-1]))
+        said = {what: found.sel(asked=what).text(3) for what in LABELS}
         sentences.append(
             f"{network}s trained on adversarial examples, at {own:g} ε: the published protocol "
             f"sees a gain of {said['published']}, transferred attacks {said['transfer']}, the "

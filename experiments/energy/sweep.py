@@ -15,7 +15,7 @@ from xarray import Dataset
 from experiments.cells import over
 from experiments.classifiers import ImageSettings, scene_of
 from experiments.experiment import Experiment, Progress, Summary
-from experiments.plots.estimates import Interval, mean, numbers
+from experiments.plots.estimates import mean, numbers
 from theory.energy.adaptive import Rung, climb, kept
 from theory.energy.et3 import Defended
 from theory.settings import Count, Increasing, Positive, Rising, Sample
@@ -74,12 +74,8 @@ def run(settings: Settings, key, progress: Progress) -> Dataset:
         return {"gain": (("trial", "attack"), np.array(gains)), "clean": (("trial",), changes)}
 
     labels = {"trial": range(settings.trials), "attack": list(ATTACKS)}
-    data = over(
-        *(cell, progress, labels),
-        count=list(settings.counts),
-        radius=list(settings.radii),
-        size=list(settings.sizes),
-    )
+    cells = {"count": settings.counts, "radius": settings.radii, "size": settings.sizes}
+    data = over(cell, progress, labels, **cells)
     return data.assign_attrs(eps=at)
 
 
@@ -123,8 +119,7 @@ def summary(data: Dataset, settings: Settings) -> Summary:
         centre = found.centre.sel(attack=rung)
         best = centre.stack(at=("count", "radius", "size")).idxmax().item()
         at = dict(zip(("count", "radius", "size"), best, strict=True))
-        gains = {other: Interval(*(part.sel(at) for part in found.sel(attack=other)))
-                 for other in ATTACKS}  # fmt: skip
+        gains = {other: found.sel(attack=other, **at) for other in ATTACKS}
         said = " and ".join(f"{gains[o].text(3)} under {ATTACKS[o]} attacks" for o in ATTACKS)
         sentences.append(
             f"The setting that gains most under {name} attacks, {at['count']} steps of "

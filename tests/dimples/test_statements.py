@@ -79,10 +79,10 @@ def distances(std, on, off):
 
 def test_ratios_leave_out_dropped_images_and_identities_are_one_for_linear_models():
     data = distances([1.0, 1.0, np.nan], [2.0, np.inf, np.nan], [2 / 3**0.5, 1.0, np.nan])
-    assert on_off.kept(data).values.ravel().tolist() == [True, False, False]
+    assert on_off.all_found(data).values.ravel().tolist() == [True, False, False]
     assert on_off.ratio(data).values.ravel()[0] == pytest.approx(1.0)  # 2 over √(16/4)
     assert np.isnan(on_off.ratio(data).values.ravel()[1:]).all()
-    assert on_off.identity(data).values.ravel()[0] == pytest.approx(1.0)
+    assert on_off.equality(data).values.ravel()[0] == pytest.approx(1.0)
 
 
 def test_null_quantiles_are_those_of_draws():
