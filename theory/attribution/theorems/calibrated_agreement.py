@@ -26,6 +26,7 @@ from theory import settings as foundation
 from theory.attribution.agreement import agreement
 from theory.attribution.reference import CHANCE
 from theory.attribution.scene import drawn_apart, with_directions
+from theory.geometry import off_by_rounding
 from theory.isotropy import standard_normal
 from theory.networks import SumReLU, TwoLayerReLU, two_layer_relu
 from theory.sampling import gaussian_points
@@ -104,7 +105,8 @@ def untrained(starts: TwoLayerReLU, nets: TwoLayerReLU) -> dict[str, Float[Array
     """
     moved = jax.vmap(jnp.linalg.norm)(nets.w - starts.w)
     drawn = jax.vmap(jnp.linalg.norm)(starts.w)
-    return drawn_apart(starts.w) | {"nothing learned": -jnp.max(moved / drawn)}
+    unmoved = off_by_rounding(starts.w) - jnp.max(moved / drawn)
+    return drawn_apart(starts.w) | {"nothing learned": unmoved}
 
 
 def trial(settings: Settings, key, margin: Number = -jnp.inf) -> Trial:
