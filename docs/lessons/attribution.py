@@ -272,9 +272,9 @@ guess = ...
 
 
 # %%
-def twice(settings, key):
+def twice(settings, key, same_start=True):
     """A trial whose two copies are one."""
-    return off_span_cosine.trial(settings, key, same_start=True)
+    return off_span_cosine.trial(settings, key, same_start)
 
 
 doubled = theory.verify(replace(off_span_cosine.theorem, trial=twice), trials)

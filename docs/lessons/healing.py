@@ -258,9 +258,9 @@ guess = ...
 
 
 # %%
-def whole(settings, key):
+def whole(settings, key, ignored=True):
     """A trial whose closed form does not look at the mask."""
-    return ridge_theorem.trial(settings, key, ridge_theorem.ridge_of_all)
+    return ridge_theorem.trial(settings, key, ignored)
 
 
 verdict = theory.verify(replace(ridge_theorem.theorem, trial=whole), settings)
@@ -341,9 +341,9 @@ guess = ...
 
 
 # %%
-def thinner(settings, key):
+def thinner(settings, key, pruned=True):
     """A trial with a thousandth of the weights pruned."""
-    return dense_fixed_point.trial(settings, key, share=0.001)
+    return dense_fixed_point.trial(settings, key, pruned)
 
 
 verdict = theory.verify(replace(dense_fixed_point.theorem, trial=thinner), settings)
