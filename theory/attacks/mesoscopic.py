@@ -9,10 +9,9 @@ from jaxtyping import Array, Float, Key
 
 from theory.attacks.settings import Smooth
 from theory.networks import two_layer_relu
+from theory.theorem import Number
 from theory.training import logistic
 from theory.training.full_batch import minimise
-
-Number = float | Float[Array, ""]
 
 
 class SmoothNetwork(NamedTuple):

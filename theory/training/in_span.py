@@ -59,7 +59,7 @@ def train_in_span(
     Z = c·Z(0) + G·C with the Gram matrix G = XXᵀ. W is rebuilt once, at the end.
 
     With more samples than twice the dimension it is cheaper to combine the d coordinates than
-    the n samples: W = c·W(0) + V with gradient A·X. Nonlinear updates (Adam, clipping by value,
+    the n samples: W = c·W(0) + Vᵀ with gradient XᵀA. Nonlinear updates (Adam, clipping by value,
     normalised steps) mix the coordinates and need `train`.
 
     Args:
